@@ -1,0 +1,193 @@
+"""The few concurrency primitives that blocking and async code need alike, in pairs.
+
+Orchestration is written once as coroutines; `tools/twins.py` drops the ``_async`` suffix, so ``gather_async`` becomes
+``gather``. Blocking concurrency uses threads made for the call, async uses tasks of the caller's loop. Nothing starts at
+import, nothing outlives the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+from holdall.errors import ForkedProcessError
+
+__all__ = [
+    "AsyncLock",
+    "ForkGuard",
+    "Lock",
+    "forked",
+    "gather",
+    "gather_async",
+    "map_bounded",
+    "map_bounded_async",
+    "run",
+    "run_async",
+    "sleep",
+    "sleep_async",
+]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Lock = threading.Lock
+AsyncLock = asyncio.Lock
+sleep = time.sleep
+sleep_async = asyncio.sleep
+
+
+def gather(thunks: Sequence[Callable[[], T]], *, limit: int = 16) -> list[T]:
+    """Run thunks at most ``limit`` at once, results in order; after the first error no further thunk starts.
+
+    Raises:
+        Exception: The first error, after those under way have ended.
+    """
+    if len(thunks) <= 1 or limit == 1:
+        return [thunk() for thunk in thunks]
+    return list(map_bounded(lambda thunk: thunk(), thunks, limit=limit))
+
+
+async def gather_async(thunks: Sequence[Callable[[], Awaitable[T]]], *, limit: int = 16) -> list[T]:
+    """Run thunks at most ``limit`` at once, results in order; the first error cancels the others."""
+    if len(thunks) <= 1 or limit == 1:
+        return [await thunk() for thunk in thunks]
+
+    async def call(thunk: Callable[[], Awaitable[T]]) -> T:
+        return await thunk()
+
+    return [result async for result in map_bounded_async(call, thunks, limit=limit)]
+
+
+def map_bounded(
+    function: Callable[[T], R], items: Iterable[T], *, limit: int = 16, window: int | None = None
+) -> Iterator[R]:
+    """Yield ``function(item)`` in the order of the items: at most ``limit`` under way, ``window`` (twice that) begun and unread.
+
+    The items are drawn lazily, in the caller's thread. The first error is raised at its place; what was not started is
+    dropped, what is under way is waited for.
+    """
+    with ThreadPoolExecutor(max_workers=max(1, limit), thread_name_prefix="holdall") as pool:
+        begun: deque[Future[R]] = deque()
+        most = window or 2 * limit
+        source = iter(items)
+        try:
+            exhausted = False
+            while not exhausted or begun:
+                while not exhausted and len(begun) < most and _under_way(begun) < limit:
+                    try:
+                        item = next(source)
+                    except StopIteration:
+                        exhausted = True
+                        break
+                    begun.append(pool.submit(function, item))
+                if begun and begun[0].done():
+                    yield begun.popleft().result()
+                elif begun:
+                    wait([f for f in begun if not f.done()], return_when=FIRST_COMPLETED)
+                    failed = next((f for f in begun if f.done() and f.exception() is not None), None)
+                    if failed is not None:
+                        failed.result()
+        finally:
+            for future in begun:
+                future.cancel()
+
+
+def _under_way(begun: deque[Future[R]]) -> int:
+    return sum(not future.done() for future in begun)
+
+
+async def map_bounded_async(
+    function: Callable[[T], Awaitable[R]], items: Iterable[T], *, limit: int = 16, window: int | None = None
+) -> AsyncIterator[R]:
+    """Yield ``await function(item)`` in the order of the items: at most ``limit`` tasks, ``window`` (twice that) begun and unread.
+
+    The first error is raised, the other tasks are cancelled and awaited; so it is when the consumer stops early.
+    """
+    begun: deque[asyncio.Future[R]] = deque()
+    most = window or 2 * limit
+    source = iter(items)
+    exhausted = False
+    try:
+        while not exhausted or begun:
+            while not exhausted and len(begun) < most and sum(not f.done() for f in begun) < limit:
+                try:
+                    item = next(source)
+                except StopIteration:
+                    exhausted = True
+                    break
+                begun.append(asyncio.ensure_future(function(item)))
+            if begun and begun[0].done():
+                yield begun.popleft().result()
+            elif begun:
+                await asyncio.wait([f for f in begun if not f.done()], return_when=asyncio.FIRST_COMPLETED)
+                failed = next((f for f in begun if f.done() and not f.cancelled() and f.exception()), None)
+                if failed is not None:
+                    failed.result()
+    finally:
+        for future in begun:
+            future.cancel()
+        if begun:
+            await asyncio.gather(*begun, return_exceptions=True)
+
+
+def run(function: Callable[[], T]) -> T:
+    """Call a blocking function here; its twin `run_async` calls it in a worker thread."""
+    return function()
+
+
+async def run_async(function: Callable[[], T]) -> T:
+    """Call a blocking function in a worker thread, so that the event loop goes on."""
+    return await asyncio.to_thread(function)
+
+
+_generation = 0
+
+
+def _after_fork() -> None:
+    global _generation  # noqa: PLW0603  # the one counter of forks, written in the child only
+    _generation += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def forked(since: int) -> bool:
+    """Tell whether this process was forked since `ForkGuard` or a caller noted ``since``."""
+    return since != _generation
+
+
+class ForkGuard:
+    """Remembers in which process a handle was opened.
+
+    Example:
+        >>> guard = ForkGuard()
+        >>> guard.stale()
+        False
+    """
+
+    __slots__ = ("_generation",)
+
+    def __init__(self) -> None:
+        self._generation = _generation
+
+    def stale(self) -> bool:
+        """Tell whether the process was forked since this guard was made."""
+        return self._generation != _generation
+
+    def check(self, what: str) -> None:
+        """Raise instead of hanging on a handle that belongs to the parent process.
+
+        Raises:
+            ForkedProcessError: The process was forked since.
+        """
+        if self.stale():
+            raise ForkedProcessError(
+                f'{what} was opened before fork() and cannot work in the child: start processes with "spawn" or "forkserver"'
+            )

@@ -1,0 +1,199 @@
+"""The quick way from values to bytes and back: one call into C for many items, `wire` for what C cannot do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from holdall.containers import wire
+from holdall.containers.arrays import decode_ext, decode_tag
+from holdall.containers.errors import FormatError
+from holdall.containers.plain import as_container, is_array, simplified
+from holdall.containers.wire import CodecName
+
+__all__ = ["Engine", "Unusual", "engine"]
+
+
+class Unusual(Exception):  # noqa: N818  # a signal within the encoder, never seen by users
+    """A value that has to be taken apart item by item, or cannot be encoded at all."""
+
+
+Hook = Callable[[Any], Any]
+
+
+class Engine(Protocol):
+    """Encodes and decodes whole values of one codec."""
+
+    codec: CodecName
+
+    def one(self, value: Any) -> bytes:
+        """Encode one value, or raise `Unusual`."""
+        ...
+
+    def decode(self, data: bytes) -> Any:
+        """Decode exactly one document, or raise `FormatError`."""
+        ...
+
+
+def engine(codec: CodecName, hook: Hook | None = None) -> Engine:
+    """Return the engine of a codec.
+
+    Args:
+        codec: ``msgpack`` or ``cbor``.
+        hook: Called with a value that is not built in; returns what to encode for it, or raises `Unusual`.
+    """
+    return _Msgpack(hook) if codec == "msgpack" else _Cbor(hook)
+
+
+class _Msgpack:
+    """msgspec; part of the base install."""
+
+    codec: CodecName = "msgpack"
+
+    def __init__(self, hook: Hook | None) -> None:
+        import msgspec  # noqa: PLC0415  # third-party, on first use
+
+        self._errors = (msgspec.MsgspecError, TypeError, OverflowError, ValueError, RecursionError)
+        self._ext = msgspec.msgpack.Ext
+        self._encode = msgspec.msgpack.Encoder(enc_hook=self._hooked).encode
+        self._decode = msgspec.msgpack.Decoder(ext_hook=decode_ext).decode
+        self._decode_errors = (msgspec.MsgspecError, UnicodeDecodeError, ValueError, TypeError, OverflowError)
+        self._hook = hook
+
+    def one(self, value: Any) -> bytes:
+        try:
+            return self._encode(value)
+        except self._errors as error:
+            raise Unusual(str(error)) from error
+
+    def decode(self, data: bytes) -> Any:
+        try:
+            return self._decode(data)
+        except RecursionError:
+            return _whole(data, self.codec)
+        except self._decode_errors as error:
+            raise FormatError(f"a value that cannot be decoded: {error}") from error
+
+    def _hooked(self, value: Any) -> Any:
+        if as_container(value) is not None:
+            raise Unusual
+        plain = value if is_array(value) else simplified(value, rich=False)
+        if plain is not value:
+            return plain
+        if self._hook is None:
+            raise Unusual
+        answer = self._hook(value)
+        return self._ext(answer.code, answer.data) if isinstance(answer, wire.Ext) else answer
+
+
+class _Cbor:
+    """cbor2 where installed and the types are its own; the iterative writer below everywhere else."""
+
+    codec: CodecName = "cbor"
+
+    def __init__(self, hook: Hook | None) -> None:
+        self._hook = hook
+
+    def one(self, value: Any) -> bytes:
+        return cbor_bytes(value, self._hook)
+
+    def decode(self, data: bytes) -> Any:
+        return _whole(data, self.codec)
+
+
+def cbor_bytes(value: Any, hook: Hook | None) -> bytes:
+    """Encode one value as CBOR without recursion (RFC 8949, preferred serialisation)."""
+    import struct  # noqa: PLC0415
+
+    out = bytearray()
+    stack: list[Any] = [iter((value,))]
+    while stack:
+        for item in stack[-1]:
+            plain = item
+            kind = type(plain)
+            if kind is str:
+                try:
+                    text = plain.encode()
+                except UnicodeEncodeError as error:
+                    raise Unusual("text with a lone surrogate") from error
+                out += _cbor_head(3, len(text))
+                out += text
+            elif kind is bool or plain is None:
+                out.append(0xF5 if plain is True else 0xF4 if plain is False else 0xF6)
+            elif kind is int:
+                _cbor_int(out, plain)
+            elif kind is float:
+                out += b"\xfb" + struct.pack(">d", plain)
+            elif kind is bytes:
+                out += _cbor_head(2, len(plain))
+                out += plain
+            elif isinstance(plain, wire.Tagged):
+                out += _cbor_head(6, plain.tag)
+                stack.append(iter((plain.value,)))
+                break
+            elif kind is dict or kind is list or kind is tuple:
+                out += wire.map_head(len(plain), "cbor") if kind is dict else wire.array_head(len(plain), "cbor")
+                stack.append(_pairs(plain) if kind is dict else iter(plain))
+                break
+            else:
+                stack.append(iter((_cbor_plain(plain, hook),)))
+                break
+        else:
+            stack.pop()
+    return bytes(out)
+
+
+def _pairs(items: Mapping[Any, Any]) -> Any:
+    for key, value in items.items():
+        if isinstance(key, (tuple, frozenset)):
+            raise Unusual("a key is a scalar")
+        yield key
+        yield value
+
+
+def _cbor_head(major: int, number: int) -> bytes:
+    packed = wire.array_head(number, "cbor")
+    return bytes((packed[0] & 0x1F | major << 5,)) + packed[1:]
+
+
+def _cbor_int(out: bytearray, number: int) -> None:
+    major, magnitude = (0, number) if number >= 0 else (1, -1 - number)
+    if magnitude < 1 << 64:
+        out += _cbor_head(major, magnitude)
+        return
+    digits = magnitude.to_bytes((magnitude.bit_length() + 7) // 8, "big")
+    out.append(0xC2 + major)
+    out += _cbor_head(2, len(digits)) + digits
+
+
+def _cbor_plain(value: Any, hook: Hook | None) -> Any:
+    """Return something simpler that stands for a value."""
+    import uuid  # noqa: PLC0415
+    from datetime import UTC, datetime  # noqa: PLC0415
+    from decimal import Decimal  # noqa: PLC0415
+
+    if as_container(value) is not None:
+        raise Unusual
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return wire.Tagged(0, value.astimezone(UTC).isoformat().replace("+00:00", "Z"))
+    if isinstance(value, uuid.UUID):
+        return wire.Tagged(37, value.bytes)
+    if isinstance(value, Decimal):
+        sign, digits, exponent = value.as_tuple()
+        if not isinstance(exponent, int):
+            return str(value)
+        number = int("".join(map(str, digits)) or "0")
+        return wire.Tagged(4, [exponent, -number if sign else number])
+    plain = value if is_array(value) else simplified(value, rich=True)
+    if plain is not value:
+        return plain
+    if hook is None:
+        raise Unusual
+    return hook(value)
+
+
+def _whole(data: bytes, codec: CodecName) -> Any:
+    value, end = wire.decode(data, codec, ext=decode_ext if codec == "msgpack" else decode_tag)
+    if end != len(data):
+        raise FormatError(f"{len(data) - end} bytes behind a value", offset=end)
+    return value

@@ -1,0 +1,63 @@
+"""Errors of the containers face.
+
+::
+
+    HoldallError
+    ├── FormatError (ValueError)           not an archive, broken, hostile, or beyond a limit
+    ├── EncodeError (TypeError)            a value that no archive can hold
+    ├── MissingKeyError (KeyError)         a mapping has no such key
+    └── MissingIndexError (IndexError)     a list has no such position
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from holdall.errors import HoldallError
+
+__all__ = ["EncodeError", "Fault", "FormatError", "MissingIndexError", "MissingKeyError"]
+
+Fault = Literal["magic", "header", "toc", "range", "depth", "limit", "codec"]
+
+
+class FormatError(HoldallError, ValueError):
+    """The bytes are no archive that may be read.
+
+    Attributes:
+        offset: Where in the object (bytes), if known.
+        kind: What is wrong: ``magic header toc range depth limit codec``.
+    """
+
+    kind = "codec"
+
+    def __init__(self, message: str = "", *, kind: Fault = "codec", offset: int | None = None, **named: Any) -> None:
+        super().__init__(message if offset is None else f"{message} (at byte {offset})", kind=kind, **named)
+        self.offset = offset
+
+
+class EncodeError(HoldallError, TypeError):
+    """A value cannot be encoded.
+
+    Attributes:
+        path: Where in the document, segments joined by ``/``.
+        type: Name of the value's type.
+    """
+
+    kind = "encode"
+
+    def __init__(self, message: str = "", *, path: str = "", type: str = "", **named: Any) -> None:
+        super().__init__(f"{path or 'the root'}: {message}", **named)
+        self.path = path
+        self.type = type
+
+
+class MissingKeyError(HoldallError, KeyError):
+    """A mapping of the document has no such key; the message has the full path."""
+
+    kind = "missing_key"
+
+
+class MissingIndexError(HoldallError, IndexError):
+    """A list of the document has no such position; the message has the full path."""
+
+    kind = "missing_index"

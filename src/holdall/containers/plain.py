@@ -1,0 +1,149 @@
+"""What a Python value is to the encoder: scalar, map, list, stream or array, and how large at least."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+__all__ = ["Stream", "as_container", "at_least", "is_array", "simplified", "stream_list", "stream_map"]
+
+_SCALARS = frozenset({str, int, float, bool, type(None), bytes})
+
+
+class Stream:
+    """Items of unknown length, drawn one after the other while they are written.
+
+    Attributes:
+        source: An iterable, or (in the async colour) an async iterable.
+        is_map: Whether the items are pairs of a map.
+    """
+
+    __slots__ = ("is_map", "source")
+
+    def __init__(self, source: Iterable[Any] | AsyncIterable[Any], *, is_map: bool) -> None:
+        if not isinstance(source, (Iterable, AsyncIterable)):
+            raise TypeError(f"a stream is made of an iterable, not of {type(source).__name__}")
+        self.source = source
+        self.is_map = is_map
+
+
+def stream_list(iterable: Iterable[Any] | AsyncIterable[Any]) -> Stream:
+    """Mark the items of an iterable as a list of unknown length (plain generators need no mark)."""
+    return Stream(iterable, is_map=False)
+
+
+def stream_map(pairs: Iterable[tuple[Any, Any]] | AsyncIterable[tuple[Any, Any]]) -> Stream:
+    """Mark key-value pairs as a map of unknown length."""
+    return Stream(pairs, is_map=True)
+
+
+def is_array(value: object) -> bool:
+    """Tell whether a value is a numpy array, without importing numpy."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.ndarray)
+
+
+def as_container(value: Any) -> Mapping[Any, Any] | list[Any] | tuple[Any, ...] | Stream | None:
+    """Return a value as the container that it is written as, or ``None`` if it is a scalar (or an array)."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return None
+    if kind in {dict, list, tuple, Stream} or isinstance(value, Mapping):
+        return value  # type: ignore[no-any-return]
+    if isinstance(value, (list, tuple)):
+        return value
+    if isinstance(value, AbstractSet):
+        return list(value)
+    if isinstance(value, (str, bytes, bytearray, memoryview, Enum)) or is_array(value):
+        return None
+    fields = getattr(kind, "__struct_fields__", None)  # msgspec.Struct
+    if fields is not None:
+        return {name: getattr(value, name) for name in fields}
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    attributes = getattr(kind, "__attrs_attrs__", None)
+    if attributes is not None:
+        return {attribute.name: getattr(value, attribute.name) for attribute in attributes}
+    if callable(getattr(value, "items", None)):
+        return dict(value.items())
+    if isinstance(value, (Iterator, AsyncIterable)):
+        return Stream(value, is_map=False)
+    return None
+
+
+def simplified(value: Any, *, rich: bool) -> Any:
+    """Return a scalar of the standard library as the plain one it is stored as; anything else unchanged.
+
+    Args:
+        value: The scalar.
+        rich: Keep ``UUID`` and ``Decimal`` (CBOR has tags for them).
+    """
+    if isinstance(value, Enum):
+        return simplified(value.value, rich=rich)
+    if isinstance(value, (UUID, Decimal)):
+        return value if rich else str(value)
+    if isinstance(value, datetime):
+        return value if value.tzinfo is not None else value.isoformat()
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.generic):
+        return value.item()
+    if isinstance(value, bytes):
+        return bytes(value)
+    for base in (int, float, str):  # a subclass is stored as what it is
+        if isinstance(value, base) and not isinstance(value, bool):
+            return base(value)
+    return value
+
+
+def at_least(value: Any, budget: int, steps: int = 1 << 62) -> bool:
+    """Tell whether a value may encode to ``budget`` bytes or more, looking at no more than ``steps`` members of it.
+
+    Streams and values of unusual types count as large: they have to be taken apart anyway.
+    """
+    size = 0
+    stack: list[Iterator[Any]] = [iter((value,))]
+    while stack:
+        for item in stack[-1]:
+            kind = type(item)
+            if kind is str:
+                size += len(item) + 1
+            elif kind is float:
+                size += 9
+            elif kind is int or item is None or kind is bool:
+                size += 1
+            elif kind is dict:
+                steps -= len(item)
+                if steps < 0:
+                    return True
+                size += 1 + 2 * len(item)
+                stack.append(iter(item.values()))
+                break
+            elif kind is list or kind is tuple:
+                steps -= len(item)
+                if steps < 0:
+                    return True
+                size += 1
+                stack.append(iter(item))
+                break
+            elif kind is bytes:
+                size += len(item) + 2
+            elif is_array(item):
+                size += item.nbytes
+            elif as_container(item) is not None:
+                return True
+            if size >= budget:
+                return True
+        else:
+            stack.pop()
+    return size >= budget

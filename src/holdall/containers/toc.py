@@ -1,0 +1,301 @@
+"""Nodes of the table of contents: read, checked, written (format sections 2 and 4).
+
+A node is checked when it is first touched, always before the read that it drives: positions lie inside the archive, blocks are
+contiguous, children lie inside their parent. Unknown keys are ignored; our own (``c s m n h``) are optional everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from holdall.containers.arrays import itemsize
+from holdall.containers.errors import FormatError
+
+__all__ = [
+    "ArrayInfo",
+    "Blocks",
+    "Bounds",
+    "Combined",
+    "Indexed",
+    "Leaf",
+    "Node",
+    "Root",
+    "RunMap",
+    "parse_node",
+    "parse_root",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Where positions of an archive may lie (counted from byte 50): ``data`` ends the document, ``size`` the archive."""
+
+    data: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayInfo:
+    """A typed array that can be read in part: dtype, shape, and where its elements start (one start per slab)."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    starts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunMap:
+    """A map stored as blocks of pairs: found by the first key of each block, or by a directory of keys in the annex.
+
+    Attributes:
+        counts, starts, ends: Pairs and byte range of each block.
+        checksums: CRC-32 of each block, or empty.
+        firsts: The first key of each block, ascending; or ``None``.
+        directory: ``(start, end, crc)`` of all keys as one array; or ``None``.
+    """
+
+    counts: tuple[int, ...]
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+    checksums: tuple[int, ...] = ()
+    firsts: tuple[Any, ...] | None = None
+    directory: tuple[int, int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One document at ``[start, end)``."""
+
+    start: int
+    end: int
+    checksum: int | None = None
+    array: ArrayInfo | None = None
+    run: RunMap | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """A list stored as blocks of items without a header; ``nested`` has the node of a block that is one big item."""
+
+    counts: tuple[int, ...]
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+    checksums: tuple[int, ...] = ()
+    nested: Mapping[int, Any] | None = None
+
+    @property
+    def count(self) -> int:
+        """Items in the list."""
+        return sum(self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """A map or list whose children have nodes of their own; they are parsed when touched."""
+
+    children: Mapping[Any, Any] | Sequence[Any]
+    start: int | None = None
+    end: int | None = None
+    array: ArrayInfo | None = None
+
+    @property
+    def is_map(self) -> bool:
+        """Whether the container is a map."""
+        return isinstance(self.children, Mapping)
+
+
+@dataclass(frozen=True, slots=True)
+class Combined:
+    """Complete archives side by side: their offsets by name or in order."""
+
+    children: Mapping[Any, int] | Sequence[int]
+    slots: Mapping[int, int]
+
+    @property
+    def is_map(self) -> bool:
+        """Whether the children have names."""
+        return isinstance(self.children, Mapping)
+
+
+Node: TypeAlias = Leaf | Blocks | Indexed | Combined
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """What our writers say of the whole archive."""
+
+    version: int
+    writer: str
+    length: int | None
+    meta: Mapping[str, Any]
+    checksum: int | None
+
+
+def parse_root(raw: object) -> Root | None:
+    """Return what the ``h`` of a root says, ``None`` where a stock writer left it out.
+
+    Raises:
+        FormatError: A malformed ``h``, or one of a release that this one would misread.
+    """
+    if not isinstance(raw, Mapping) or "h" not in raw:
+        return None
+    said = raw["h"]
+    if not isinstance(said, Mapping) or not _is_position(said.get("v")):
+        raise _fault("a malformed 'h'")
+    if said["v"] > 1:
+        raise FormatError(
+            f"written in format {said['v']} by {said.get('w', 'a newer holdall')!r}: upgrade holdall", kind="toc"
+        )
+    length, meta, checksum = said.get("e"), said.get("m", {}), said.get("c")
+    if not isinstance(meta, Mapping) or not (length is None or _is_position(length)) or not _is_checksum(checksum):
+        raise _fault("a malformed 'h'")
+    return Root(said["v"], str(said.get("w", "")), length, meta, checksum)
+
+
+def parse_node(raw: object, bounds: Bounds, within: tuple[int, int] | None = None, *, root: bool = False) -> Node:
+    """Return the node that a decoded map stands for.
+
+    Args:
+        raw: What the codec decoded.
+        bounds: Where positions may lie.
+        within: The parent's range, which must hold this node's.
+        root: Whether this is the root: only a root may be combined.
+
+    Raises:
+        FormatError: No node, or positions that cannot be.
+    """
+    if not isinstance(raw, Mapping):
+        raise _fault(f"a node is a map, not {type(raw).__name__}")
+    place, table = raw.get("p"), raw.get("t")
+    if table is None and place is None:
+        raise _fault("a node without 'p' and 't'")
+    low, high = within if within is not None else (0, bounds.data)
+    if table is not None:
+        return _parse_table(raw, place, table, bounds, (low, high), root=root)
+    if isinstance(place, (list, tuple)) and len(place) == 2 and all(_is_position(x) for x in place):
+        start, end = _span(place[0], place[1], low, high)
+        checksum = raw.get("c")
+        if not _is_checksum(checksum):
+            raise _fault("a malformed checksum")
+        return Leaf(start, end, checksum, _array(raw.get("n"), start, end), _run(raw.get("m"), start, end, bounds))
+    counts, starts, ends = _blocks(place, low, high)
+    checksums = _checksums(raw.get("c"), len(counts))
+    nested = raw.get("s")
+    if nested is not None:
+        valid = isinstance(nested, Mapping) and all(_is_position(i) and i < len(counts) and counts[i] == 1 for i in nested)
+        if not valid:
+            raise _fault("a malformed 's'")
+    return Blocks(counts, starts, ends, checksums, nested)
+
+
+def _parse_table(
+    raw: Mapping[Any, Any], place: object, table: object, bounds: Bounds, within: tuple[int, int], *, root: bool
+) -> Node:
+    if not isinstance(table, (Mapping, list, tuple)):
+        raise _fault("a malformed 't'")
+    members = list(table.values()) if isinstance(table, Mapping) else list(table)
+    offsets = [member for member in members if _is_position(member)]
+    if offsets or (root and not members and place is None):
+        if len(offsets) != len(members) or not root:
+            raise _fault("a 't' of offsets and nodes together")
+        return Combined(table, _slots(offsets, bounds))
+    start: int | None = None
+    end: int | None = None
+    if place is not None:
+        if not (isinstance(place, (list, tuple)) and len(place) == 2 and all(_is_position(x) for x in place)):
+            raise _fault("an indexed node whose 'p' is no range")
+        start, end = _span(place[0], place[1], *within)
+    return Indexed(table, start, end, None if start is None or end is None else _array(raw.get("n"), start, end))
+
+
+def _slots(offsets: Sequence[int], bounds: Bounds) -> dict[int, int]:
+    """Return where each embedded archive ends at the latest: at the next larger offset. No two overlap, so none is a cycle."""
+    order = sorted(set(offsets))
+    if order and order[-1] >= bounds.data:
+        raise FormatError("an embedded archive behind the data", kind="range", offset=50 + order[-1])
+    return dict(zip(order, [*order[1:], bounds.data], strict=True)) if order else {}
+
+
+def _blocks(place: object, low: int, high: int) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    if not isinstance(place, (list, tuple)):
+        raise _fault("a 'p' that is neither a range nor blocks")
+    counts: list[int] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    for block in place:
+        if not isinstance(block, (list, tuple)) or len(block) != 3 or not all(_is_position(x) for x in block):
+            raise _fault("a malformed block")
+        count, start, end = block
+        start, end = _span(start, end, low, high)
+        if not 1 <= count <= end - start:
+            raise FormatError(f"a block of {count} items in {end - start} bytes", kind="range", offset=50 + start)
+        if ends and start != ends[-1]:
+            raise FormatError("blocks that do not follow each other", kind="range", offset=50 + start)
+        counts.append(count)
+        starts.append(start)
+        ends.append(end)
+    return tuple(counts), tuple(starts), tuple(ends)
+
+
+def _run(raw: object, start: int, end: int, bounds: Bounds) -> RunMap | None:
+    if raw is None:
+        return None
+    if not isinstance(raw, Mapping):
+        raise _fault("a malformed 'm'")
+    counts, starts, ends = _blocks(raw.get("b"), start, end)
+    firsts, keys = raw.get("f"), raw.get("k")
+    if firsts is not None and (not isinstance(firsts, (list, tuple)) or len(firsts) != len(counts)):
+        raise _fault("a run map's first keys do not match its blocks")
+    directory: tuple[int, int, int] | None = None
+    if keys is not None:
+        if not isinstance(keys, (list, tuple)) or len(keys) != 3 or not all(_is_position(x) for x in keys):
+            raise _fault("a malformed key directory")
+        # An annex that a tool has cut off lies behind the end: the reader scans instead.
+        if keys[0] < keys[1] <= bounds.size:
+            directory = (keys[0], keys[1], keys[2])
+    return RunMap(
+        counts, starts, ends, _checksums(raw.get("c"), len(counts)), None if firsts is None else tuple(firsts), directory
+    )
+
+
+def _array(raw: object, start: int, end: int) -> ArrayInfo | None:
+    if raw is None:
+        return None
+    if not isinstance(raw, (list, tuple)) or len(raw) != 3 or not isinstance(raw[0], str):
+        raise _fault("a malformed 'n'")
+    dtype, shape, at = raw
+    starts: Iterable[Any] = at if isinstance(at, (list, tuple)) else (at,)
+    if not isinstance(shape, (list, tuple)) or not all(_is_position(x) for x in (*shape, *starts)):
+        raise _fault("a malformed 'n'")
+    if itemsize(dtype) * math.prod(shape) > end - start or not all(start <= x <= end for x in starts):
+        raise FormatError("an array's elements outside its value", kind="range", offset=50 + start)
+    return ArrayInfo(dtype, tuple(shape), tuple(starts))
+
+
+def _span(start: int, end: int, low: int, high: int) -> tuple[int, int]:
+    if not low <= start < end <= high:
+        raise FormatError(f"bytes {start} to {end} lie outside {low} to {high}", kind="range", offset=50 + start)
+    return start, end
+
+
+def _checksums(raw: object, count: int) -> tuple[int, ...]:
+    if raw is None:
+        return ()
+    if not isinstance(raw, (list, tuple)) or len(raw) != count or not all(_is_checksum(x) and x is not None for x in raw):
+        raise _fault("checksums that do not match the blocks")
+    return tuple(raw)
+
+
+def _is_position(value: object) -> bool:
+    return type(value) is int and 0 <= value < 1 << 64
+
+
+def _is_checksum(value: object) -> bool:
+    return value is None or (type(value) is int and 0 <= value < 1 << 32)
+
+
+def _fault(message: str) -> FormatError:
+    return FormatError(message, kind="toc")

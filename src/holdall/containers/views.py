@@ -1,0 +1,261 @@
+"""Views of what was not read yet: a real `Mapping`, a real `Sequence`, an array; each I/O method in both colours."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any, overload
+
+from holdall.containers import walking, walking_async
+from holdall.containers.archive import Cursor
+from holdall.containers.arrays import build, itemsize
+from holdall.containers.errors import FormatError
+from holdall.containers.paths import Path, segments, shown
+from holdall.containers.toc import Blocks, Combined, Indexed, Leaf
+
+__all__ = ["LazyArray", "LazyDict", "LazyList", "to_obj", "viewed"]
+
+
+def viewed(place: Any) -> Any:
+    """Return the view of a place that was not read; plain values as they are."""
+    if isinstance(place, list):
+        return [viewed(item) for item in place]
+    if not isinstance(place, Cursor):
+        return place
+    node = place.node
+    if isinstance(node, Leaf):
+        return LazyArray(place) if node.array is not None else LazyDict(place)
+    if isinstance(node, Indexed) and node.array is not None:
+        return LazyArray(place)
+    return LazyDict(place) if isinstance(node, (Indexed, Combined)) and node.is_map else LazyList(place)
+
+
+def to_obj(value: Any) -> Any:
+    """Return a view as plain containers; plain values are returned as they are."""
+    return value.to_obj() if isinstance(value, _View) else value
+
+
+class _View:
+    """What all views share: where they stand, and paths below them."""
+
+    __slots__ = ("_cursor",)
+
+    def __init__(self, cursor: Cursor) -> None:
+        self._cursor = cursor
+
+    def read(self, path: Path = ()) -> Any:
+        """Return what is at a path below; large containers as views.
+
+        Raises:
+            MissingKeyError, MissingIndexError: Nothing is there.
+        """
+        return viewed(walking.settle(walking.resolve(self._cursor, segments(path))))
+
+    async def read_async(self, path: Path = ()) -> Any:
+        """Return what is at a path below. See `read`."""
+        return viewed(await walking_async.settle_async(await walking_async.resolve_async(self._cursor, segments(path))))
+
+    def to_obj(self) -> Any:
+        """Return everything below as fresh plain containers, fetched in parallel."""
+        return walking.load(self._cursor)
+
+    async def to_obj_async(self) -> Any:
+        """Return everything below as plain containers. See `to_obj`."""
+        return await walking_async.load_async(self._cursor)
+
+    def _get(self, segment: Any) -> Any:
+        return viewed(walking.settle(walking.follow(self._cursor, segment)))
+
+    async def _get_async(self, segment: Any) -> Any:
+        return viewed(await walking_async.settle_async(await walking_async.follow_async(self._cursor, segment)))
+
+
+class LazyDict(_View, Mapping[Any, Any]):
+    """A map of the document that is read in part; compares by value, is not hashable."""
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._get(key)
+
+    def __iter__(self) -> Iterator[Any]:
+        node = self._cursor.node
+        if isinstance(node, (Indexed, Combined)):
+            return iter(list(node.children))
+        return (key for key, _ in walking.pairs(self._cursor))
+
+    def __len__(self) -> int:
+        node = self._cursor.node
+        if isinstance(node, Leaf) and node.run is not None:
+            return sum(node.run.counts)
+        return len(node.children) if isinstance(node, (Indexed, Combined)) else 0
+
+    def __contains__(self, key: object) -> bool:
+        node = self._cursor.node
+        if isinstance(node, (Indexed, Combined)):
+            return key in node.children
+        try:
+            walking.follow(self._cursor, key)
+        except KeyError:
+            return False
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping) or len(other) != len(self):
+            return False if isinstance(other, Mapping) else NotImplemented
+        return bool(self.to_obj() == to_obj(other))
+
+    def __repr__(self) -> str:
+        return f"LazyDict({len(self)} keys at {shown(self._cursor.path)})"
+
+    async def get_async(self, key: Any, default: Any = None) -> Any:
+        """Return the value of a key, or the default."""
+        try:
+            return await self._get_async(key)
+        except KeyError:
+            return default
+
+    async def items_async(self) -> AsyncIterator[tuple[Any, Any]]:
+        """Iterate over the pairs."""
+        async for key, place in walking_async.pairs_async(self._cursor):
+            yield key, viewed(await walking_async.settle_async(place))
+
+    async def keys_async(self) -> AsyncIterator[Any]:
+        """Iterate over the keys."""
+        node = self._cursor.node
+        if isinstance(node, (Indexed, Combined)):
+            for key in list(node.children):
+                yield key
+            return
+        async for key, _ in walking_async.pairs_async(self._cursor):
+            yield key
+
+    async def values_async(self) -> AsyncIterator[Any]:
+        """Iterate over the values."""
+        async for _, value in self.items_async():
+            yield value
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self.keys_async()
+
+
+class LazyList(_View, Sequence[Any]):
+    """A list of the document that is read in part; compares by value, is not hashable."""
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        """Return an item, or a list of several fetched in one wave."""
+        if not isinstance(index, (int, slice)):
+            raise TypeError(f"a list's index is an int or a slice, not {type(index).__name__}")
+        return self._get(index)
+
+    def __len__(self) -> int:
+        node = self._cursor.node
+        if isinstance(node, Blocks):
+            return node.count
+        return len(node.children) if isinstance(node, (Indexed, Combined)) else 0
+
+    def __iter__(self) -> Iterator[Any]:
+        return (viewed(walking.settle(place)) for place in walking.iterate(self._cursor))
+
+    def __reversed__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self) - 1, -1, -1))
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        """Iterate over the items."""
+        async for place in walking_async.iterate_async(self._cursor):
+            yield viewed(await walking_async.settle_async(place))
+
+    async def get_async(self, index: int | slice) -> Any:
+        """Return an item or a slice."""
+        return await self._get_async(index)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, (list, tuple, LazyList)):
+            return NotImplemented
+        return len(other) == len(self) and bool(
+            self.to_obj() == (list(other) if isinstance(other, tuple) else to_obj(other))
+        )
+
+    def __repr__(self) -> str:
+        return f"LazyList({len(self)} items at {shown(self._cursor.path)})"
+
+
+class LazyArray(_View):
+    """A typed array that is read in part: ranges of the first axis cost exactly their bytes."""
+
+    __slots__ = ()
+
+    @property
+    def _info(self) -> Any:
+        info = getattr(self._cursor.node, "array", None)
+        assert info is not None
+        return info
+
+    @property
+    def dtype(self) -> str:
+        """The element type, as numpy writes it."""
+        return str(self._info.dtype)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of the axes."""
+        return tuple(self._info.shape)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("an array without axes has no length")
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return part of the array; a whole number or a step-1 slice of the first axis reads only its rows."""
+        span, shape, rest = self._plan(index)
+        data = walking.fetch(self._cursor.archive, [span])[0] if span[1] > span[0] else b""
+        return self._cut(data, shape, rest)
+
+    async def get_async(self, index: Any) -> Any:
+        """Return part of the array. See ``array[index]``."""
+        span, shape, rest = self._plan(index)
+        data = (await walking_async.fetch_async(self._cursor.archive, [span]))[0] if span[1] > span[0] else b""
+        return self._cut(data, shape, rest)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        array = self.to_obj()
+        return array if dtype is None else array.astype(dtype)
+
+    def __repr__(self) -> str:
+        return f"LazyArray({self.dtype}, {self.shape} at {shown(self._cursor.path)})"
+
+    def _plan(self, index: Any) -> tuple[tuple[int, int], tuple[int, ...], Any]:
+        """Return the byte range to fetch, the shape of its content, and what to index it with."""
+        info = self._info
+        size = itemsize(info.dtype)
+        row = size
+        for length in info.shape[1:]:
+            row *= length
+        first = index[0] if isinstance(index, tuple) and index else index
+        more = tuple(index[1:]) if isinstance(index, tuple) else ()
+        if len(info.starts) != 1:
+            raise FormatError("an array of slabs is read as a whole: use to_obj()", kind="range")
+        begin = info.starts[0]
+        if info.shape and isinstance(first, int) and not isinstance(first, bool):
+            at = first + info.shape[0] if first < 0 else first
+            if not 0 <= at < info.shape[0]:
+                raise IndexError(f"position {first} of an axis of {info.shape[0]}")
+            return (begin + at * row, begin + (at + 1) * row), (1, *info.shape[1:]), (0, *more)
+        if info.shape and isinstance(first, slice):
+            low, high, step = first.indices(info.shape[0])
+            if step == 1:
+                high = max(low, high)
+                return (begin + low * row, begin + high * row), (high - low, *info.shape[1:]), (slice(None), *more)
+        whole = row * (info.shape[0] if info.shape else 1)
+        return (begin, begin + whole), tuple(info.shape), index
+
+    def _cut(self, data: bytes, shape: tuple[int, ...], rest: Any) -> Any:
+        return build(self.dtype, shape, data)[rest]

@@ -1,0 +1,1 @@
+"""Pure decisions: keys, ranges, conditions, options, configuration. No I/O, standard library only."""

@@ -1,0 +1,435 @@
+"""The root of a local store: keys to open files and directories below it, never outside, and the lock of a directory."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import stat as modes
+import time
+from collections.abc import Callable
+
+from holdall.core.keys import RESERVED, check_key
+from holdall.core.preconditions import missing
+from holdall.drivers import _local_system as system
+from holdall.errors import (
+    AlreadyExistsError,
+    ClosedError,
+    HoldallError,
+    InvalidKeyError,
+    IsDirectoryError,
+    NotDirectoryError,
+    NotEmptyError,
+    PermissionDeniedError,
+    StorageFullError,
+    StoreTimeoutError,
+    UnavailableError,
+)
+
+__all__ = ["Folder", "Root", "check_file_key", "split"]
+
+Folder = tuple[int | None, str]
+"""An open directory and what stands before names relative to it; ``(None, path + "/")`` where names cannot be relative."""
+
+LOCK_SECONDS = 60.0
+_ATTEMPTS = 100
+_ABSENT = frozenset({-errno.ENOENT, -errno.ENOTDIR})
+_WINDOWS_ONLY = frozenset('\\:*?"<>|')
+
+
+def check_file_key(key: str) -> str:
+    """Return the key if a file or directory of this name can exist here.
+
+    Raises:
+        InvalidKeyError: Not a key (see `check_key`), or with an empty segment: a file system cannot hold ``a//b``.
+    """
+    check_key(key)
+    if "//" in key:
+        raise InvalidKeyError(f"{key!r} has an empty segment, which no file system can hold", key=key)
+    if os.name == "nt" and not _WINDOWS_ONLY.isdisjoint(key):
+        raise InvalidKeyError(f"{key!r} has a character that Windows gives a meaning of its own", key=key)
+    return key
+
+
+def split(key: str) -> tuple[str, str]:
+    """Return the parent directory's path (``""`` is the root) and the name, without a trailing ``/``."""
+    parent, _, name = (key[:-1] if key[-1] == "/" else key).rpartition("/")
+    return parent, name
+
+
+class Root:
+    """One directory, opened lazily and anew for every act: no descriptor is kept, so forks and mounts cannot harm.
+
+    Invariant: every descriptor handed out is of something whose real path lies below the real path of the root. Where
+    Linux has ``openat2``, paths without links are opened in one call that refuses links; all others are opened and then
+    asked for their real path. Either way a link that is swapped in meanwhile wins nothing.
+
+    Attributes:
+        path: As given, absolute.
+        create: Make the directory at first use.
+        durable: Ask the disk to keep what is written before saying so.
+        file_mode, dir_mode: Permissions of what is made; the process's umask decides where ``None``.
+        display: The store as shown in errors.
+    """
+
+    def __init__(
+        self, path: str, *, create: bool, durable: bool, file_mode: int | None, dir_mode: int | None, display: str
+    ) -> None:
+        self.path = path
+        self.create = create
+        self.durable = durable
+        self.file_mode = file_mode
+        self.dir_mode = dir_mode
+        self.display = display
+        self.real = ""
+        self.before = ""
+        self.closed = False
+        self._base = b""
+        self._plain_read: Callable[[bytes], int] | None = None
+        self._plain_directory: Callable[[bytes], int] | None = None
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raise `ClosedError` after `close`, and find the root at first use."""
+        if self.closed:
+            raise ClosedError("the store is closed", store=self.display)
+        if not self.real:
+            self._settle()
+
+    def close(self) -> None:
+        """Refuse from now on."""
+        self.closed = True
+
+    def _settle(self) -> None:
+        try:
+            if self.create:
+                os.makedirs(self.path, self.dir_mode if self.dir_mode is not None else 0o777, exist_ok=True)
+            real = os.path.realpath(self.path)
+            if not modes.S_ISDIR(os.stat(real).st_mode):
+                raise NotDirectoryError(f"the root {self.path!r} is no directory", store=self.display)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise NotDirectoryError(f"the root {self.path!r} is no directory", store=self.display) from error
+        except FileNotFoundError as error:
+            raise self._vanished(" (create=True makes it)") from error
+        except OSError as error:
+            raise self.explain(error, "") from error
+        self._adopt(real)
+
+    def _adopt(self, real: str) -> None:
+        self.before = self.path if self.path.endswith(os.sep) else self.path + os.sep
+        self._base = os.fsencode(self.before)
+        if real == self.path:  # else a link on the way to the root may be turned at any time: look at each path anew
+            self._plain_read = system.plain_opener(system.READ)
+            self._plain_directory = system.plain_opener(system.DIRECTORY)
+        else:
+            self._plain_read = self._plain_directory = None
+        self.real = real
+
+    # -- opening ------------------------------------------------------------------------------------------------------
+
+    def open(self, key: str) -> int:
+        """Open what is at a key for reading.
+
+        Raises:
+            NotFoundError: Nothing there.
+            PermissionDeniedError: Not readable, or a link leads out of the root.
+            UnavailableError: The root is gone, or the disk does not answer.
+        """
+        if self.closed or not self.real:
+            self.check()
+        plain = self._plain_read
+        if plain is not None:
+            fd = plain(self._base + key.encode())
+            if fd >= 0:
+                return fd
+            if fd in _ABSENT:
+                raise self.missing(key)
+        path = self.before + key
+        try:
+            return self._open_contained(path, system.READ, key)
+        except HoldallError:
+            raise
+        except OSError as error:
+            if not system.RELATIVE and os.path.isdir(path):  # Windows has no permission to open a directory
+                raise self.missing(key) from error
+            raise self.explain(error, key) from error
+
+    def folder(self, path: str, key: str | None = None) -> Folder:
+        """Open a directory, ``""`` for the root; errors of ours name the key that it is opened for.
+
+        Raises:
+            FileNotFoundError, NotADirectoryError, OSError: As the system says; see `explain`.
+            PermissionDeniedError: A link leads out of the root.
+        """
+        if self.closed or not self.real:
+            self.check()
+        plain = self._plain_directory
+        if plain is not None:
+            fd = plain(self._base + path.encode())
+            if fd >= 0:
+                return fd, ""
+        whole = self.before + path
+        if not system.RELATIVE:
+            return self._folder_by_path(path, whole, key)
+        return self._open_contained(whole, system.DIRECTORY, key or path), ""
+
+    def make_folder(self, path: str, made: list[str] | None = None, key: str | None = None) -> Folder:
+        """Open a directory, made with its parents if need be; the paths of those made are added to ``made``.
+
+        Raises:
+            NotADirectoryError, OSError: A file is in the way, or what the system says.
+            PermissionDeniedError: A link leads out of the root.
+        """
+        try:
+            return self.folder(path, key)
+        except FileNotFoundError:
+            if not path:
+                raise
+        if not system.RELATIVE:
+            return self._make_by_path(path, made, key)
+        for attempt in range(_ATTEMPTS):
+            here, _ = self.folder("")
+            assert here is not None
+            try:
+                return self._make(here, path, made, key), ""
+            except FileNotFoundError:  # what was just entered was removed
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    def _make(self, here: int, path: str, made: list[str] | None, key: str | None) -> int:
+        """Walk down from an open directory, which is closed, making what is missing."""
+        done = ""
+        try:
+            for segment in path.split("/"):
+                done = f"{done}/{segment}" if done else segment
+                deeper = self._enter(here, segment, done, made, key or path)
+                os.close(here)
+                here = deeper
+        except BaseException:
+            os.close(here)
+            raise
+        return here
+
+    def _enter(self, here: int, segment: str, path: str, made: list[str] | None, key: str) -> int:
+        """Open a directory below an open one, made if need be."""
+        fresh = False
+        for _ in range(_ATTEMPTS):
+            try:
+                fd = os.open(segment, system.DIRECTORY | system.NOFOLLOW, dir_fd=here)
+                if fresh and self.dir_mode is not None:
+                    os.fchmod(fd, self.dir_mode)
+                return fd
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                if error.errno not in {errno.ENOTDIR, errno.ELOOP, errno.EMLINK}:
+                    raise
+                try:  # a link, or a file
+                    return self._open_contained(self.before + path, system.DIRECTORY, key)
+                except FileNotFoundError:
+                    raise NotADirectoryError(errno.ENOTDIR, "a link that leads nowhere is in the way", path) from error
+            try:
+                os.mkdir(segment, 0o777 if self.dir_mode is None else self.dir_mode, dir_fd=here)
+            except FileExistsError:
+                continue
+            fresh = True
+            if made is not None:
+                made.append(path)
+            if self.durable:
+                os.fsync(here)
+        raise FileNotFoundError(errno.ENOENT, "the directory is removed again and again", path)
+
+    def _folder_by_path(self, path: str, whole: str, key: str | None) -> Folder:
+        if not modes.S_ISDIR(os.stat(whole).st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), whole)
+        if not self._below(os.path.realpath(whole)):
+            raise self._outside(key or path)
+        return None, whole + os.sep if path else self.before
+
+    def _make_by_path(self, path: str, made: list[str] | None, key: str | None) -> Folder:
+        whole = self.before + path
+        if not self._below(os.path.realpath(whole)):
+            raise self._outside(key or path)
+        segments = path.split("/")
+        ahead = ["/".join(segments[:n]) for n in range(1, len(segments) + 1)]
+        new = [head for head in ahead if not os.path.lexists(self.before + head)]
+        try:
+            os.makedirs(whole, 0o777 if self.dir_mode is None else self.dir_mode, exist_ok=True)
+        except FileExistsError as error:
+            raise NotADirectoryError(errno.ENOTDIR, "a file is in the way", whole) from error
+        if made is not None:
+            made += new
+        return self._folder_by_path(path, whole, key)
+
+    def unmake(self, made: list[str]) -> None:
+        """Remove directories that were made for something that then was not written, if they are empty still."""
+        for path in reversed(made):
+            try:
+                parent, name = split(path)
+                fd, before = self.folder(parent)
+                try:
+                    os.rmdir(before + name, dir_fd=fd)
+                finally:
+                    self.leave(fd)
+            except OSError:
+                return
+
+    def device(self, fd: int | None, before: str) -> int:
+        """Return the number of the file system that an open directory lies on."""
+        return (os.fstat(fd) if fd is not None else os.stat(before)).st_dev
+
+    def leave(self, fd: int | None) -> None:
+        """Close an open directory."""
+        if fd is not None:
+            os.close(fd)
+
+    # -- containment --------------------------------------------------------------------------------------------------
+
+    def _open_contained(self, path: str, flags: int, key: str) -> int:
+        """Open a path, links followed, and make sure that what is open lies below the root."""
+        for _ in range(_ATTEMPTS):
+            fd = os.open(path, flags)
+            try:
+                real = system.path_of(fd)
+                if real is None:  # the kernel does not tell: ask the path, and see whether it is the same file still
+                    real = os.path.realpath(path)
+                    if not _same(real, fd):
+                        os.close(fd)
+                        continue
+            except BaseException:
+                os.close(fd)
+                raise
+            if self._below(real):
+                return fd
+            os.close(fd)
+            raise self._outside(key)
+        raise UnavailableError(f"{key!r} is replaced again and again", key=key, store=self.display)
+
+    def _below(self, real: str) -> bool:
+        for fresh in (False, True):
+            if fresh:  # the way to the root itself may lead elsewhere than at first
+                self._adopt(os.path.realpath(self.path))
+            if real == self.real or real.startswith(self.real if self.real.endswith(os.sep) else self.real + os.sep):
+                return True
+        return False
+
+    def path_to(self, key: str) -> str | None:
+        """Return the path of a key, existing or not; ``None`` if a link on the way leads out of the root."""
+        path = os.path.join(self.path, key.replace("/", os.sep))
+        root = self.real or os.path.realpath(self.path)
+        real = os.path.realpath(path)
+        inside = real == root or real.startswith(root if root.endswith(os.sep) else root + os.sep)
+        return path if inside or (self.real and self._below(real)) else None
+
+    # -- locks --------------------------------------------------------------------------------------------------------
+
+    def lock(self, fd: int | None) -> int:
+        """Lock a directory against all other publishers, in this process or another; return what `unlock` wants.
+
+        Where directories cannot be locked (Windows, NFS), a lock file below ``.holdall`` locks the whole root.
+
+        Raises:
+            StoreTimeoutError: Somebody holds it for a minute.
+        """
+        token = -1 if fd is None else fd
+        try:
+            if fd is not None and system.lock_now(fd):
+                return fd
+        except OSError as error:
+            if error.errno not in system.UNSUPPORTED:
+                raise
+            token = -1
+        if token < 0:
+            token = self._lock_file()
+        try:
+            self._wait(token)
+        except BaseException:
+            if token != fd:
+                os.close(token)
+            raise
+        return token
+
+    def unlock(self, token: int, fd: int | None) -> None:
+        """Give the lock back."""
+        system.unlock(token)
+        if token != fd:
+            os.close(token)
+
+    def _lock_file(self) -> int:
+        fd, before = self.make_folder(RESERVED)
+        try:
+            return os.open(f"{before}lock", system.APPEND, 0o666, dir_fd=fd)
+        finally:
+            self.leave(fd)
+
+    def _wait(self, token: int) -> None:
+        deadline = time.monotonic() + LOCK_SECONDS
+        pause = 0.00005
+        while not system.lock_now(token):
+            if time.monotonic() > deadline:
+                raise StoreTimeoutError(f"another process holds a lock for {LOCK_SECONDS:.0f} seconds", store=self.display)
+            time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # not a secret, only out of step
+            pause = min(pause * 1.5, 0.005)
+
+    # -- errors -------------------------------------------------------------------------------------------------------
+
+    def missing(self, key: str) -> HoldallError:
+        """Return the error for a key at which nothing is: `NotFoundError`, if the root is there to say so."""
+        try:
+            os.stat(self.path)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            gone = self._vanished()
+            gone.__cause__ = error
+            return gone
+        except OSError as error:
+            return self.explain(error, key)
+        return missing(key, store=self.display)
+
+    def _vanished(self, hint: str = "") -> UnavailableError:
+        return UnavailableError(f"the root directory {self.path!r} is not there{hint}", store=self.display)
+
+    def _outside(self, key: str) -> PermissionDeniedError:
+        return PermissionDeniedError(f"{key!r} leads out of the root by a symbolic link", key=key, store=self.display)
+
+    def explain(self, error: OSError, key: str, *, writing: bool = False) -> HoldallError:
+        """Return what an error of the system means; an error of ours stays as it is."""
+        if isinstance(error, HoldallError):
+            return error
+        code = error.errno
+        named: dict[str, str] = {"key": key, "store": self.display}
+        if code in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO} and not writing:
+            return self.missing(key)
+        if code == errno.ENOENT:
+            answer = self.missing(key)
+            return (
+                answer
+                if isinstance(answer, UnavailableError)
+                else UnavailableError(f"a directory above {key!r} was removed while it was written", **named)
+            )
+        kind, what = _MEANINGS.get(code or 0, (UnavailableError, "the disk does not answer for {key!r}: {why}"))
+        return kind(what.format(key=key, why=error.strerror or type(error).__name__), **named)
+
+
+def _same(path: str, fd: int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False
+
+
+_MEANINGS: dict[int, tuple[type[HoldallError], str]] = {
+    code: meaning
+    for names, meaning in {
+        ("EACCES", "EPERM", "EROFS", "ETXTBSY"): (PermissionDeniedError, "no permission for {key!r}: {why}"),
+        ("ENOSPC", "EDQUOT", "EFBIG"): (StorageFullError, "no space left for {key!r}: {why}"),
+        ("ENAMETOOLONG", "EILSEQ"): (InvalidKeyError, "this file system cannot hold {key!r}: {why}"),
+        ("ENOTDIR", "ELOOP"): (NotDirectoryError, "a file stands where {key!r} needs a directory"),
+        ("EISDIR",): (IsDirectoryError, "a directory stands at {key!r}"),
+        ("EEXIST",): (AlreadyExistsError, "{key!r} already exists"),
+        ("ENOTEMPTY",): (NotEmptyError, "the directory {key!r} is not empty"),
+        ("ETIMEDOUT",): (StoreTimeoutError, "the disk did not answer in time for {key!r}"),
+    }.items()
+    for code in [getattr(errno, name) for name in names if hasattr(errno, name)]
+}

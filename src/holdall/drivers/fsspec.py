@@ -1,0 +1,235 @@
+"""The fsspec driver: any filesystem that fsspec reaches, by protocol name, by URL, or the very instance that a program has.
+
+``FsspecStore(fs)`` is one of two classes: s3fs is driven by S3's own calls (`FsspecS3Store`: conditions, parts, versions),
+everything else is a tree of files (`FsspecTreeStore`). Both publish a write at once or refuse to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, Literal, Self
+
+from holdall.core.capabilities import Capabilities, Identity
+from holdall.core.keys import check_prefix
+from holdall.core.meta import ListPage
+from holdall.drivers.fsspec_errors import translate_fsspec_error
+from holdall.drivers.fsspec_place import Family, Place, class_of, family_of, find_place, protocols_of, reopened
+from holdall.drivers.tree import Tree, in_thread_async
+from holdall.drivers.tree_rules import check_name
+from holdall.drivers.tree_store import TreeStore
+from holdall.errors import ConfigError, HoldallError
+from holdall.store import Store
+
+__all__ = ["FsspecStore", "FsspecTreeStore"]
+
+Publish = Literal["auto", "put", "rename", "none"]
+
+_CAPABILITIES: dict[Family, Capabilities] = {
+    "local": Capabilities(
+        create=True,
+        large_conditional=True,
+        conditional_read=True,
+        copy=True,
+        rename=True,
+        set_modified=True,
+        strong_etag=True,
+        directories="real",
+        local=True,
+        symlinks=True,
+    ),
+    "memory": Capabilities(create=True, large_conditional=True, conditional_read=True, copy=True, temporary=True),
+    "rename": Capabilities(rename=True, directories="real"),
+    "put": Capabilities(),
+    "http": Capabilities(write=False, delete=False, list=False),
+    "read": Capabilities(write=False, delete=False),
+    "s3": Capabilities(),  # behind a cache
+}
+
+
+class FsspecStore(Store):
+    """Objects of an fsspec filesystem.
+
+    Writes are atomic, or refused where the filesystem is not known to allow that: see ``publish``.
+
+    Args:
+        fs: A filesystem, blocking or async; or the name of a protocol, or a URL or chain of them, from which one is made on
+            first use.
+        path: Where in it: ``bucket/prefix``, ``/directory``, ``https://host/base``.
+        options: For the filesystem, when it is made from a name.
+        publish: How the filesystem makes a write appear: ``auto`` by what is known of it; ``put``, its uploads are atomic;
+            ``rename``, its renames are; ``none``, read only.
+
+    Example:
+        >>> store = FsspecStore("memory", path="/example")
+        >>> store.put("a/b.txt", b"hello").size
+        5
+        >>> store
+        FsspecStore('memory', path='/example')
+    """
+
+    def __new__(
+        cls, fs: Any, *, path: str = "", options: Mapping[str, Any] | None = None, publish: Publish = "auto"
+    ) -> Self:
+        """Choose the class by the filesystem."""
+        del path, options
+        if cls is not FsspecStore:
+            return super().__new__(cls)
+        made: type[FsspecStore] = FsspecTreeStore
+        if publish == "auto" and _is_s3(fs):
+            from holdall.drivers.fsspec_s3 import FsspecS3Store  # noqa: PLC0415  # it derives from this class
+
+            made = FsspecS3Store
+        return super().__new__(made)  # type: ignore[return-value]  # a subclass
+
+
+class FsspecTreeStore(FsspecStore, TreeStore):
+    """A filesystem as a tree of files. See `FsspecStore`."""
+
+    def __init__(
+        self, fs: Any, *, path: str = "", options: Mapping[str, Any] | None = None, publish: Publish = "auto"
+    ) -> None:
+        TreeStore.__init__(self)
+        if publish not in {"auto", "put", "rename", "none"}:
+            raise ConfigError(f"publish is 'auto', 'put', 'rename' or 'none', not {publish!r}")
+        if not isinstance(fs, str) and options:
+            raise ConfigError("options are for a filesystem that is made from a name; this one is made already")
+        self.path = str(path)
+        self._given = fs
+        self._options = dict(options or {})
+        self._publish = publish
+        self._place: Place | None = None if isinstance(fs, str) else find_place(fs, self.path, {}, publish=publish)
+        self._name = fs.split("://")[0] if isinstance(fs, str) else "::".join(_chain(fs))
+        self._family: Family = self._place.family if self._place else _family_of_name(fs, publish)
+
+    def __repr__(self) -> str:
+        where = f", path={self.path!r}" if self.path else ""
+        return f"FsspecStore({self._name!r}{where})"
+
+    @property
+    def fs(self) -> Any:
+        """The filesystem: the very instance that was given, or the one that was made."""
+        return self.place().given
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the filesystem's family can do."""
+        return _CAPABILITIES[self._family]
+
+    @property
+    def identity(self) -> Identity:
+        """The protocol and the path; of a filesystem in memory that is not shared, a mark of its own."""
+        place = self._place
+        service = f"fsspec+{self._name}"
+        if self._family == "local":
+            service = "file"
+        token = ""
+        if place is not None and self._family != "local":
+            token = str(getattr(place.fs, "_fs_token", ""))[:16]
+        root = place.root if place is not None else self.path
+        return Identity(service=service, place=f"{token}:{root}" if token else root)
+
+    def local_path(self, key: str) -> str | None:
+        """Return the absolute path of the real local file behind a key, on the local filesystem."""
+        path = check_name(self, key)
+        return self.place().full(path) if self._family == "local" else None
+
+    def url(self, key: str) -> str | None:
+        """Return the address of a key, on HTTP."""
+        path = check_name(self, key)
+        if self._family != "http":
+            return None
+        from holdall.drivers.fsspec_loop import LoopFiles  # noqa: PLC0415  # fsspec is not loaded for nothing
+
+        return LoopFiles(self.place()).full(path)
+
+    def place(self) -> Place:
+        """Return the filesystem and the path in it; made on first use, made anew in a forked child."""
+        if self._place is None:
+            self._place = find_place(self._given, self.path, self._options, publish=self._publish)
+        return self._place
+
+    def translate(self, error: Exception, what: str) -> HoldallError | None:
+        """Return our error for one of the filesystem's. See `TreeStore.translate`."""
+        return translate_fsspec_error(error, what)
+
+    def _make_tree(self) -> Tree:
+        from holdall.drivers.fsspec_blocking import BlockingFiles  # noqa: PLC0415  # fsspec is not loaded for nothing
+        from holdall.drivers.fsspec_cache import CachedFiles  # noqa: PLC0415
+        from holdall.drivers.fsspec_local import LocalFiles  # noqa: PLC0415
+        from holdall.drivers.fsspec_loop import LoopFiles, is_awaitable_reader  # noqa: PLC0415
+        from holdall.drivers.fsspec_memory import MemoryFiles  # noqa: PLC0415
+
+        if self._forked:
+            place = self.place()
+            self._place = find_place(reopened(place), self.path, {}, publish=self._publish)
+        place = self.place()
+        tree: Tree
+        if place.family == "memory":
+            tree = MemoryFiles(place)
+        elif place.family == "local":
+            tree = LocalFiles(place)
+        elif is_awaitable_reader(place.fs) and place.family != "rename":
+            tree = LoopFiles(place)
+        else:
+            tree = BlockingFiles(place)
+        return tree if place.cache is None else CachedFiles(tree, place)
+
+    def list(self, prefix: str = "", *, delimiter: str | None = None, start_after: str | None = None) -> Iterator[ListPage]:
+        """List lazily, page by page. See `Store.list`."""
+        if self._family != "memory":
+            return TreeStore.list(self, prefix, delimiter=delimiter, start_after=start_after)
+        self._check_list(delimiter)
+        return self._memory_pages(prefix, delimiter, start_after)
+
+    async def list_async(
+        self, prefix: str = "", *, delimiter: str | None = None, start_after: str | None = None
+    ) -> AsyncIterator[ListPage]:
+        """List lazily, page by page. See `Store.list`."""
+        if self._family != "memory":
+            async for page in TreeStore.list_async(self, prefix, delimiter=delimiter, start_after=start_after):
+                yield page
+            return
+        pages = self.list(prefix, delimiter=delimiter, start_after=start_after)
+        while (found := await in_thread_async(_next_page, pages)) is not None:
+            yield found
+
+    def _memory_pages(self, prefix: str, delimiter: str | None, start_after: str | None) -> Iterator[ListPage]:
+        from holdall.drivers.fsspec_memory import MemoryFiles  # noqa: PLC0415  # fsspec is not loaded for nothing
+
+        check_prefix(prefix)
+        tree = self.tree()
+        assert isinstance(tree, MemoryFiles)  # a cache over memory has another family
+        yield from tree.pages(prefix, delimiter, start_after)
+
+
+def _is_s3(fs: Any) -> bool:
+    """Tell whether a filesystem, or the one of a name, is s3fs without a cache before it."""
+    if isinstance(fs, str):
+        return "::" not in fs and fs.partition("://")[0] in {"s3", "s3a"}
+    place = find_place(fs, "", {})
+    return place.family == "s3" and place.cache is None
+
+
+def _next_page(pages: Iterator[ListPage]) -> ListPage | None:
+    return next(pages, None)
+
+
+def _chain(fs: Any) -> list[str]:
+    """Return the protocols of a filesystem and of those it wraps."""
+    names: list[str] = []
+    for _ in range(16):
+        names.append(next(iter(protocols_of(type(fs))), type(fs).__name__))
+        inner = object.__getattribute__(fs, "__dict__").get("fs")
+        if inner is None:
+            break
+        fs = inner
+    return names
+
+
+def _family_of_name(name: str, publish: Publish) -> Family:
+    """Return the family of a protocol's filesystems without making one."""
+    if publish != "auto":
+        return {"put": "put", "rename": "rename", "none": "read"}[publish]  # type: ignore[return-value]
+    last = name.rpartition("::")[2].partition("://")[0]
+    family = family_of(class_of(last))
+    return family if family not in {"memory", "local"} or "::" not in name else "read"

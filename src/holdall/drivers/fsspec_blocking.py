@@ -1,0 +1,260 @@
+"""Any fsspec filesystem by its blocking methods, as a `Tree`: temporary name and rename, or no writing at all.
+
+The filesystem's listing cache is dropped before it is asked, so that it never answers from what was true once. A filesystem
+that may not be used by two threads at once gets a lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import weakref
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, suppress
+from typing import IO, Any
+
+from holdall.core.options import PutOptions
+from holdall.drivers.fsspec_entries import entry_of_info, name_of
+from holdall.drivers.fsspec_place import Place, accepts, protocols_of
+from holdall.drivers.tree import BlockingReader, BlockingTree, BlockingWriter, Entry, Mode, Reader, Writer, beside, parent
+from holdall.errors import IntegrityError, IsDirectoryError, NotDirectoryError, NotFoundError
+from holdall.results import CHUNK
+
+__all__ = ["BlockingFiles", "FileReader"]
+
+_UNSAFE = frozenset({"ftp", "zip", "tar", "libarchive", "git", "sftp", "ssh", "hdfs", "arrow_hdfs", "reference"})
+"""Filesystems with one connection or one open file for all."""
+_locks: weakref.WeakKeyDictionary[Any, threading.RLock] = weakref.WeakKeyDictionary()
+
+
+class BlockingFiles(BlockingTree):
+    """The files of a filesystem below a path.
+
+    Args:
+        place: Filesystem, path and family.
+    """
+
+    workers = 8
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.fs = place.fs
+        self._refresh = accepts(type(self.fs).ls, "refresh")
+        unsafe = _UNSAFE & set(protocols_of(self.fs)) and not self.fs.async_impl
+        self.lock: AbstractContextManager[Any] = _lock_of(self.fs) if unsafe else contextlib.nullcontext()
+        if unsafe:
+            self.workers = 1
+
+    def full(self, path: str) -> str:
+        """Return the filesystem's name of a path."""
+        return self.place.full(path)
+
+    def info(self, path: str) -> Entry:
+        """Describe a path as it is now."""
+        full = self.full(path)
+        with self.lock:
+            self.forget(path)
+            return entry_of_info(self.fs.info(full), name=path.rpartition("/")[2])
+
+    def forget(self, path: str) -> None:
+        """Drop what the filesystem remembers of a path and its directory."""
+        for folder in {parent(path), path}:
+            self.fs.invalidate_cache(self.full(folder))
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def stat(self, path: str, version: str | None = None) -> Entry:
+        """Describe a file or directory. See `Tree.stat`."""
+        return self.info(path)
+
+    def scan(self, path: str) -> Sequence[Entry]:
+        """Return what a directory holds. See `Tree.scan`."""
+        full = self.full(path)
+        with self.lock:
+            self.forget(path)
+            options = {"refresh": True} if self._refresh else {}
+            found = self.fs.ls(full, detail=True, **options)
+        if len(found) == 1 and found[0].get("type") == "file" and _same(found[0]["name"], full):
+            raise NotDirectoryError(f"a file stands at {path!r}")
+        return [entry_of_info(info, name=name_of(info)) for info in found if not _same(info["name"], full)]
+
+    def open(self, path: str, version: str | None = None, *, whole: bool = False) -> Reader:
+        """Open a file for reading. See `Tree.open`."""
+        entry = self.info(path)
+        if entry.kind != "file":
+            raise NotFoundError(f"nothing at {path!r}")
+        with self.lock:
+            return FileReader(self.fs.open(self.full(path), "rb"), entry, self.lock)
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def create(self, path: str, size: int | None, options: PutOptions) -> Writer:
+        """Begin a file. See `Tree.create`."""
+        return RenamingWriter(self, path)
+
+    def make_parents(self, folder: str) -> None:
+        """Make a directory and those above it.
+
+        Raises:
+            NotDirectoryError: A file stands in the way.
+        """
+        if not folder:
+            return
+        with self.lock:
+            try:
+                self.fs.makedirs(self.full(folder), exist_ok=True)
+            except (FileExistsError, NotADirectoryError) as error:
+                raise NotDirectoryError(f"a file stands where {folder!r} should be a directory") from error
+
+    def put_in_place(self, temporary: str, path: str, mode: Mode) -> None:
+        """Rename over the old file; where the filesystem does not replace, the old file is deleted first.
+
+        Raises:
+            IsDirectoryError: A directory is there.
+        """
+        old, new = self.full(temporary), self.full(path)
+        with self.lock:
+            with suppress(FileNotFoundError):
+                if self.info(path).kind == "directory":
+                    raise IsDirectoryError(f"a directory stands at {path!r}")
+            try:
+                self._rename(old, new)
+            except FileExistsError:
+                self.fs.rm_file(new)
+                self._rename(old, new)
+            self.forget(path)
+            self.forget(temporary)
+
+    def _rename(self, old: str, new: str) -> None:
+        if self.fs.async_impl and hasattr(self.fs, "mv_file"):
+            self.fs.mv_file(old, new)
+        else:
+            self.fs.mv(old, new)
+
+    def remove(self, path: str, if_match: str | None = None) -> bool:
+        """Remove a file. See `Tree.remove`."""
+        with self.lock:
+            if self.info(path).kind == "directory":
+                return False
+            self.fs.rm_file(self.full(path))
+            self.forget(path)
+        return True
+
+    def make_directory(self, path: str) -> None:
+        """Make a directory. See `Tree.make_directory`."""
+        with suppress(FileNotFoundError):
+            if self.info(path).kind != "directory":
+                raise NotDirectoryError(f"a file stands at {path!r}")
+        self.make_parents(path)
+
+    def remove_directory(self, path: str, if_match: str | None = None) -> bool:
+        """Remove an empty directory. See `Tree.remove_directory`."""
+        with self.lock:
+            if self.info(path).kind != "directory":
+                return False
+            if self.scan(path):
+                raise IsDirectoryError(f"the directory {path!r} is not empty")
+            self.fs.rmdir(self.full(path))
+            self.forget(path)
+        return True
+
+    def move(self, src: str, dst: str, mode: Mode) -> None:
+        """Rename a file or directory. See `Tree.move`."""
+        self.make_parents(parent(dst))
+        self.put_in_place(src, dst, mode)
+
+    def close(self) -> None:
+        """Leave the filesystem alone: it is the user's, or shared by all that asked for the same."""
+
+
+class FileReader(BlockingReader):
+    """One file opened by a filesystem."""
+
+    def __init__(self, file: IO[bytes], entry: Entry, lock: AbstractContextManager[Any]) -> None:
+        self._file = file
+        self._lock = lock
+        self.entry = entry
+
+    def chunks(self, start: int, end: int) -> Generator[bytes]:
+        """Iterate over the bytes of ``[start, end)``. See `Reader.chunks`."""
+        with self._lock:
+            self._file.seek(start)
+        while start < end:
+            with self._lock:
+                chunk = self._file.read(min(CHUNK, end - start))
+            if not chunk:
+                return
+            start += len(chunk)
+            yield bytes(chunk)
+
+    def close(self) -> None:
+        """Let go; idempotent."""
+        with self._lock:
+            self._file.close()
+
+    def __del__(self) -> None:
+        with suppress(Exception):
+            self._file.close()
+
+
+class RenamingWriter(BlockingWriter):
+    """A file under a temporary name in the same directory."""
+
+    def __init__(self, tree: BlockingFiles, path: str) -> None:
+        self._tree = tree
+        self._path = path
+        self._temporary = beside(path)
+        self._file: Any = None
+        self._begun = False
+        self._size = 0
+
+    def write(self, chunk: bytes) -> None:
+        """Append bytes. See `Writer.write`."""
+        tree = self._tree
+        if self._file is None:
+            tree.make_parents(parent(self._path))
+            self._begun = True
+            with tree.lock:
+                self._file = tree.fs.open(tree.full(self._temporary), "wb")
+        with tree.lock:
+            self._file.write(chunk)
+        self._size += len(chunk)
+
+    def publish(self, mode: Mode, if_match: str | None) -> Entry:
+        """Make the whole file appear. See `Writer.publish`."""
+        tree = self._tree
+        if self._file is None:
+            self.write(b"")
+        file: Any
+        file, self._file = self._file, None
+        with tree.lock:
+            file.close()
+        entry = tree.info(self._temporary)
+        if entry.size != self._size:
+            raise IntegrityError(f"{self._path!r}: the storage holds {entry.size} bytes of {self._size} written")
+        tree.put_in_place(self._temporary, self._path, mode)
+        self._begun = False
+        return tree.info(self._path)
+
+    def abort(self) -> None:
+        """Remove what was written. See `Writer.abort`."""
+        tree = self._tree
+        with suppress(Exception), tree.lock:
+            if self._file is not None:
+                self._file.close()
+        if self._begun:
+            self._begun = False
+            with suppress(Exception), tree.lock:
+                tree.fs.rm_file(tree.full(self._temporary))
+                tree.forget(self._temporary)
+
+
+def _same(name: Any, full: str) -> bool:
+    return str(name).strip("/") == full.strip("/")
+
+
+def _lock_of(fs: Any) -> threading.RLock:
+    lock = _locks.get(fs)
+    if lock is None:
+        lock = _locks.setdefault(fs, threading.RLock())
+    return lock

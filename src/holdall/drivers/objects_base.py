@@ -1,0 +1,259 @@
+"""What every object store is beneath its verbs: obstore's instances opened lazily, and what the verbs ask of the store.
+
+The verbs stand in ``objects_*_async`` and their twins; they know services apart only by the attributes and hooks of this class.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from holdall.core.keys import check_key, check_prefix
+from holdall.core.options import PutOptions
+from holdall.core.secrets import refuse_pickle
+from holdall.drivers.objects_errors import Facts
+from holdall.drivers.objects_fork import check_fork
+from holdall.drivers.objects_values import is_odd, quoted
+from holdall.errors import ClosedError, InvalidKeyError, NotSupportedError
+from holdall.store import Store
+
+if TYPE_CHECKING:
+    from holdall.drivers.objects_side import SideChannel
+
+__all__ = ["ObjectsBase", "Opener", "Update"]
+
+SEEN = 60.0
+"""Seconds for which a bucket that answered is taken to exist."""
+
+
+Update = Literal["etag", "quoted", "generation"]
+
+
+class Opener(Protocol):
+    """Makes obstore instances: for reading, for writing (patient), for conditional writes (no retries of its own)."""
+
+    def __call__(self, *, patient: bool, retries: int) -> Any:
+        """Return a new obstore instance."""
+        ...
+
+
+class ObjectsBase(Store):
+    """A store over obstore, without its verbs."""
+
+    place: str = "bucket"
+    """What the service calls a bucket."""
+    flat: bool = True
+    """Whether keys are plain text, so that others may have made ``d/`` markers."""
+    marks: bool = True
+    """Whether conditional writes can carry a mark."""
+    full_heads: bool = False
+    """Whether descriptions come from the side channel, for what obstore does not tell."""
+    lists_aside: bool = False
+    """Whether listings come from the side channel."""
+    has_side: bool = False
+    """Whether there is a side channel."""
+    remedy: str = ""
+    """How to get a side channel, for errors."""
+    most_parts: int = 10_000
+    doubts_place: bool = True
+    """Whether a miss may mean a missing bucket."""
+    deletes_aside: bool = False
+    """Whether deletions that fail in bulk are worth a try by the side channel, whatever the failure."""
+    in_process: bool = False
+    """Whether objects are at hand without a network: a copy may pass through here."""
+    unproven: bool = False
+    """Whether it has to be found out if the service honours conditions of writes."""
+    asks_directories: bool = False
+    """Whether "forbidden" may be said of a directory, which is no object."""
+    retries: int = 0
+    retries_hidden: bool = True
+    """Whether obstore may have sent a conditional write again on its own."""
+    patience: float = 180.0
+    """Seconds after which a conditional write is not sent again."""
+    concurrency: int = 8
+    unready: bool = False
+    """Whether opening takes time (credentials to find, a bucket to make), so that the async colour leaves it to a thread."""
+    plain_puts: bool = False
+    """Whether a put without options needs no further thought."""
+    _given: Any
+    _native: Any
+    _writer: Any
+    _strict: Any
+    update: Update = "etag"
+    """What ``mode="update"`` compares: an etag (in either form, or quoted) or a generation."""
+
+    def _begin(self, prefix: str, given: dict[str, Any], *, secret: Sequence[str] = ()) -> None:
+        """Set what every object store has; no I/O.
+
+        Args:
+            prefix: What stands before every key.
+            given: The arguments of the constructor, for pickling.
+            secret: Those of them that hinder it.
+        """
+        if prefix:
+            check_prefix(prefix)
+        self.prefix = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
+        self._given = None
+        self._native = self._writer = self._strict = None
+        self._opener: Opener | None = None
+        self._opening = threading.Lock()
+        self._closed = False
+        self._seen = -SEEN
+        self._settled: int | None = None
+        self._recipe = given if not any(given[name] for name in secret) else None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._recipe is None:
+            refuse_pickle(type(self).__name__)
+        return _remade, (type(self), self._recipe)
+
+    # -- what the verbs ask of the store ------------------------------------------------------------------------------
+
+    def check_open(self) -> None:
+        """Refuse to work after `close` or in a forked child.
+
+        Raises:
+            ClosedError: The store was closed.
+            ForkedProcessError: The process was forked after object stores had been used.
+        """
+        if self._closed:
+            raise ClosedError(f"{type(self).__name__} is closed", store=self)
+        check_fork(self)
+
+    def at(self, key: str) -> str:
+        """Return the path of a key in the bucket, checked; the store must be open."""
+        if self._closed:
+            raise ClosedError(f"{type(self).__name__} is closed", key=key if isinstance(key, str) else None, store=self)
+        check_key(key)
+        check_fork(self)
+        path = self.prefix + key
+        if self.prefix and len(path) > 341 and len(path.encode()) > 1024:  # 341 characters are at most 1024 bytes
+            raise InvalidKeyError("with the store's prefix the key is longer than 1024 bytes", key=key, store=self)
+        return path
+
+    def below(self, prefix: str) -> str:
+        """Return the path of a listing prefix in the bucket, checked; the store must be open."""
+        self.check_open()
+        return self.prefix + check_prefix(prefix)
+
+    @property
+    def native(self) -> Any:
+        """Obstore's instance for reading and other quick requests."""
+        return self._native or self._opened("_native")
+
+    @property
+    def writer(self) -> Any:
+        """Obstore's instance for writing: its time limits leave room for a slow line."""
+        return self._writer or self._opened("_writer")
+
+    @property
+    def strict(self) -> Any:
+        """Obstore's instance for conditional writes: it never sends again on its own."""
+        return self._strict or self._opened("_strict")
+
+    def _opened(self, name: str) -> Any:
+        with self._opening:
+            if self._given is not None:
+                self._native = self._writer = self._strict = self._given
+            elif getattr(self, name) is None:
+                assert self._opener is not None  # set by every subclass
+                patient = name != "_native"
+                setattr(self, name, self._opener(patient=patient, retries=0 if name == "_strict" else self.retries))
+            return getattr(self, name)
+
+    def make_ready(self) -> None:
+        """Open what takes time to open. Blocks."""
+        _ = self.native, self.writer
+        self.unready = False
+
+    def side(self, verb: str, key: str | None = None) -> SideChannel:
+        """Return the side channel.
+
+        Raises:
+            InvalidKeyError: There is none, and obstore cannot name this key.
+            NotSupportedError: There is none.
+        """
+        if key is not None and is_odd(key):
+            raise InvalidKeyError(
+                f"cannot {verb}: obstore cannot name it ('//', '/' at its end, or a control character){self.remedy}",
+                key=key,
+                store=self,
+            )
+        raise NotSupportedError(f"cannot {verb} here{self.remedy}", key=key, store=self)
+
+    def proven(self, honoured: bool) -> None:
+        """Note whether the service honours conditions of writes."""
+
+    def forget(self, path: str, versions: Sequence[str | None]) -> None:
+        """Remove what a probe has written. Blocks."""
+
+    def puts_aside(self, options: PutOptions) -> bool:
+        """Tell whether a write goes by the side channel for what it keeps beside the bytes."""
+        return False
+
+    def sends_aside(self, size: int | None, options: PutOptions) -> bool:
+        """Tell whether content that is too large for one request goes by the side channel."""
+        return self.has_side and options.mode != "overwrite"
+
+    def seen(self) -> None:
+        """Note that the bucket answered."""
+        self._seen = time.monotonic()
+
+    def adjusted(self, facts: Facts, verb: str) -> Facts:
+        """Return a failure as this store reads it."""
+        return facts
+
+    def is_directory(self, path: str) -> bool:
+        """Ask whether a path names a directory of the server. Blocks."""
+        return False
+
+    def in_doubt(self) -> bool:
+        """Tell whether a miss may mean that the bucket is missing."""
+        return self.doubts_place and time.monotonic() - self._seen > SEEN
+
+    def put_options(self, options: PutOptions) -> PutOptions:
+        """Return the options of a write, with the store's own defaults.
+
+        Raises:
+            NotSupportedError: An option that the store cannot honour.
+        """
+        caps = self.capabilities
+        if not caps.write:
+            raise self._refusal("write")
+        if options.annotated and not (caps.attributes and caps.metadata):
+            raise self._refusal("put", "it keeps no headers and no metadata")
+        if options.tags and not caps.tags:
+            raise self._refusal("put", "it has no tags")
+        if options.storage_class is not None and not caps.storage_class:
+            raise self._refusal("put", "it has no storage classes")
+        if options.mode != "overwrite" and not (caps.create if options.mode == "create" else caps.update):
+            raise self._refusal(f"put with mode {options.mode!r}")
+        return options
+
+    def modes(self, options: PutOptions) -> Sequence[Any]:
+        """Return obstore's forms of a write's condition, to be tried in turn; services differ on the quotes of etags."""
+        if options.mode == "create":
+            return ["create"]
+        assert options.if_match is not None  # an invariant of PutOptions
+        marked = quoted(options.if_match)
+        bare = marked[1:-1] if marked[0] == '"' else marked
+        forms = [{"e_tag": bare}, {"e_tag": marked}]
+        if self.update == "quoted":
+            return forms[1:]
+        return forms if self._settled is None else [forms[self._settled]]
+
+    def settle(self, mode: Any) -> None:
+        """Note which form of an etag the service understood."""
+        if isinstance(mode, dict) and self.update == "etag":
+            self._settled = int(mode["e_tag"].endswith('"'))
+
+    def close(self) -> None:
+        """Let go of connections; idempotent."""
+        self._closed = True
+        self._native = self._writer = self._strict = None
+
+
+def _remade(kind: type[ObjectsBase], given: dict[str, Any]) -> ObjectsBase:
+    return kind(**given)

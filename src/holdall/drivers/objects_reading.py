@@ -1,0 +1,122 @@
+# Generated from objects_reading_async.py by tools/twins.py: change that file, not this one.
+"""Reading from object stores: `get` and `head`, by obstore where it can, by the side channel where it cannot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import obstore
+
+from holdall._concurrency import run
+from holdall.core.meta import ObjectMeta
+from holdall.core.options import GetOptions
+from holdall.core.preconditions import check_get, missing
+from holdall.core.ranges import ByteRange
+from holdall.drivers.objects_errors import FAILURES, Facts, facts_of, failure, masked
+from holdall.drivers.objects_result import ObjectResult, cut
+from holdall.drivers.objects_values import is_odd, meta_of, native_options
+from holdall.errors import HoldallError
+from holdall.results import GetResult
+
+if TYPE_CHECKING:
+    from holdall.drivers.objects_store import ObstoreStore
+
+__all__ = ["failed", "get", "head"]
+
+_HEAD: Any = {"head": True}
+
+
+def get(store: ObstoreStore, key: str, options: GetOptions | None) -> GetResult:
+    """Open an object for reading. See `Store.get`."""
+    path = store.at(key)
+    if store.unready:
+        run(store.make_ready)
+    if is_odd(path):
+        return run(lambda: store.side(f"read {key!r}", key).get(key, path, options))
+    try:
+        native = obstore.get(store.native, path, options=None if options is None else native_options(options))
+    except FAILURES as error:
+        return _get_otherwise(store, key, path, options, error)
+    store.seen()
+    result = ObjectResult(meta_of(key, native.meta, native.attributes), native, store=store)
+    if options is not None and options.conditional:
+        try:  # services decide by their own rules: "*" and times to come, for two
+            check_get(options, key=key, etag=result.meta.etag, last_modified=result.meta.last_modified, store=store)
+        except HoldallError:
+            result.close()
+            raise
+    return result
+
+
+def _get_otherwise(store: ObstoreStore, key: str, path: str, options: GetOptions | None, error: Exception) -> GetResult:
+    """Find another way to an object that obstore could not open, or raise."""
+    facts = facts_of(error)
+    wanted = None if options is None else options.byte_range
+    if options is not None and wanted is not None and facts.unsuffixed:
+        meta = head(store, key, options.version)
+        begin = ByteRange(max(0, meta.size + wanted.start)) if meta.size else None
+        pinned = replace(options, range=begin, if_match=options.if_match or meta.etag)
+        result = get(store, key, pinned)
+        return result if begin is not None else cut(result, wanted, store=store)
+    if options is not None and wanted is not None and (facts.unranged or (facts.status == 416 and wanted.start < 0)):
+        # a server without ranges sends the whole; one with them may refuse "the last n bytes" of an empty object
+        return cut(get(store, key, replace(options, range=None)), wanted, store=store)
+    if facts.undecodable and store.has_side:
+        return run(lambda: store.side(f"read {key!r}", key).get(key, path, options))
+    version = None if options is None else options.version
+    raise failed(store, facts, "read", key, path, version=version) from masked(error)
+
+
+def head(store: ObstoreStore, key: str, version: str | None) -> ObjectMeta:
+    """Describe an object. See `Store.head`."""
+    path = store.at(key)
+    if store.unready:
+        run(store.make_ready)
+    if is_odd(path) and not store.has_side and path[-1] == "/" and not is_odd(path[:-1]):
+        return _head_marker(store, key, path)
+    if is_odd(path) or store.full_heads:
+        return run(lambda: store.side(f"describe {key!r}", key).head(key, path, version))
+    try:
+        native = obstore.get(store.native, path, options=_HEAD if version is None else {"head": True, "version": version})
+    except FAILURES as error:
+        facts = facts_of(error)
+        if facts.undecodable and store.has_side:
+            return run(lambda: store.side(f"describe {key!r}", key).head(key, path, version))
+        raise failed(store, facts, "describe", key, path, version=version) from masked(error)
+    store.seen()
+    return meta_of(key, native.meta, native.attributes)
+
+
+def _head_marker(store: ObstoreStore, key: str, path: str) -> ObjectMeta:
+    """Describe a ``d/`` marker by a listing: obstore cannot name it, but lists it, without its slash, below itself."""
+    if not store.flat:
+        raise missing(key, store=store)
+    try:
+        for chunk in obstore.list(store.native, prefix=path[:-1], chunk_size=1):
+            if chunk and chunk[0]["path"] == path[:-1]:
+                return meta_of(key, chunk[0])
+            break
+    except FAILURES as error:
+        raise failure(facts_of(error), verb="describe", key=key, store=store, place=store.place) from masked(error)
+    raise missing(key, store=store)
+
+
+def failed(store: ObstoreStore, facts: Facts, verb: str, key: str, path: str, *, version: str | None = None) -> HoldallError:
+    """Return the error for a failure; a miss of which the service does not say what is missing is looked into first.
+
+    The answer to HEAD has no body: a missing bucket looks like a missing object. One listing tells, once a minute.
+    """
+    facts = store.adjusted(facts, verb)
+    if facts.answer == "denied" and store.asks_directories and run(lambda: store.is_directory(path)):
+        facts = Facts(answer="not_found", status=404)
+    if facts.answer == "not_found" and facts.code is None and store.in_doubt():
+        try:
+            for _ in obstore.list(store.native, prefix=path, chunk_size=1):
+                break
+        except FAILURES as error:
+            other = facts_of(error)
+            if other.no_bucket:
+                return failure(other, verb=verb, key=key, store=store, place=store.place)
+        store.seen()
+    return failure(facts, verb=verb, key=key, store=store, place=store.place, version=version)

@@ -1,0 +1,129 @@
+"""One opened read of an object store: obstore's answer as a `GetResult`, readable in either colour."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from holdall.core.meta import ObjectMeta
+from holdall.core.ranges import ByteRange
+from holdall.drivers.objects_errors import FAILURES, facts_of, failure, masked
+from holdall.drivers.objects_fork import check_fork
+from holdall.errors import HoldallError
+from holdall.results import CHUNK, GetResult
+
+__all__ = ["ObjectResult", "cut", "cut_async"]
+
+
+class ObjectResult(GetResult):
+    """Obstore's answer; nothing of the body is read before it is asked for."""
+
+    __slots__ = ("_store",)
+
+    def __init__(self, meta: ObjectMeta, native: Any, *, store: object) -> None:
+        super().__init__(meta, native, range=native.range)
+        self._store = store
+
+    def bytes(self) -> builtins.bytes:
+        """Return all bytes of the answer. See `GetResult.bytes`."""
+        native = self._taken_body()
+        try:
+            data = native.bytes().to_bytes()
+        except FAILURES as error:
+            raise self._broken(error) from masked(error)
+        return self._whole(data)
+
+    async def bytes_async(self) -> builtins.bytes:
+        """Return all bytes of the answer. See `GetResult.bytes`."""
+        native = self._taken_body()
+        try:
+            data = (await native.bytes_async()).to_bytes()
+        except FAILURES as error:
+            raise self._broken(error) from masked(error)
+        return self._whole(data)
+
+    def close(self) -> None:
+        """Let go of the connection; idempotent."""
+        super().close()
+        self._body = None  # type: ignore[assignment]  # closed for good: dropping the answer drops its connection
+
+    async def close_async(self) -> None:
+        """Let go of the connection; idempotent."""
+        self.close()
+
+    def _taken_body(self) -> Any:
+        check_fork()
+        self._take()
+        native, self._body = self._body, None  # type: ignore[assignment]
+        return native
+
+    def _whole(self, data: builtins.bytes) -> builtins.bytes:
+        if len(data) != self.range[1] - self.range[0]:
+            raise self._short(len(data))
+        return data
+
+    def _checked(self) -> Iterator[builtins.bytes]:
+        stream, got = self._taken_body().stream(min_chunk_size=CHUNK), 0
+        try:
+            for chunk in stream:
+                if chunk:
+                    got += len(chunk)
+                    yield chunk
+        except FAILURES as error:
+            raise self._broken(error) from masked(error)
+        if got != self.size:
+            raise self._short(got)
+
+    async def _checked_async(self) -> AsyncIterator[builtins.bytes]:
+        stream, got = self._taken_body().stream(min_chunk_size=CHUNK), 0
+        try:
+            async for chunk in stream:
+                if chunk:
+                    got += len(chunk)
+                    yield chunk
+        except FAILURES as error:
+            raise self._broken(error) from masked(error)
+        if got != self.size:
+            raise self._short(got)
+
+    def _broken(self, error: Exception) -> HoldallError:
+        return failure(facts_of(error), verb="read", key=self.meta.key, store=self._store)
+
+
+def cut(whole: GetResult, wanted: ByteRange, *, store: object) -> GetResult:
+    """Return a range of an answer that came whole, from a server that does not know ranges.
+
+    Raises:
+        RangeNotSatisfiableError: The range starts behind the end.
+    """
+    start, end = wanted.resolve(whole.meta.size, key=whole.meta.key, store=store)
+
+    def body() -> Iterator[bytes]:
+        at = 0
+        for chunk in whole:
+            piece = chunk[max(0, start - at) : max(0, end - at)]
+            at += len(chunk)
+            if piece:
+                yield piece
+            if at >= end:
+                break
+
+    return GetResult(whole.meta, body(), range=(start, end), close=whole.close)
+
+
+async def cut_async(whole: GetResult, wanted: ByteRange, *, store: object) -> GetResult:
+    """Return a range of an answer that came whole. See `cut`."""
+    start, end = wanted.resolve(whole.meta.size, key=whole.meta.key, store=store)
+
+    async def body() -> AsyncIterator[bytes]:
+        at = 0
+        async for chunk in whole:
+            piece = chunk[max(0, start - at) : max(0, end - at)]
+            at += len(chunk)
+            if piece:
+                yield piece
+            if at >= end:
+                break
+
+    return GetResult(whole.meta, body(), range=(start, end), close=whole.close_async)

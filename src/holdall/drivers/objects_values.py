@@ -1,0 +1,219 @@
+"""Values between our contract and the object stores': read options, headers, user metadata, object descriptions. Pure.
+
+User metadata travels in HTTP headers, which hold ASCII: other text, and text that HTTP would trim, goes as one encoded word
+of RFC 2047, the form in which S3 itself hands out such metadata.
+"""
+
+from __future__ import annotations
+
+import base64
+import email.errors
+import email.header
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+
+from holdall.core.meta import NO_ATTRIBUTES, Attributes, Kind, ObjectMeta
+from holdall.core.options import GetOptions, PutOptions
+from holdall.core.preconditions import strip_etag
+from holdall.core.ranges import ByteRange
+from holdall.errors import NotSupportedError
+
+__all__ = [
+    "MARK",
+    "attributes_of",
+    "decoded",
+    "decoded_name",
+    "encoded",
+    "encoded_metadata",
+    "identifier",
+    "is_odd",
+    "meta_of",
+    "native_attributes",
+    "native_options",
+    "native_range",
+    "new_mark",
+    "quoted",
+]
+
+MARK: Final = "holdallwrite"
+"""User metadata that marks a conditional write, so that its writer knows it again; hidden from reads."""
+
+_ODD = re.compile(r"//|[\x00-\x1f\x7f]|/\Z")
+_PLAIN = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?\Z")
+_HEXED = re.compile(r"holdall_((?:[0-9a-f]{2})+)\Z")
+_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+\Z")
+_HEADERS: Final = {
+    "content_type": "Content-Type",
+    "cache_control": "Cache-Control",
+    "content_disposition": "Content-Disposition",
+    "content_encoding": "Content-Encoding",
+    "content_language": "Content-Language",
+}
+_FIELDS: Final = {header: name for name, header in _HEADERS.items()}
+_TAKEN: Final = frozenset(header.lower() for header in _HEADERS.values()) | {"storage-class", MARK}
+
+
+def is_odd(path: str) -> bool:
+    """Tell whether obstore cannot name an object: it normalises ``//`` and trailing ``/``, and refuses control characters.
+
+    Example:
+        >>> is_odd("a//b"), is_odd("d/"), is_odd("a/b %2F")
+        (True, True, False)
+    """
+    return _ODD.search(path) is not None
+
+
+def new_mark() -> str:
+    """Return a mark for one conditional write: 96 random bits."""
+    return secrets.token_hex(12)
+
+
+def quoted(etag: str) -> str:
+    """Return an etag as HTTP wants it.
+
+    Example:
+        >>> quoted("abc"), quoted("W/abc"), quoted('"abc"')
+        ('"abc"', 'W/"abc"', '"abc"')
+    """
+    bare = strip_etag(etag) or ""
+    return f'W/"{bare[2:]}"' if bare.startswith("W/") else f'"{bare}"'
+
+
+def native_range(wanted: ByteRange) -> tuple[int, int] | dict[str, int]:
+    """Return a range in obstore's form."""
+    if wanted.start < 0:
+        return {"suffix": -wanted.start}
+    return {"offset": wanted.start} if wanted.end is None else (wanted.start, wanted.end)
+
+
+def native_options(options: GetOptions) -> Any:
+    """Return read options in obstore's form. ``"*"`` is decided by us: services compare it as if it were an etag."""
+    native: dict[str, Any] = {}
+    if (wanted := options.byte_range) is not None:
+        native["range"] = native_range(wanted)
+    if options.version is not None:
+        native["version"] = options.version
+    if options.if_match is not None and options.if_match != "*":
+        native["if_match"] = quoted(options.if_match)
+    if options.if_none_match is not None and options.if_none_match != "*":
+        native["if_none_match"] = quoted(options.if_none_match)
+    if options.if_modified_since is not None:
+        native["if_modified_since"] = options.if_modified_since
+    if options.if_unmodified_since is not None:
+        native["if_unmodified_since"] = options.if_unmodified_since
+    return native
+
+
+def encoded(value: str) -> str:
+    """Return a metadata value as a header can carry it.
+
+    Example:
+        >>> encoded("blue"), encoded("grün"), decoded(encoded(" x "))
+        ('blue', '=?UTF-8?B?Z3LDvG4=?=', ' x ')
+    """
+    if (_PLAIN.match(value) and "=?" not in value) or not value:
+        return value
+    return f"=?UTF-8?B?{base64.b64encode(value.encode()).decode()}?="
+
+
+def decoded(value: str) -> str:
+    """Return a metadata value from its header: encoded words are decoded, anything else stays as it is."""
+    if "=?" not in value:
+        return value
+    try:
+        return str(email.header.make_header(email.header.decode_header(value)))
+    except (LookupError, ValueError, email.errors.HeaderParseError):
+        return value
+
+
+def identifier(name: str) -> str:
+    """Return a metadata name as a service can take it that wants identifiers; `decoded_name` undoes it.
+
+    Example:
+        >>> identifier("colour"), identifier("long-name"), decoded_name(identifier("long-name"))
+        ('colour', 'holdall_6c6f6e672d6e616d65', 'long-name')
+    """
+    if name.isascii() and name.isidentifier() and not _HEXED.match(name):
+        return name
+    return f"holdall_{name.encode().hex()}"
+
+
+def decoded_name(name: str) -> str:
+    """Return a metadata name from the form that `identifier` gave it."""
+    found = _HEXED.match(name)
+    if found is None:
+        return name
+    try:
+        return bytes.fromhex(found.group(1)).decode()
+    except ValueError:
+        return name
+
+
+def encoded_metadata(metadata: Mapping[str, str], *, store: object = None) -> dict[str, str]:
+    """Return user metadata as headers can carry it.
+
+    Raises:
+        NotSupportedError: A name that no header can have, or that obstore takes for a header of its own.
+    """
+    for name in metadata:
+        if not _NAME.match(name) or name in _TAKEN:
+            raise NotSupportedError(f"user metadata cannot be named {name!r} here", store=store)
+    return {name: encoded(value) for name, value in metadata.items()}
+
+
+def native_attributes(options: PutOptions, *, mark: str | None = None, store: object = None) -> dict[str, str]:
+    """Return headers, metadata and storage class in obstore's form.
+
+    Raises:
+        NotSupportedError: Text that HTTP headers cannot carry.
+    """
+    native = encoded_metadata(options.metadata, store=store) if options.metadata else {}
+    if options.annotated:
+        for name, header in _HEADERS.items():
+            value = getattr(options, name)
+            if value:
+                if not _PLAIN.match(value):
+                    raise NotSupportedError(f"{name} must be printable ASCII here, not {value!r}", store=store)
+                native[header] = value
+    if options.storage_class is not None:
+        if not _PLAIN.match(options.storage_class):
+            raise NotSupportedError(f"no storage class: {options.storage_class!r}", store=store)
+        native["Storage-Class"] = options.storage_class
+    if mark is not None:
+        native[MARK] = mark
+    return native
+
+
+def attributes_of(native: Mapping[str, str]) -> Attributes:
+    """Return headers and metadata from obstore's form."""
+    if not native:
+        return NO_ATTRIBUTES
+    named: dict[str, Any] = {}
+    metadata: dict[str, str] = {}
+    for name, value in native.items():
+        field = _FIELDS.get(name)
+        if field is not None:
+            named[field] = value
+        elif name not in {"Storage-Class", MARK}:
+            metadata[decoded_name(name.lower())] = decoded(value)
+    if metadata:
+        named["metadata"] = metadata
+    return Attributes(**named)
+
+
+def meta_of(key: str, native: Mapping[str, Any], attributes: Mapping[str, str] | None = None) -> ObjectMeta:
+    """Return an object's description from obstore's."""
+    modified = native["last_modified"]
+    kind: Kind = "directory" if key[-1] == "/" else "file"
+    return ObjectMeta(
+        key=key,
+        size=native["size"],
+        last_modified=modified if modified is None or modified.year > 1970 else None,  # the epoch stands for "not told"
+        etag=strip_etag(native["e_tag"]) or None,
+        version=native["version"],
+        attributes=NO_ATTRIBUTES if attributes is None else attributes_of(attributes),
+        storage_class=None if attributes is None else attributes.get("Storage-Class"),
+        kind=kind,
+    )

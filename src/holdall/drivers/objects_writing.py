@@ -1,0 +1,319 @@
+# Generated from objects_writing_async.py by tools/twins.py: change that file, not this one.
+"""Writing to object stores: `put` in one request or many, under conditions, and `delete`, `copy`.
+
+A conditional write carries a mark (user metadata of 96 random bits, hidden from reads) and is sent without obstore's own
+retries: only so can it be told, after an answer got lost, whether the object that is now in the way is our own.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import obstore
+
+from holdall._concurrency import gather, run, sleep
+from holdall.core.keys import RESERVED, ReservedKey
+from holdall.core.meta import ObjectMeta
+from holdall.core.options import CopyOptions, GetOptions, PutOptions
+from holdall.core.preconditions import check_put, missing, strip_etag
+from holdall.drivers.objects_errors import FAILURES, facts_of, failure, masked
+from holdall.drivers.objects_parts import SINGLE, check_memory, part_plan
+from holdall.drivers.objects_reading import failed, get, head
+from holdall.drivers.objects_upload import admit, upload
+from holdall.drivers.objects_values import MARK, is_odd, meta_of, native_attributes, new_mark
+from holdall.errors import HoldallError, InvalidKeyError, NotFoundError
+from holdall.results import DeleteResult, PutResult
+from holdall.sources import Source, iter_chunks, source_size
+
+if TYPE_CHECKING:
+    from holdall.drivers.objects_store import ObstoreStore
+
+__all__ = ["copy", "copy_through", "delete", "prove", "put", "put_bytes"]
+
+BATCH = 1000
+"""Keys per bulk delete, the most that S3 takes."""
+
+BOGUS = "00000000000000000000000000000000"
+
+_PLAIN = PutOptions()
+_TRIES: Sequence[tuple[Any, bool]] = (({"e_tag": BOGUS}, False), ("create", True), ("create", False))
+
+
+def put(store: ObstoreStore, key: str, source: Source, options: PutOptions | None) -> PutResult:
+    """Write an object. See `Store.put`."""
+    path = store.at(key)
+    admit(source)
+    if store.unready:
+        run(store.make_ready)
+    options = _PLAIN if options is None and store.plain_puts else store.put_options(options or _PLAIN)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        view = memoryview(source)
+        if view.nbytes <= SINGLE:
+            return put_bytes(store, key, path, source if type(source) is bytes else view.tobytes(), options)
+    size = source_size(source)
+    chunks = iter_chunks(source)
+    try:
+        first: list[bytes] = []
+        held = 0
+        for chunk in chunks:
+            first.append(chunk)
+            held += len(chunk)
+            if held > SINGLE:
+                return _put_large(store, key, path, _rejoined(first, chunks), size, options)
+        return put_bytes(store, key, path, b"".join(first), options)
+    finally:
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()
+
+
+def _rejoined(first: list[bytes], rest: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield what was read already, letting go of it, then the rest."""
+    first.reverse()
+    while first:
+        yield first.pop()
+    yield from rest
+
+
+def put_bytes(store: ObstoreStore, key: str, path: str, data: bytes, options: PutOptions) -> PutResult:
+    """Write an object in one request."""
+    if is_odd(path) or store.puts_aside(options):
+        if data and path[-1] == "/":
+            raise InvalidKeyError(f"a directory marker holds no bytes: {key!r}", key=key, store=store)
+        return run(lambda: store.side(f"write {key!r}", key).put(key, path, data, options))
+    if options.mode != "overwrite":
+        return _put_if(store, key, path, data, options)
+    try:
+        native = obstore.put(
+            store.writer,
+            path,
+            data,
+            attributes=None if options is _PLAIN else native_attributes(options, store=store),
+            tags=dict(options.tags) or None,
+            use_multipart=False,
+        )
+    except FAILURES as error:
+        raise failed(store, facts_of(error), "write", key, path) from masked(error)
+    store.seen()
+    return _published(store, key, len(data), native)
+
+
+def _put_if(store: ObstoreStore, key: str, path: str, data: bytes, options: PutOptions) -> PutResult:
+    """Write an object under a condition, knowing our own success again when its answer got lost."""
+    if store.unproven:
+        prove(store)
+        store.put_options(options)
+    mark = new_mark() if store.marks else None
+    attributes = native_attributes(options, mark=mark, store=store)
+    modes = _modes(store, key, options)
+    unsure, tries, deadline = store.retries_hidden, 0, time.monotonic() + store.patience
+    while True:
+        try:
+            native = obstore.put(
+                store.strict,
+                path,
+                data,
+                attributes=attributes,
+                tags=dict(options.tags) or None,
+                mode=modes[0],
+                use_multipart=False,
+            )
+        except FAILURES as error:
+            facts, cause = facts_of(error), masked(error)
+        else:
+            store.seen()
+            store.settle(modes[0])
+            return _published(store, key, len(data), native)
+        if facts.conflict and not facts.busy:
+            if unsure and mark is not None:
+                found = _own(store, key, mark)
+                if found is not None:
+                    return PutResult(key=key, size=found.size, etag=found.etag, version=found.version)
+            if len(modes) > 1:  # some services want etags quoted, some bare
+                modes = modes[1:]
+                continue
+        if not facts.transient or tries >= store.retries or time.monotonic() > deadline:
+            raise failed(store, facts, "write", key, path) from cause
+        unsure = unsure or not (facts.unsent or facts.busy)
+        tries += 1
+        sleep(min(5.0, 0.1 * 2**tries) * random.uniform(0.5, 1.0))  # noqa: S311  # jitter
+
+
+def _modes(store: ObstoreStore, key: str, options: PutOptions) -> Sequence[Any]:
+    """Return obstore's forms of the condition; a service that compares generations is asked for the present one."""
+    if options.mode == "create" or store.update != "generation":
+        return store.modes(options)
+    try:
+        meta = head(store, key, None)
+    except NotFoundError:
+        check_put(options, key=key, exists=False, etag=None, store=store)
+        raise
+    check_put(options, key=key, exists=True, etag=meta.etag, store=store)
+    return [{"e_tag": meta.etag, "version": meta.version}]
+
+
+def prove(store: ObstoreStore) -> None:
+    """Find out whether the service honours conditions of writes, by writes that must fail; nothing stays.
+
+    Ceph's gateway ignores ``If-None-Match`` in versioned buckets, in silence: every writer would win.
+    """
+    if not store.unproven:
+        return
+    path = store.at(ReservedKey(f"{RESERVED}/probe/{new_mark()}"))
+    written: list[str | None] = []
+    honoured = True
+    try:
+        for mode, succeeds in _TRIES:
+            try:
+                native = obstore.put(store.strict, path, b"", mode=mode, use_multipart=False)
+                written.append(native["version"])
+                honoured = honoured and succeeds
+            except FAILURES as error:
+                facts = facts_of(error)
+                if facts.transient or facts.no_bucket:
+                    raise failure(facts, verb="write", store=store, place=store.place) from masked(error)
+                if facts.answer == "denied":
+                    break  # it may be allowed elsewhere: nothing is known, so the service is trusted
+                honoured = honoured and not succeeds and facts.conflict
+            if not honoured:
+                break
+    finally:
+        if written:
+            run(lambda: store.forget(path, written))
+    store.proven(honoured)
+
+
+def _own(store: ObstoreStore, key: str, mark: str) -> ObjectMeta | None:
+    """Return the object at a key if it is the one that was written with this mark."""
+    path = store.at(key)
+    try:
+        native = obstore.get(store.native, path, options={"head": True})
+        if native.attributes.get(MARK) == mark:
+            return meta_of(key, native.meta, native.attributes)
+    except FAILURES:
+        return None
+    return None
+
+
+def _published(store: ObstoreStore, key: str, size: int, native: Any) -> PutResult:
+    """Return the result of a write; a service that did not tell the etag is asked for it."""
+    etag, version = strip_etag(native["e_tag"]), native["version"]
+    if not etag and store.capabilities.etag:
+        meta = head(store, key, None)
+        etag = meta.etag if meta.size == size else None  # else somebody else has written meanwhile
+    return PutResult(key=key, size=size, etag=etag or None, version=None if version == "null" else version)
+
+
+def _put_large(
+    store: ObstoreStore, key: str, path: str, chunks: Iterator[bytes], size: int | None, options: PutOptions
+) -> PutResult:
+    """Write an object that is too large for one request."""
+    if store.sends_aside(size, options) or (store.has_side and is_odd(path)):
+        if path[-1] == "/":
+            raise InvalidKeyError(f"a directory marker holds no bytes: {key!r}", key=key, store=store)
+        return store.side(f"write {key!r}", key).send(key, path, chunks, size, options)
+    if options.mode != "overwrite" or is_odd(path):
+        data = [b""]
+        for chunk in chunks:
+            data.append(chunk)
+            check_memory(data, store)
+        return put_bytes(store, key, path, b"".join(data), options)
+    plan = part_plan(size, options, most=store.most_parts, concurrency=store.concurrency)
+    attributes = native_attributes(options, store=store)
+    try:
+        written, native = upload(store.writer, path, chunks, plan, attributes=attributes, tags=dict(options.tags) or None)
+    except FAILURES as error:
+        raise failed(store, facts_of(error), "write", key, path) from masked(error)
+    store.seen()
+    return _published(store, key, written, native)
+
+
+# -- delete and copy --------------------------------------------------------------------------------------------------
+
+
+def delete(store: ObstoreStore, keys: Sequence[str]) -> list[DeleteResult]:
+    """Delete keys that were checked; a result for each."""
+    paths = [store.at(key) for key in keys]
+    if store.unready:
+        run(store.make_ready)
+    plain = [i for i, path in enumerate(paths) if not is_odd(path)]
+    results: dict[int, DeleteResult] = {}
+    batches = [plain[i : i + BATCH] for i in range(0, len(plain), BATCH)]
+
+    def batch(indexes: list[int]) -> None:
+        try:
+            obstore.delete(store.writer, [paths[i] for i in indexes])
+            store.seen()
+        except FAILURES as error:  # of which key it does not say
+            for i, found in zip(indexes, _delete_again(store, indexes, keys, paths, error), strict=True):
+                results[i] = DeleteResult(key=keys[i], error=found)
+
+    gather([lambda indexes=indexes: batch(indexes) for indexes in batches], limit=4)  # type: ignore[misc]
+    if len(plain) < len(paths):
+        odd = sorted(set(range(len(paths))) - set(plain))
+        side = store.side(f"delete {keys[odd[0]]!r}", keys[odd[0]])
+        for i, error in zip(odd, run(lambda: side.delete([(keys[i], paths[i]) for i in odd])), strict=True):
+            results[i] = DeleteResult(key=keys[i], error=error)
+    return [results.get(i) or DeleteResult(key=key) for i, key in enumerate(keys)]
+
+
+def _delete_again(
+    store: ObstoreStore, indexes: Sequence[int], keys: Sequence[str], paths: Sequence[str], error: Exception
+) -> list[HoldallError | None]:
+    """Delete what a bulk request failed at; an error or ``None`` for each. A service in trouble is not asked once per key."""
+    facts, pairs = facts_of(error), [(keys[i], paths[i]) for i in indexes]
+    if store.has_side and (store.deletes_aside or not facts.transient):
+        side = store.side("delete")
+        return list(run(lambda: side.delete(pairs)))
+    if facts.transient or facts.no_bucket:
+        found = failure(facts, verb="delete", key=pairs[0][0], store=store, place=store.place)
+        found.__cause__ = masked(error)
+        return [found] * len(pairs)
+    thunks = [lambda pair=pair: _delete_one(store, *pair) for pair in pairs]
+    return gather(thunks)
+
+
+def _delete_one(store: ObstoreStore, key: str, path: str) -> HoldallError | None:
+    try:
+        obstore.delete(store.writer, path)
+    except FAILURES as error:
+        found = failed(store, facts_of(error), "delete", key, path)
+        if isinstance(found, NotFoundError):
+            return None
+        found.__cause__ = masked(error)
+        return found
+    return None
+
+
+def copy_through(store: ObstoreStore, src: str, dst: str, options: CopyOptions) -> PutResult:
+    """Copy by reading and writing, where both cost no network."""
+    with get(store, src, GetOptions(if_match=options.if_match)) as result:
+        data = result.bytes()
+    put = PutOptions.from_attributes(result.attributes, mode=options.mode)
+    if options.metadata is not None:
+        put = replace(put, metadata=dict(options.metadata))
+    return put_bytes(store, dst, store.at(dst), data, store.put_options(put))
+
+
+def copy(store: ObstoreStore, src: str, dst: str, options: CopyOptions) -> PutResult:
+    """Copy within one place, as the service copies by itself: bytes, headers, metadata and tags."""
+    origin, target = store.at(src), store.at(dst)
+    if store.unready:
+        run(store.make_ready)
+    if src == dst:
+        meta = head(store, src, None)
+        return PutResult(key=dst, size=meta.size, etag=meta.etag, version=meta.version)
+    try:
+        obstore.copy(store.writer, origin, target, overwrite=options.mode == "overwrite")
+    except FAILURES as error:
+        facts = facts_of(error)
+        if facts.answer == "not_found" and not facts.no_bucket:
+            raise missing(src, store=store) from masked(error)
+        key = dst if facts.conflict else src
+        raise failure(facts, verb="copy", key=key, store=store, place=store.place) from masked(error)
+    meta = head(store, dst, None)
+    return PutResult(key=dst, size=meta.size, etag=meta.etag, version=meta.version)

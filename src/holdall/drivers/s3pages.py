@@ -1,0 +1,118 @@
+"""One page of an S3 listing, read from its XML: several times quicker than boto3 reads it, in its own order, with true keys.
+
+boto3's own parser spends some 40 ms on a page of 1,000 keys, and parts versions from delete markers, so that their order is
+lost. Its event ``before-parse`` hands us the body first; what is left for it to parse is empty.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote_plus
+
+from holdall.core.meta import Kind, ListPage, ObjectMeta, ObjectVersion
+from holdall.core.preconditions import strip_etag
+from holdall.errors import UnavailableError
+
+__all__ = ["BODY", "keep_body", "parse_page", "parse_versions"]
+
+BODY = "HoldallBody"
+_EMPTY = {"ListObjectsV2": b"<ListBucketResult/>", "ListObjectVersions": b"<ListVersionsResult/>"}
+
+
+def keep_body(
+    operation_model: Any, response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any
+) -> None:
+    """Take the body of a listing out of boto3's hands. A handler of ``before-parse.s3``."""
+    empty = _EMPTY.get(operation_model.name)
+    if empty is not None and response_dict["status_code"] == 200:
+        customized_response_dict[BODY] = response_dict["body"]
+        response_dict["body"] = empty
+
+
+def parse_page(body: bytes, cut: int) -> tuple[ListPage, str | None]:
+    """Return the page, keys without their first ``cut`` characters, and the token of the next page.
+
+    Raises:
+        UnavailableError: The body is no listing: a truncated answer, a proxy's page.
+    """
+    root, space, encoded = _opened(body, "ListBucketResult")
+    objects: list[ObjectMeta] = []
+    tags = [f"{space}{name}" for name in ("Key", "Size", "LastModified", "ETag", "StorageClass")]
+    for item in root.iterfind(f"{space}Contents"):
+        found = {child.tag: child.text for child in item}
+        key, size, modified, etag, storage_class = map(found.get, tags)
+        key = _text(key, encoded)
+        kind: Kind = "directory" if key[-1:] == "/" else "file"
+        objects.append(
+            ObjectMeta(
+                key=key[cut:],
+                size=int(size or 0),
+                last_modified=_moment(modified),
+                etag=strip_etag(etag) or None,
+                storage_class=storage_class,
+                kind=kind,
+            )
+        )
+    prefixes = [_text(item.findtext(f"{space}Prefix"), encoded)[cut:] for item in root.iterfind(f"{space}CommonPrefixes")]
+    more = root.findtext(f"{space}IsTruncated") == "true"
+    token = root.findtext(f"{space}NextContinuationToken")
+    if more and not token:
+        raise UnavailableError("a listing says that it goes on, and not where")
+    return ListPage(objects, prefixes), token if more else None
+
+
+def parse_versions(body: bytes, path: str, key: str) -> tuple[list[ObjectVersion], tuple[str, str] | None]:
+    """Return the versions of one key on a page, newest first, and the marks of the next page if it may hold more of them.
+
+    Raises:
+        UnavailableError: The body is no listing.
+    """
+    root, space, encoded = _opened(body, "ListVersionsResult")
+    versions: list[ObjectVersion] = []
+    for item in root:
+        kind = item.tag.removeprefix(space)
+        if kind not in {"Version", "DeleteMarker"}:
+            continue
+        found = {child.tag.removeprefix(space): child.text for child in item}
+        if _text(found["Key"], encoded) != path:
+            continue
+        versions.append(
+            ObjectVersion(
+                key=key,
+                version=found["VersionId"] or "null",
+                is_latest=found.get("IsLatest") == "true",
+                size=int(found.get("Size") or 0),
+                last_modified=_moment(found.get("LastModified")),
+                etag=strip_etag(found.get("ETag")) or None,
+                delete_marker=kind == "DeleteMarker",
+            )
+        )
+    next_key = _text(root.findtext(f"{space}NextKeyMarker"), encoded)
+    if root.findtext(f"{space}IsTruncated") != "true" or next_key > path:
+        return versions, None
+    return versions, (next_key, root.findtext(f"{space}NextVersionIdMarker") or "")
+
+
+def _opened(body: bytes, name: str) -> tuple[ET.Element, str, bool]:
+    """Return the root of a listing, its namespace, and whether its keys are percent-encoded."""
+    try:
+        root = ET.fromstring(body)  # noqa: S314  # expat resolves no external entities
+    except ET.ParseError as error:
+        raise UnavailableError("the answer to a listing is no XML, or was cut off") from error
+    space, _, tag = root.tag.rpartition("}")
+    space = f"{space}}}" if space else ""
+    if tag != name:
+        raise UnavailableError(f"the answer to a listing is a {tag!r}")
+    return root, space, root.findtext(f"{space}EncodingType") == "url"
+
+
+def _text(text: str | None, encoded: bool) -> str:
+    if not text:
+        return ""
+    return unquote_plus(text) if encoded and ("%" in text or "+" in text) else text
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if not text else datetime.fromisoformat(text)

@@ -1,0 +1,160 @@
+"""Large content to S3 by the side channel: sources of unknown length, and conditions on content of any size.
+
+Parts grow as they are sent, so that 10,000 of them hold any object; parts in flight hold at most 256 MiB, or one part. Where the
+service cannot condition the completion of an upload, the content is spooled to a temporary file and goes in one conditional
+request of up to 5 GiB: never an unconditional write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
+
+from holdall.core.options import PutOptions
+from holdall.drivers.objects_parts import IN_FLIGHT, PART, growing_parts, part_plan
+from holdall.drivers.objects_upload import PATIENCE
+from holdall.drivers.s3extra import S3Extra
+from holdall.drivers.s3parts import LARGEST, MOST, S3Parts
+from holdall.drivers.s3probe import probe_complete
+from holdall.errors import NotSupportedError
+from holdall.results import PutResult
+
+__all__ = ["send", "send_async"]
+
+SPOOL = 64 * 1024 * 1024
+"""Bytes of a spooled source that stay in memory."""
+
+
+class _Cutter:
+    """Cuts a stream of chunks into parts."""
+
+    def __init__(self, extra: S3Extra, size: int | None, options: PutOptions) -> None:
+        if size is None:
+            first = max(options.part_size or PART, 5 * 1024 * 1024)
+            self._sizes = growing_parts(first, most=MOST, largest=LARGEST, equal=extra.settings.equal_parts)
+        else:
+            part = part_plan(size, options, most=MOST).size
+            self._sizes = iter([part] * MOST)
+        self._wanted = next(self._sizes)
+        self._held: list[bytes] = []
+        self._size = 0
+        self._store = extra.store
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Take a chunk; yield the parts that are full now."""
+        self._held.append(chunk)
+        self._size += len(chunk)
+        while self._size > self._wanted:  # the last part is never empty
+            joined = b"".join(self._held)
+            yield joined[: self._wanted]
+            self._held, self._size = [joined[self._wanted :]], self._size - self._wanted
+            following = next(self._sizes, None)
+            if following is None:
+                raise NotSupportedError(f"the source gave more than {MOST} parts can hold", store=self._store)
+            self._wanted = following
+
+    def rest(self) -> bytes:
+        """Return the last part."""
+        return b"".join(self._held)
+
+
+def send(extra: S3Extra, key: str, path: str, chunks: Iterator[bytes], size: int | None, options: PutOptions) -> PutResult:
+    """Write an object that is too large for one request. See `SideChannel.send`."""
+    if options.mode != "overwrite" and not probe_complete(extra, options.mode):
+        with _spool() as file:
+            for chunk in chunks:
+                file.write(chunk)
+                _check_spool(file, extra)
+            file.seek(0)
+            return extra.put(key, path, file, options)
+    limit = options.concurrency or extra.settings.client.concurrency
+    cutter, window = _Cutter(extra, size, options), dict[Future[None], int]()
+
+    with S3Parts.begin(extra, key, path, options) as writer, ThreadPoolExecutor(limit, "holdall") as pool:
+
+        def submit(number: int, data: bytes) -> None:
+            while window and (len(window) >= limit or sum(window.values()) + len(data) > IN_FLIGHT):
+                done, _ = wait(window, return_when=FIRST_COMPLETED)
+                for future in done:
+                    del window[future]
+                    future.result()
+            window[pool.submit(writer.put_part, number, data)] = len(data)
+
+        number = 1
+        for chunk in chunks:
+            for part in cutter.feed(chunk):
+                submit(number, part)
+                number += 1
+        submit(number, cutter.rest())
+        for future in list(window):
+            future.result()
+        return writer.complete()
+
+
+async def send_async(
+    extra: S3Extra, key: str, path: str, chunks: AsyncIterator[bytes], size: int | None, options: PutOptions
+) -> PutResult:
+    """Write an object that is too large for one request. See `SideChannel.send`."""
+    if options.mode != "overwrite" and not await asyncio.to_thread(probe_complete, extra, options.mode):
+        with _spool() as file:
+            async for chunk in chunks:
+                await asyncio.to_thread(file.write, chunk)
+                _check_spool(file, extra)
+            file.seek(0)
+            return await asyncio.to_thread(extra.put, key, path, file, options)
+    limit = options.concurrency or extra.settings.client.concurrency
+    cutter, window = _Cutter(extra, size, options), dict[asyncio.Future[None], int]()
+    begun = asyncio.ensure_future(asyncio.to_thread(S3Parts.begin, extra, key, path, options))
+    try:
+        writer = await asyncio.shield(begun)
+    except asyncio.CancelledError:
+        with contextlib.suppress(Exception):  # the cancellation is what counts
+            await (await begun).abort_async()
+        raise
+
+    async def submit(number: int, data: bytes) -> None:
+        while window and (len(window) >= limit or sum(window.values()) + len(data) > IN_FLIGHT):
+            done, _ = await asyncio.wait(window, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                del window[task]
+                task.result()
+        window[asyncio.ensure_future(writer.put_part_async(number, data))] = len(data)
+
+    try:
+        number = 1
+        async for chunk in chunks:
+            for part in cutter.feed(chunk):
+                await submit(number, part)
+                number += 1
+        await submit(number, cutter.rest())
+        for task in list(window):
+            await task
+            del window[task]
+        completed = asyncio.ensure_future(writer.complete_async())
+        try:
+            return await asyncio.shield(completed)
+        except asyncio.CancelledError:
+            window[completed] = 0  # type: ignore[index]  # its thread goes on: wait for it before aborting
+            raise
+    finally:
+        if window:  # threads cannot be stopped: what they send after an abort would stay
+            await asyncio.wait(window, timeout=PATIENCE)
+            for task in window:
+                if task.done() and not task.cancelled():
+                    task.exception()
+        await writer.abort_async()
+
+
+def _spool() -> Any:
+    return tempfile.SpooledTemporaryFile(max_size=SPOOL, prefix="holdall-")
+
+
+def _check_spool(file: Any, extra: S3Extra) -> None:
+    if file.tell() > LARGEST:
+        raise NotSupportedError(
+            "this service takes conditions in single requests only, which hold at most 5 GiB", store=extra.store
+        )

@@ -1,0 +1,330 @@
+"""Requests to one WebDAV server (httpx): paths as URLs, properties from XML, locks, uploads that are pushed.
+
+httpx pulls the body of a request; a writer pushes. Between them stands a small queue and, for bodies too large for memory, a
+thread that lives as long as the request.
+"""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import httpx
+
+from holdall.core.meta import NO_ATTRIBUTES, Attributes
+from holdall.core.preconditions import strip_etag
+from holdall.drivers.os_errors import of_status
+from holdall.drivers.tree import Entry
+from holdall.errors import HoldallError, NotFoundError, NotSupportedError, UnavailableError
+
+__all__ = ["LOST", "DavClient", "Upload", "raise_for"]
+
+LOST = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.CloseError)
+"""What a connection raises that the server closed while it was idle, or in the middle."""
+_PLAIN = "/-._~!$&'()*+,;=:@"
+_WANTED = (
+    b'<?xml version="1.0" encoding="utf-8"?><D:propfind xmlns:D="DAV:"><D:prop><D:resourcetype/><D:getcontentlength/>'
+    b"<D:getlastmodified/><D:getetag/><D:getcontenttype/></D:prop></D:propfind>"
+)
+_LOCK = (
+    b'<?xml version="1.0" encoding="utf-8"?><D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/></D:lockscope>'
+    b"<D:locktype><D:write/></D:locktype><D:owner>holdall</D:owner></D:lockinfo>"
+)
+LOCK_SECONDS = 60
+
+
+class _Login(httpx.Auth):
+    """Basic, or Digest where the server asks for it."""
+
+    def __init__(self, username: str, password: str) -> None:
+        self._basic = httpx.BasicAuth(username, password)
+        self._digest = httpx.DigestAuth(username, password)
+        self._asked = False
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
+        if self._asked:
+            yield from self._digest.auth_flow(request)
+            return
+        response = yield from _one(self._basic.auth_flow(request))
+        if response.status_code == 401 and "digest" in response.headers.get("www-authenticate", "").lower():
+            self._asked = True
+            request.headers.pop("Authorization", None)
+            yield from self._digest.auth_flow(request)
+
+
+def _one(flow: Generator[httpx.Request, httpx.Response]) -> Generator[httpx.Request, httpx.Response, httpx.Response]:
+    return (yield next(flow))
+
+
+class DavClient:
+    """The requests of one store.
+
+    Args:
+        url: Address of the collection that is the root.
+        username, password: For Basic or Digest.
+        token: Sent as ``Authorization: Bearer``.
+        cert: Client certificate: a path, or ``(path, key)``.
+        verify: Check the server's certificate; or a path of certificates to trust.
+        timeout: Seconds without a byte or an answer.
+        connect_timeout: Seconds that connecting may take.
+        limit: Connections at most.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        username: str | None,
+        password: str | None,
+        token: str | None,
+        cert: Any,
+        verify: bool | str,
+        timeout: float,
+        connect_timeout: float,
+        limit: int,
+    ) -> None:
+        self.root = url.rstrip("/")
+        self.timeout = timeout
+        self._base = unquote(urlsplit(self.root).path).rstrip("/")
+        headers = {"Accept-Encoding": "identity", "User-Agent": "holdall"}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        self.http = httpx.Client(
+            auth=_Login(username, password or "") if username is not None else None,
+            headers=headers,
+            cert=cert,
+            verify=verify,
+            timeout=httpx.Timeout(timeout, connect=connect_timeout),
+            limits=httpx.Limits(max_connections=limit, max_keepalive_connections=limit),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def url(self, path: str, *, collection: bool = False) -> str:
+        """Return the address of a path."""
+        address = f"{self.root}/{quote(path, safe=_PLAIN)}" if path else self.root
+        return address + "/" if collection or not path else address
+
+    def request(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: bytes | None = None
+    ) -> httpx.Response:
+        """Make a request that may be repeated; on a lost connection it is, once."""
+        for again in (True, False):
+            try:
+                response = self.http.request(method, url, headers=headers, content=content)
+            except LOST:
+                if not again:
+                    raise
+                continue
+            if response.is_redirect and method in {"PROPFIND", "GET", "HEAD"}:
+                url = self._redirected(response)
+                continue
+            return response
+        raise UnavailableError("the server redirects in circles")
+
+    def _redirected(self, response: httpx.Response) -> str:
+        """Return where an answer points, on this server only: credentials go nowhere else."""
+        target = response.next_request.url if response.next_request is not None else None
+        mine = httpx.URL(self.root)
+        if target is None or (target.scheme, target.host, target.port) != (mine.scheme, mine.host, mine.port):
+            raise UnavailableError("the server redirects to another one")
+        return str(target)
+
+    # -- properties ---------------------------------------------------------------------------------------------------
+
+    def describe(self, path: str) -> Entry:
+        """Describe a file or collection."""
+        for entry, _ in self._properties(self.url(path, collection=not path), "0"):
+            return Entry(
+                name=path.rpartition("/")[2],
+                size=entry.size,
+                kind=entry.kind,
+                modified=entry.modified,
+                etag=entry.etag,
+                attributes=entry.attributes,
+            )
+        raise NotFoundError(f"nothing at {path!r}")
+
+    def members(self, path: str) -> list[Entry] | None:
+        """Return what a collection holds, ``None`` if it is no collection."""
+        mine = f"{self._base}/{path}".rstrip("/")
+        found: list[Entry] = []
+        collection = False
+        for entry, where in self._properties(self.url(path, collection=True), "1"):
+            if where.rstrip("/") == mine:
+                collection = entry.kind == "directory"
+            else:
+                found.append(entry)
+        return found if collection else None
+
+    def _properties(self, url: str, depth: str) -> Iterator[tuple[Entry, str]]:
+        response = self.request(
+            "PROPFIND", url, headers={"Depth": depth, "Content-Type": "application/xml"}, content=_WANTED
+        )
+        if response.status_code != 207:
+            raise_for(response, "the resource")
+        try:
+            root = ET.fromstring(response.content)  # noqa: S314  # expat resolves no external entities
+        except ET.ParseError as error:
+            raise UnavailableError("the answer to PROPFIND is no XML, or was cut off") from error
+        for item in root.iterfind("{DAV:}response"):
+            href = item.findtext("{DAV:}href") or ""
+            where = unquote(urlsplit(href).path if "://" in href else href.partition("?")[0])
+            yield entry_of(item, where.rstrip("/").rpartition("/")[2]), where
+
+    # -- locks --------------------------------------------------------------------------------------------------------
+
+    def lock(self, url: str, held: str = "") -> tuple[str, bool]:
+        """Lock a resource exclusively; return the token, and whether the lock made the resource.
+
+        Raises:
+            NotSupportedError: The server has no locks.
+            UnavailableError: Others kept it locked for the whole timeout.
+        """
+        headers = {"Depth": "0", "Timeout": f"Second-{LOCK_SECONDS}", "Content-Type": "application/xml"}
+        if held:
+            headers["If"] = held
+        give_up = time.monotonic() + self.timeout
+        while True:
+            response = self.request("LOCK", url, headers=headers, content=_LOCK)
+            if response.status_code in {200, 201}:
+                token = response.headers.get("Lock-Token", "").strip("<> ")
+                if not token:
+                    raise NotSupportedError("the server's locks have no tokens")
+                return token, response.status_code == 201
+            if response.status_code in {400, 405, 501}:
+                raise NotSupportedError("this server has no locks: it cannot create without races or compare and set")
+            if response.status_code != 423 or time.monotonic() > give_up:
+                raise_for(response, "the resource")
+            time.sleep(random.uniform(0.005, 0.05))  # noqa: S311  # spreads retries
+
+    def unlock(self, url: str, token: str) -> None:
+        """Give a lock back; one that is gone is given back already."""
+        with suppress(httpx.HTTPError, HoldallError):
+            self.request("UNLOCK", url, headers={"Lock-Token": f"<{token}>"})
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.http.close()
+
+
+class Upload:
+    """A PUT whose body is pushed, from memory if it is small, else through a thread.
+
+    Args:
+        client: The requests.
+        url: Where to.
+        size: How many bytes will come, if that is known.
+    """
+
+    def __init__(self, client: DavClient, url: str, size: int | None) -> None:
+        self._client = client
+        self._queue: queue.Queue[bytes | _Stop | None] = queue.Queue(4)
+        self._answer: httpx.Response | None = None
+        self._error: Exception | None = None
+        headers = {} if size is None else {"Content-Length": str(size)}
+        self._thread = threading.Thread(target=self._run, args=(url, headers), name="holdall-webdav", daemon=True)
+        self._thread.start()
+
+    def _run(self, url: str, headers: Mapping[str, str]) -> None:
+        try:
+            self._answer = self._client.http.put(url, headers=dict(headers), content=self._body())
+        except Exception as error:  # noqa: BLE001  # raised in the writer's thread
+            self._error = error
+
+    def _body(self) -> Iterator[bytes]:
+        while (piece := self._queue.get()) is not None:
+            if isinstance(piece, _Stop):
+                raise UnavailableError("the source ended early")
+            yield piece
+
+    def push(self, piece: bytes) -> None:
+        """Hand over bytes; wait while the server is slower than the source."""
+        give_up = time.monotonic() + self._client.timeout * 2
+        while True:
+            if not self._thread.is_alive():
+                self._raise()
+            try:
+                self._queue.put(piece, timeout=0.2)
+            except queue.Full:
+                if time.monotonic() > give_up:
+                    raise UnavailableError("the server takes no more bytes") from None
+            else:
+                return
+
+    def end(self) -> None:
+        """Send the end, and hear whether everything arrived."""
+        self._put(None)
+        self._thread.join(self._client.timeout * 2)
+        self._raise()
+
+    def stop(self) -> None:
+        """Break off."""
+        self._put(_Stop())
+        self._thread.join(self._client.timeout)
+
+    def _put(self, last: _Stop | None) -> None:
+        while self._thread.is_alive():
+            try:
+                self._queue.put(last, timeout=0.2)
+            except queue.Full:
+                if isinstance(last, _Stop):
+                    with suppress(queue.Empty):
+                        self._queue.get_nowait()
+            else:
+                return
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+        if self._answer is None:
+            raise UnavailableError("the server did not answer an upload")
+        raise_for(self._answer, "the upload")
+
+
+class _Stop:
+    """Ends the body of an upload as broken."""
+
+
+def raise_for(response: httpx.Response, what: str) -> None:
+    """Raise what an answer means, unless it is success."""
+    if response.status_code == 423:
+        raise UnavailableError(f"{what} is locked by somebody else", kind="locked")
+    error = of_status(response.status_code, what)
+    if error is not None:
+        raise error
+
+
+def entry_of(item: ET.Element, name: str) -> Entry:
+    """Return what the properties of one resource say."""
+    found: dict[str, str] = {}
+    collection = False
+    for part in item.iterfind("{DAV:}propstat"):
+        if " 200" not in (part.findtext("{DAV:}status") or " 200"):
+            continue
+        for prop in part.iterfind("{DAV:}prop/*"):
+            if prop.tag == "{DAV:}resourcetype":
+                collection = prop.find("{DAV:}collection") is not None
+            elif prop.text:
+                found[prop.tag.removeprefix("{DAV:}")] = prop.text
+    modified = None
+    with suppress(TypeError, ValueError, KeyError):
+        modified = parsedate_to_datetime(found["getlastmodified"])
+    if collection:
+        return Entry(name=name, kind="directory", modified=modified)
+    size = found.get("getcontentlength", "")
+    return Entry(
+        name=name,
+        size=int(size) if size.isdigit() else 0,
+        modified=modified,
+        etag=strip_etag(found.get("getetag")) or None,
+        attributes=Attributes(content_type=found["getcontenttype"]) if "getcontenttype" in found else NO_ATTRIBUTES,
+    )

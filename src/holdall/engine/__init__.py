@@ -1,0 +1,1 @@
+"""Between stores and faces: transfer, streams, local copies, resolving, the table of mounts."""

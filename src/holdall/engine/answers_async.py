@@ -1,0 +1,235 @@
+"""Answer HTTP requests for one object of a store: plan, open what the plan reads, hand out the body.
+
+The plan is `holdall.core.responses`; `holdall.engine.wsgi` and `holdall.engine.asgi` carry the answer to a client.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from holdall.core.meta import ObjectMeta
+from holdall.core.options import GetOptions, SignOptions
+from holdall.core.responses import Response, Segment, ServeOptions, plain_response, plan_response
+from holdall.errors import (
+    ClosedError,
+    InvalidKeyError,
+    IsDirectoryError,
+    NotFoundError,
+    NotSupportedError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnavailableError,
+)
+from holdall.results import GetResult
+from holdall.store import Store
+
+__all__ = ["Answer", "answer_async"]
+
+PIECE = 1024 * 1024
+"""Largest piece of a body (bytes)."""
+
+_DECIDING = ("range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
+_RETRY_AFTER = "5"
+
+
+class Answer:
+    """A planned answer and its body. Iterate over `chunks_async` once, then `close_async`.
+
+    Attributes:
+        response: Status, headers, segments.
+        meta: The object, ``None`` where there is none to speak of.
+    """
+
+    def __init__(
+        self,
+        response: Response,
+        *,
+        store: Store | None = None,
+        key: str = "",
+        meta: ObjectMeta | None = None,
+        opened: GetResult | None = None,
+    ) -> None:
+        self.response = response
+        self.meta = meta
+        self._store = store
+        self._key = key
+        self._opened = opened
+
+    async def chunks_async(self) -> AsyncIterator[bytes]:
+        """Iterate over the body in pieces of at most 1 MiB.
+
+        Raises:
+            PreconditionError: The object was replaced under way; the connection must be broken off.
+            IntegrityError: The object is shorter than announced.
+        """
+        for segment in self.response.segments:
+            if segment.literal:
+                yield segment.literal
+                continue
+            opened, self._opened = self._opened, None
+            if opened is None and self._store is not None:
+                opened = await _open_async(self._store, self._key, self.meta, segment)
+            if opened is None:
+                raise ClosedError("this answer was sent or closed already", key=self._key)
+            self._opened = opened
+            async for chunk in opened:
+                for start in range(0, len(chunk), PIECE):
+                    yield chunk if len(chunk) <= PIECE else chunk[start : start + PIECE]
+            self._opened = None
+
+    async def file_async(self) -> str | None:
+        """Return the path of a local file that *is* the body, for ``sendfile``; ``None`` where there is none.
+
+        The body must be the whole object or reach to its end; the file is checked to be the planned version still.
+        """
+        segments = self.response.segments
+        if (
+            len(segments) != 1
+            or segments[0].literal
+            or self.meta is None
+            or self._store is None
+            or segments[0].end != self.meta.size
+        ):
+            return None
+        path = self._store.local_path(self._key)
+        if path is None:
+            return None
+        with suppress(NotFoundError):
+            if (await self._store.head_async(self._key)).etag == self.meta.etag:
+                return path
+        return None
+
+    async def close_async(self) -> None:
+        """Let go of the object; idempotent."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.close_async()
+
+
+async def answer_async(
+    store: Store,
+    key: str,
+    method: str,
+    headers: Mapping[str, str],
+    options: ServeOptions | None = None,
+    *,
+    now: datetime | None = None,
+) -> Answer:
+    """Answer one request; everything that can be said by a status is said before the body begins.
+
+    Args:
+        store: Where the object is.
+        key: Which.
+        method: The request's method.
+        headers: The request's headers, names in lower case.
+        options: How to serve.
+        now: The time of the answer, for tests.
+
+    Raises:
+        IsDirectoryError: The key is a directory.
+        NotSupportedError: ``redirect="always"`` and the store cannot sign.
+    """
+    options = options or ServeOptions()
+    now = now or datetime.now(UTC)
+    if method not in {"GET", "HEAD"}:
+        nothing = ObjectMeta(key=key, size=0)
+        return Answer(plan_response(method, {}, nothing, options, now=now), store=store, key=key)
+    try:
+        for _ in range(3):
+            try:
+                return await _answer_async(store, key, method, headers, options, now)
+            except PreconditionError:  # replaced between the plan and the open: plan again
+                continue
+        raise UnavailableError(f"{key!r} is replaced faster than it can be opened", key=key, store=store)
+    except (NotFoundError, InvalidKeyError):
+        response = plain_response(404, "not found", method=method)
+    except PermissionDeniedError:
+        response = plain_response(403, "forbidden", method=method)
+    except UnavailableError:
+        response = plain_response(503, "storage unavailable", method=method, extra=[("Retry-After", _RETRY_AFTER)])
+    return Answer(response, store=store, key=key)
+
+
+async def _answer_async(
+    store: Store, key: str, method: str, headers: Mapping[str, str], options: ServeOptions, now: datetime
+) -> Answer:
+    opened: GetResult | None = None
+    if method == "GET" and options.redirect == "never" and not any(name in headers for name in _DECIDING):
+        opened = await store.get_async(key)  # one request says it all
+        meta = opened.meta
+    else:
+        meta = await store.head_async(key)
+    try:
+        if meta.kind == "directory":
+            raise IsDirectoryError(f"{key!r} is a directory", key=key, store=store)
+        meta = _with_type(meta, key)
+        if not store.capabilities.ranges:
+            options = replace(options, ranges=False)
+        response = plan_response(method, headers, meta, options, now=now, boundary=secrets.token_hex(16))
+        if (
+            method == "GET"
+            and response.status in {200, 206}
+            and (location := await _redirect_async(store, key, meta, options))
+        ):
+            cache = f"private, max-age={options.redirect_expires // 2}"
+            extra = [("Location", location), ("Cache-Control", cache)]
+            return Answer(plain_response(302, "elsewhere", method=method, extra=extra), store=store, key=key, meta=meta)
+        if opened is None and response.reads:
+            first = next(s for s in response.segments if not s.literal)
+            opened = await _open_async(store, key, meta, first)
+        answer = Answer(response, store=store, key=key, meta=meta, opened=opened if response.reads else None)
+        if response.reads:
+            opened = None
+        return answer
+    finally:
+        if opened is not None:
+            await opened.close_async()
+
+
+async def _open_async(store: Store, key: str, meta: ObjectMeta | None, segment: Segment) -> GetResult:
+    """Open a part of the planned version; another one is `PreconditionError`."""
+    pinned = meta.etag if meta is not None and store.capabilities.conditional_read else None
+    if pinned is not None and pinned.startswith("W/"):
+        pinned = None
+    whole = meta is not None and (segment.start, segment.end) == (0, meta.size)
+    part = None if whole else (segment.start, segment.end)
+    result = await store.get_async(key, GetOptions(range=part, if_match=pinned))
+    if meta is not None and result.meta.size != meta.size:
+        await result.close_async()
+        raise PreconditionError(f"{key!r} was replaced", key=key, store=store)
+    return result
+
+
+async def _redirect_async(store: Store, key: str, meta: ObjectMeta, options: ServeOptions) -> str | None:
+    if options.redirect == "never" or meta.size < options.redirect_min_size:
+        return None
+    wanted = SignOptions(
+        expires_in=options.redirect_expires,
+        content_type=options.content_type,
+        content_disposition=options.disposition(key),
+    )
+    try:
+        if "GET" not in store.capabilities.sign:
+            raise NotSupportedError(f"{store!r} cannot sign URLs", key=key, store=store)
+        return await store.sign_async(key, wanted)
+    except NotSupportedError:
+        if options.redirect == "always":
+            raise
+        return None
+
+
+def _with_type(meta: ObjectMeta, key: str) -> ObjectMeta:
+    """Guess the content type by the name where none is stored."""
+    if meta.content_type:
+        return meta
+    guessed, encoding = mimetypes.guess_type(key)
+    attributes = replace(
+        meta.attributes,
+        content_type=None if encoding and not meta.attributes.content_encoding else guessed,
+    )
+    return replace(meta, attributes=attributes)

@@ -1,0 +1,118 @@
+"""From what people configure with to named entries: a list, a mapping, a file or the URL of one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from holdall.core.config import SUFFIXES, load_document, parse_document
+from holdall.core.urls import url_scheme
+from holdall.errors import ConfigError
+from holdall.store import Store
+
+if TYPE_CHECKING:
+    from holdall.drivers.registry import Registry
+
+__all__ = ["Entry", "read_entries"]
+
+Entry = tuple[str, Any, str | None]
+"""Name, description, and the directory that relative local paths in it are relative to."""
+
+
+def read_entries(source: Any, registry: Registry) -> tuple[list[Entry], str]:
+    """Return the entries of a configuration, and what to call it in errors.
+
+    Args:
+        source: A path or URL of a file, a sequence of mappings with ``name``, a mapping of name to description, or
+            ``{"mounts": <either>}``.
+        registry: Opens the storage of a URL.
+
+    Raises:
+        TypeError: Of another Python type.
+        FileNotFoundError: No such file.
+        ConfigError: Bad syntax, an unknown suffix, or a top level that is none of these.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        text = os.fspath(source)
+        if not isinstance(text, str):
+            raise TypeError("a configuration file is named by a str, not by bytes")
+        if url_scheme(text) is not None and "://" in text:
+            return _entries(_remote(text, registry), _called(text), None, document=True), _called(text)
+        if not text.lower().endswith(SUFFIXES) and not os.path.exists(text):
+            kinds = ", ".join(SUFFIXES)
+            raise ConfigError(f"Unsupported configuration file format: {text!r} (known: {kinds}), nor a URL")
+        document = load_document(text)
+        return _entries(document, text, os.path.dirname(os.path.abspath(text)), document=True), text
+    return _entries(source, "configuration", None, document=False), "configuration"
+
+
+def _entries(source: Any, what: str, base: str | None, *, document: bool) -> list[Entry]:
+    if source is None and document:
+        return []  # an empty file
+    if isinstance(source, Mapping) and "mounts" in source and _is_table(source["mounts"]):
+        source = source["mounts"]
+    if isinstance(source, Mapping):
+        found = [_named(name, spec, what, base) for name, spec in source.items()]
+    elif isinstance(source, Sequence) and not isinstance(source, (str, bytes, bytearray)):
+        found = [_listed(i, spec, what, base) for i, spec in enumerate(source)]
+    elif document:
+        raise ConfigError(f"{what}: a list of mounts or a mapping of names is needed, not {type(source).__name__}")
+    else:
+        raise TypeError(f"mounts are configured from a path, a list or a mapping, not from {type(source).__name__}")
+    names = [name for name, _, _ in found]
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None:
+        raise ConfigError(f"{what}: mount {twice!r} is given twice")
+    return found
+
+
+def _is_table(value: Any) -> bool:
+    """Tell whether ``mounts`` holds mounts, rather than being the name of one."""
+    if isinstance(value, Mapping):
+        return not value.keys() & {"type", "protocol", "url"} and all(
+            isinstance(v, (Mapping, str, Store)) for v in value.values()
+        )
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+
+
+def _named(name: Any, spec: Any, what: str, base: str | None) -> Entry:
+    if not isinstance(name, str):
+        raise ConfigError(f"{what}: a mount's name is text, not {type(name).__name__}")
+    if isinstance(spec, Mapping) and spec.get("name", name) != name:
+        raise ConfigError(f"{what}: mount {name!r} says that its name is {spec['name']!r}")
+    if isinstance(spec, (Mapping, str, Store)) or hasattr(spec, "protocol"):
+        return name, spec, base
+    raise ConfigError(f"{what}: mount {name!r} is a mapping or a URL, not {type(spec).__name__}")
+
+
+def _listed(place: int, spec: Any, what: str, base: str | None) -> Entry:
+    if not isinstance(spec, Mapping):
+        raise ConfigError(f"{what}: entry {place} is a mapping with 'name', not {type(spec).__name__}")
+    name = spec.get("name")
+    if not isinstance(name, str) or not name:
+        raise ConfigError(f"{what}: entry {place}: missing required field: 'name'")
+    return name, {k: v for k, v in spec.items() if k != "name"}, base
+
+
+def _remote(url: str, registry: Registry) -> Any:
+    """Read a configuration document from where a URL points."""
+    head, _, query = url.partition("?")
+    folder, _, name = head.rpartition("/")
+    suffix = os.path.splitext(name)[1]
+    if not name or folder.endswith(":/"):
+        raise ConfigError(f"{_called(url)}: the URL of a configuration names a file")
+    parse_document("{}" if suffix.lower() == ".json" else "", suffix, name=_called(url))
+    with registry.open(f"{folder}{'?' + query if query else ''}") as store:
+        data = store.get(name).bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{_called(url)} is not UTF-8 text") from None
+    return parse_document(text, suffix, name=_called(url))
+
+
+def _called(url: str) -> str:
+    from holdall.core.secrets import mask  # noqa: PLC0415  # only for URLs
+
+    return mask(url)

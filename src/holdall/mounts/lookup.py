@@ -1,0 +1,115 @@
+# Generated from lookup_async.py by tools/twins.py: change that file, not this one.
+"""What is at a key: file, directory, both or nothing, with the fewest requests.
+
+A file is an object at the key. A directory is a real one, a marker, or whatever lies below ``key/``. "Could not be asked"
+is never read as "nothing": only `NotFoundError` is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+
+from holdall._concurrency import run
+from holdall.core.meta import ObjectMeta
+from holdall.core.options import GetOptions
+from holdall.engine.colours import closed
+from holdall.errors import HoldallError, IsDirectoryError, NotDirectoryError, NotFoundError
+from holdall.store import Store
+
+__all__ = [
+    "absence",
+    "describe",
+    "digest",
+    "directory",
+    "file",
+    "has_children",
+    "no_children",
+]
+
+
+def file(store: Store, key: str, version: str | None = None) -> ObjectMeta | None:
+    """Return the description of the file at a key, ``None`` if there is none."""
+    if not key:
+        return None
+    try:
+        meta = store.head(key, version=version)
+    except NotFoundError:
+        return None
+    return meta if meta.kind == "file" else None
+
+
+def has_children(store: Store, prefix: str) -> bool:
+    """Tell whether anything lies below a prefix (a marker at the prefix itself counts); one request."""
+    with closed(store.list(prefix, delimiter="/")) as pages:
+        for page in pages:
+            if page.objects or page.prefixes:
+                return True
+    return False
+
+
+def directory(store: Store, key: str) -> ObjectMeta | None:
+    """Return the description of the directory at a key, ``None`` if there is none; one request.
+
+    The root of a mount is a directory if it can be listed; a store that cannot list knows none.
+    """
+    capabilities = store.capabilities
+    if key and capabilities.directories == "real":
+        try:
+            return store.head(f"{key}/")
+        except NotFoundError:
+            return None
+    if not capabilities.list:
+        return None
+    prefix = f"{key}/" if key else ""
+    try:
+        found = has_children(store, prefix)
+    except NotFoundError:
+        return None  # no bucket, no root
+    return ObjectMeta(key=prefix, size=0, kind="directory") if found or not key else None
+
+
+def describe(store: Store, key: str, version: str | None = None) -> ObjectMeta | None:
+    """Return the description of what is at a key, the file if there are both; at most two requests."""
+    if key:
+        try:
+            return store.head(key, version=version)
+        except NotFoundError:
+            if version is not None:
+                return None
+    return directory(store, key)
+
+
+def absence(store: Store, key: str, error: NotFoundError, message: str = "") -> HoldallError:
+    """Return the error that a missing file deserves: `IsDirectoryError` where a directory is, else the store's own."""
+    found = directory(store, key)
+    if found is None:
+        return error
+    return IsDirectoryError(message or f"{key!r} is a directory", key=key, store=error.store)
+
+
+def no_children(store: Store, key: str) -> HoldallError | None:
+    """Return the error that an empty listing of a directory deserves; ``None`` if the directory is there."""
+    if not key:
+        return None
+    if store.capabilities.directories == "real" and directory(store, key) is not None:
+        return None
+    if file(store, key) is not None:
+        return NotDirectoryError(f"{key!r} is a file", key=key, store=store)
+    return NotFoundError(f"no directory at {key!r}", key=key, store=store)
+
+
+def digest(store: Store, key: str, algorithm: str, version: str | None = None) -> str:
+    """Return the digest of a file in lower-case hex: the store's own if it vouches for one, else streamed."""
+    hasher = hashlib.new(algorithm)
+    if algorithm in store.capabilities.digests:
+        known = (store.head(key, version=version)).digests.get(algorithm)
+        if known is not None:
+            return known
+    with store.get(key, GetOptions(version=version) if version else None) as result:
+        for chunk in result:
+            if len(chunk) > 65536:
+                run(partial(hasher.update, chunk))
+            else:
+                hasher.update(chunk)
+    return hasher.hexdigest()

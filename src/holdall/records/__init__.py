@@ -1,0 +1,1 @@
+"""Records on any storage, queryable: `Record`, `Query` and the `Database` contract."""

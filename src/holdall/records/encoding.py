@@ -1,0 +1,237 @@
+"""Body v1: a record as compact JSON in which every value keeps its type.
+
+JSON values stand as they are; others are objects of one key: ``$bytes $datetime $date $time $decimal $uuid $float``; a user's
+mapping whose only key starts with ``$`` is wrapped in ``$dict``. Nothing in a body is ever evaluated.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from uuid import UUID
+
+from holdall.records.errors import CorruptRecordError, SerializationError
+
+__all__ = ["FORMAT", "Body", "decode_body", "decode_value", "dumps", "encode_body", "encode_value", "iso"]
+
+FORMAT = 1
+_MAX_DEPTH = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What an object of engine A says of its record."""
+
+    id: str
+    created: datetime
+    updated: datetime
+    write: str
+    fields: dict[str, Any]
+    metadata: dict[str, Any]
+    info: dict[str, dict[str, Any]]
+
+
+def iso(moment: datetime) -> str:
+    """Return UTC text with microseconds, whose order as text is its order in time.
+
+    Example:
+        >>> iso(datetime(2024, 1, 2, tzinfo=UTC))
+        '2024-01-02T00:00:00.000000+00:00'
+    """
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def dumps(value: Any) -> bytes:
+    """Return compact UTF-8 JSON of plain data."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def encode_value(value: Any, path: str = "value", depth: int = 0) -> Any:
+    """Return JSON data for a value.
+
+    Raises:
+        SerializationError: A value, or a key, that no record can hold; names its path.
+
+    Example:
+        >>> encode_value({"a": b"x", "b": (1, 2.5)})
+        {'a': {'$bytes': 'eA=='}, 'b': [1, 2.5]}
+    """
+    kind = type(value)
+    if kind is str:
+        return _text(value, path)
+    if value is None or kind is bool or kind is int:
+        return value
+    if kind is float:
+        return value if math.isfinite(value) else {"$float": "nan" if value != value else "inf" if value > 0 else "-inf"}  # noqa: PLR0124
+    if depth > _MAX_DEPTH:
+        raise SerializationError(f"{path}: nested deeper than {_MAX_DEPTH}")
+    if isinstance(value, Mapping):
+        encoded: dict[str, Any] = {}
+        for key, member in value.items():
+            if not isinstance(key, str):
+                raise SerializationError(f"{path}: a mapping's key is a str, not {type(key).__name__}")
+            encoded[_text(key, path)] = encode_value(member, f"{path}.{key}", depth + 1)
+        if len(encoded) == 1 and next(iter(encoded)).startswith("$"):
+            return {"$dict": encoded}
+        return encoded
+    if isinstance(value, (list, tuple)):
+        return [encode_value(member, f"{path}.{at}", depth + 1) for at, member in enumerate(value)]
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return {"$bytes": base64.b64encode(value).decode()}
+    if isinstance(value, datetime):
+        return {"$datetime": value.isoformat()}
+    if isinstance(value, date):
+        return {"$date": value.isoformat()}
+    if isinstance(value, time):
+        return {"$time": value.isoformat()}
+    if isinstance(value, Decimal):
+        return {"$decimal": str(value)}
+    if isinstance(value, UUID):
+        return {"$uuid": str(value)}
+    for base in (bool, int, float, str):  # an IntEnum or numpy float is stored as the plain value that it is
+        if isinstance(value, base):
+            return encode_value(base(value), path, depth)
+    raise SerializationError(f"{path}: a record cannot hold a {type(value).__name__}")
+
+
+_DECODERS: dict[str, Any] = {
+    "$bytes": lambda text: base64.b64decode(text, validate=True),
+    "$datetime": datetime.fromisoformat,
+    "$date": date.fromisoformat,
+    "$time": time.fromisoformat,
+    "$decimal": Decimal,
+    "$uuid": UUID,
+    "$float": {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}.__getitem__,
+}
+
+
+def decode_value(value: Any) -> Any:
+    """Return the value that `encode_value` encoded.
+
+    Raises:
+        ValueError: A tagged value that cannot be read.
+    """
+    if isinstance(value, list):
+        return [decode_value(member) for member in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        [(tag, inner)] = value.items()
+        if tag == "$dict" and isinstance(inner, dict):
+            return {key: decode_value(member) for key, member in inner.items()}
+        decoder = _DECODERS.get(tag)
+        if decoder is not None:
+            try:
+                return decoder(inner)
+            except (ValueError, TypeError, KeyError, InvalidOperation) as error:
+                raise ValueError(f"unreadable {tag} value") from error
+    return {key: decode_value(member) for key, member in value.items()}
+
+
+def encode_body(body: Body) -> bytes:
+    """Return the bytes of an object.
+
+    Raises:
+        SerializationError: A value that no record can hold.
+    """
+    document = {
+        "holdall": FORMAT,
+        "id": _text(body.id, "id"),
+        "created": iso(body.created),
+        "updated": iso(body.updated),
+        "write": body.write,
+        "fields": {_text(k, "fields"): encode_value(v, k) for k, v in body.fields.items()},
+        "metadata": {_text(k, "metadata"): encode_value(v, f"metadata.{k}") for k, v in body.metadata.items()},
+    }
+    if body.info:
+        document["info"] = {k: encode_value(v, f"{k}.metadata") for k, v in body.info.items()}
+    return dumps(document)
+
+
+def decode_body(data: bytes, *, id: str, key: str | None = None) -> Body:
+    """Return what an object says, or raise if it is no record of this id.
+
+    A body of dataknobs-data (``fields`` of ``{name, value, type, metadata}``) is read too.
+
+    Raises:
+        CorruptRecordError: Not JSON, not a record, another id, or a newer format.
+    """
+
+    def corrupt(reason: str) -> CorruptRecordError:
+        return CorruptRecordError(f"{key or id!r} is no readable record: {reason}", id=id, key=key, reason=reason)
+
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise corrupt("no JSON") from error
+    if not isinstance(document, dict) or not isinstance(document.get("fields"), dict):
+        raise corrupt("no fields")
+    if "holdall" not in document:
+        return _foreign_body(document, id=id, data=data, corrupt=corrupt)
+    version = document["holdall"]
+    if not isinstance(version, int) or version > FORMAT:
+        raise corrupt(f"format {version!r}; this release reads up to {FORMAT}")
+    if document.get("id") != id:
+        raise corrupt("the id in it is another one")
+    try:
+        return Body(
+            id=id,
+            created=datetime.fromisoformat(document["created"]),
+            updated=datetime.fromisoformat(document["updated"]),
+            write=str(document["write"]),
+            fields={k: decode_value(v) for k, v in document["fields"].items()},
+            metadata={k: decode_value(v) for k, v in document["metadata"].items()},
+            info={k: decode_value(v) for k, v in document.get("info", {}).items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise corrupt("a member is missing or unreadable") from error
+
+
+def _foreign_body(document: dict[str, Any], *, id: str, data: bytes, corrupt: Any) -> Body:
+    """Read the older layout of dataknobs-data."""
+    import hashlib  # noqa: PLC0415  # rare
+
+    fields: dict[str, Any] = {}
+    info: dict[str, dict[str, Any]] = {}
+    for name, item in document["fields"].items():
+        if isinstance(item, dict) and "value" in item:
+            fields[name] = item["value"]
+            if item.get("metadata"):
+                info[name] = dict(item["metadata"])
+        else:
+            fields[name] = item
+    metadata = document.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise corrupt("metadata is no mapping")
+    metadata = dict(metadata)
+    known = metadata.pop("id", None)
+    if known is not None and str(known) != id:
+        raise corrupt("the id in it is another one")
+    epoch = datetime.fromtimestamp(0, UTC)
+    created = _moment(metadata.pop("created_at", None)) or epoch
+    updated = _moment(metadata.pop("updated_at", None)) or created
+    write = hashlib.sha256(data).hexdigest()[:24]
+    return Body(id=id, created=created, updated=updated, write=write, fields=fields, metadata=metadata, info=info)
+
+
+def _moment(value: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(str(value)) if value else None
+    except ValueError:
+        return None
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _text(value: str, path: str) -> str:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise SerializationError(f"{path}: text with a lone surrogate") from None
+    return value

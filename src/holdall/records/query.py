@@ -1,0 +1,273 @@
+"""What to ask: conditions and the immutable `Query`. Everything wrong with them is said where they are written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias, cast
+
+from holdall.records.encoding import decode_value, encode_value
+from holdall.records.errors import QueryError
+
+__all__ = ["OPERATORS", "And", "Condition", "Filter", "Not", "Operator", "Or", "Order", "Query", "Sort"]
+
+Operator = Literal[
+    "=", "!=", ">", ">=", "<", "<=", "in", "not in", "like", "not like", "regex", "startswith", "contains",
+    "between", "not between", "exists", "not exists",
+]  # fmt: skip
+Order = Literal["ASC", "DESC"]
+OPERATORS: tuple[Operator, ...] = Operator.__args__  # type: ignore[attr-defined]
+_ALIASES: dict[str, Operator] = {"==": "=", "<>": "!=", "starts with": "startswith"}
+
+
+class _Combinable:
+    __slots__ = ()
+
+    def __and__(self, other: Condition) -> And:
+        return And(cast("Condition", self), other)
+
+    def __or__(self, other: Condition) -> Or:
+        return Or(cast("Condition", self), other)
+
+    def __invert__(self) -> Not:
+        return Not(cast("Condition", self))
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Filter(_Combinable):
+    """One test of one field.
+
+    Example:
+        >>> Filter("age", ">=", 18) & ~Filter("city", "=", "Ghent")
+        And(Filter('age', '>=', 18), Not(Filter('city', '=', 'Ghent')))
+    """
+
+    field: str
+    op: Operator
+    value: Any
+
+    def __init__(self, field: str, op: str = "=", value: Any = None) -> None:
+        if not isinstance(field, str) or not field:
+            raise QueryError("a filter needs the name of a field")
+        operator = _operator(op)
+        object.__setattr__(self, "field", field)
+        object.__setattr__(self, "op", operator)
+        object.__setattr__(self, "value", _operand(operator, value))
+
+    def __repr__(self) -> str:
+        return f"Filter({self.field!r}, {self.op!r}, {self.value!r})"
+
+    def __hash__(self) -> int:
+        return hash((self.field, self.op, repr(self.value)))
+
+
+class _Group(_Combinable):
+    __slots__ = ("conditions",)
+    conditions: tuple[Condition, ...]
+
+    def __init__(self, *conditions: Condition) -> None:
+        for condition in conditions:
+            _check_condition(condition)
+        object.__setattr__(self, "conditions", conditions)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("conditions are immutable")
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and isinstance(other, _Group) and other.conditions == self.conditions
+
+    def __hash__(self) -> int:
+        return hash((type(self).__name__, self.conditions))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self.conditions))})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.conditions
+
+
+class And(_Group):
+    """True where all are; an empty one is true."""
+
+    __slots__ = ()
+
+
+class Or(_Group):
+    """True where any is; an empty one is false."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Not(_Combinable):
+    """Plain boolean negation: true on a missing field where its condition is false there."""
+
+    condition: Condition
+
+    def __post_init__(self) -> None:
+        _check_condition(self.condition)
+
+    def __repr__(self) -> str:
+        return f"Not({self.condition!r})"
+
+
+Condition: TypeAlias = Filter | And | Or | Not
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """One sort key."""
+
+    field: str
+    order: Order = "ASC"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which records, in which order, which part of them. Immutable: each method returns a new query.
+
+    Example:
+        >>> query = Query().filter("department", "=", "Engineering").sort("created_at", "desc").limit(10)
+        >>> query.sorting, query.count
+        ((Sort(field='created_at', order='DESC'),), 10)
+    """
+
+    conditions: tuple[Condition, ...] = ()
+    sorting: tuple[Sort, ...] = ()
+    count: int | None = None
+    skip: int = 0
+    paths: tuple[str, ...] = ()
+    cursor: str | None = None
+    _extra: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+
+    def filter(self, field: str | Condition, op: str = "=", value: Any = None) -> Query:
+        """Add a condition; repeated ones are ANDed."""
+        condition = Filter(field, op, value) if isinstance(field, str) else field
+        _check_condition(condition)
+        return replace(self, conditions=(*self.conditions, condition))
+
+    def sort(self, field: str, order: str = "ASC") -> Query:
+        """Add a sort key; the first one added is the primary."""
+        direction = str(order).upper()
+        if direction not in {"ASC", "DESC"}:
+            raise QueryError(f"an order is 'ASC' or 'DESC', not {order!r}")
+        if not isinstance(field, str) or not field:
+            raise QueryError("a sort needs the name of a field")
+        return replace(self, sorting=(*self.sorting, Sort(field, cast("Order", direction))))
+
+    def limit(self, n: int) -> Query:
+        """Return at most n records; 0 is an empty result."""
+        return replace(self, count=_natural("limit", n))
+
+    def offset(self, n: int) -> Query:
+        """Leave out the first n records."""
+        return replace(self, skip=_natural("offset", n))
+
+    def select(self, *paths: str) -> Query:
+        """Return these paths only; id, metadata and nesting are kept."""
+        return replace(self, paths=(*self.paths, *paths))
+
+    def after(self, cursor: str | None) -> Query:
+        """Go on behind the last record of a page; ``None`` starts at the first."""
+        if cursor is not None and not isinstance(cursor, str):
+            raise QueryError("a cursor is the text that a result gave")
+        return replace(self, cursor=cursor)
+
+    @property
+    def condition(self) -> Condition:
+        """All conditions as one."""
+        return self.conditions[0] if len(self.conditions) == 1 else And(*self.conditions)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data that JSON can hold; `from_dict` reads it."""
+        return {
+            "conditions": [_dump(c) for c in self.conditions],
+            "sort": [[s.field, s.order] for s in self.sorting],
+            "limit": self.count,
+            "offset": self.skip,
+            "select": list(self.paths),
+            "after": self.cursor,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Query:
+        """Return a query from what `to_dict` gave.
+
+        Raises:
+            QueryError: Not such data.
+        """
+        unknown = set(data) - {"conditions", "sort", "limit", "offset", "select", "after"}
+        if unknown:
+            raise QueryError(f"a query has no {', '.join(sorted(unknown))}")
+        query = cls()
+        for condition in data.get("conditions") or ():
+            query = query.filter(_load(condition))
+        for name, order in data.get("sort") or ():
+            query = query.sort(name, order)
+        if data.get("limit") is not None:
+            query = query.limit(data["limit"])
+        return query.offset(data.get("offset") or 0).select(*(data.get("select") or ())).after(data.get("after"))
+
+
+def _check_condition(condition: object) -> None:
+    if not isinstance(condition, (Filter, And, Or, Not)):
+        raise QueryError(f"a condition is a Filter, And, Or or Not, not {type(condition).__name__}")
+
+
+def _natural(name: str, n: object) -> int:
+    if not isinstance(n, int) or isinstance(n, bool) or n < 0:
+        raise QueryError(f"{name} is a whole number of at least 0, not {n!r}")
+    return n
+
+
+def _operator(op: object) -> Operator:
+    if not isinstance(op, str):
+        raise QueryError(f"an operator is text, not {type(op).__name__}")
+    word = " ".join(op.replace("_", " ").split()).lower()
+    word = _ALIASES.get(word, word)
+    if word not in OPERATORS:
+        raise QueryError(f"unknown operator {op!r}: one of {', '.join(OPERATORS)}")
+    return word
+
+
+def _operand(op: Operator, value: Any) -> Any:
+    if op in {"in", "not in"}:
+        if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Collection):
+            raise QueryError(f"{op!r} takes a collection of values, not {type(value).__name__}")
+        return tuple(value)
+    if op in {"between", "not between"}:
+        if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Collection) or len(value) != 2:
+            raise QueryError(f"{op!r} takes two bounds")
+        return tuple(value)
+    if op in {"like", "not like", "regex", "startswith"}:
+        if not isinstance(value, str):
+            raise QueryError(f"{op!r} takes text, not {type(value).__name__}")
+        if op == "regex":
+            try:
+                re.compile(value)
+            except re.error as error:
+                raise QueryError(f"invalid regular expression {value!r}: {error}") from error
+    return value
+
+
+def _dump(condition: Condition) -> dict[str, Any]:
+    if isinstance(condition, Filter):
+        value = list(condition.value) if isinstance(condition.value, tuple) else condition.value
+        return {"field": condition.field, "op": condition.op, "value": encode_value(value, condition.field)}
+    if isinstance(condition, Not):
+        return {"not": _dump(condition.condition)}
+    return {type(condition).__name__.lower(): [_dump(c) for c in condition.conditions]}
+
+
+def _load(data: Any) -> Condition:
+    if isinstance(data, Mapping):
+        if "field" in data:
+            return Filter(data["field"], data.get("op", "="), decode_value(data.get("value")))
+        if "not" in data:
+            return Not(_load(data["not"]))
+        if "and" in data:
+            return And(*map(_load, data["and"]))
+        if "or" in data:
+            return Or(*map(_load, data["or"]))
+    raise QueryError(f"no condition: {data!r}")

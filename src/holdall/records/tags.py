@@ -1,0 +1,64 @@
+"""User metadata as object tags: what fits goes, the rest is named, nothing is cut (section "Tags" of the format)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+__all__ = ["LEGAL", "MOST", "TagsOmittedWarning", "fit_tags"]
+
+MOST = 10
+LEGAL = re.compile(r"[\w\s+\-=.:/@]*", re.UNICODE)
+
+
+class TagsOmittedWarning(UserWarning):
+    """Some metadata did not fit into the object's tags; it is in the body all the same."""
+
+
+def fit_tags(
+    id: str, created_at: str, metadata: Mapping[str, Any], *, names: Iterable[str] | None = None
+) -> tuple[dict[str, str], list[str]]:
+    """Return the tags of a record and the names of what did not fit.
+
+    Args:
+        id: The record's id, first tag if it fits.
+        created_at: ISO 8601 text.
+        metadata: User metadata, taken in order.
+        names: Only these names of it; all if ``None``.
+
+    Returns:
+        Tags (at most 10; keys of 1 to 128, values of 0 to 256 characters of the service's alphabet) and omitted names.
+
+    Example:
+        >>> fit_tags("x", "2024", {"team": "é", "bad": "a?b", "deep": {}})
+        ({'id': 'x', 'created_at': '2024', 'team': 'é'}, ['bad', 'deep'])
+    """
+    chosen = set(names) if names is not None else None
+    tags: dict[str, str] = {}
+    omitted: list[str] = []
+    system = {"id", "created_at", "updated_at"}
+    wanted = [("id", id), ("created_at", created_at)]
+    wanted += [(k, v) for k, v in metadata.items() if k not in system and (chosen is None or k in chosen)]
+    for name, value in wanted:
+        text = _scalar_text(value)
+        if text is None or len(tags) >= MOST or not _legal_name(name) or len(text) > 256 or not LEGAL.fullmatch(text):
+            omitted.append(name)
+        else:
+            tags[name] = text
+    return tags, omitted
+
+
+def _legal_name(name: str) -> bool:
+    return 1 <= len(name) <= 128 and not name.lower().startswith("aws:") and LEGAL.fullmatch(name) is not None
+
+
+def _scalar_text(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return None

@@ -1,0 +1,189 @@
+"""What `put` takes as a source, turned into bytes or chunks in either colour.
+
+A source is bytes-like, a path (`os.PathLike`, not ``str``), a binary file open for reading, an iterable of bytes-like
+chunks of unknown length, or (async verbs only) an async iterable of them. `check_source` refuses everything else before
+any I/O. A file is read from its present position and left open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from typing import IO, Any
+
+from holdall.results import CHUNK
+
+__all__ = [
+    "AsyncSizedChunks",
+    "AsyncSource",
+    "BytesLike",
+    "SizedChunks",
+    "Source",
+    "as_bytes",
+    "check_source",
+    "iter_chunks",
+    "iter_chunks_async",
+    "replayable",
+    "source_size",
+]
+
+BytesLike = bytes | bytearray | memoryview
+Source = BytesLike | os.PathLike[str] | IO[bytes] | Iterable[bytes]
+AsyncSource = Source | AsyncIterable[bytes]
+
+
+class SizedChunks:
+    """An iterable of chunks whose sum is known, so that a driver can choose the size of parts by it.
+
+    Example:
+        >>> source_size(SizedChunks([b"ab", b"c"], 3))
+        3
+    """
+
+    __slots__ = ("_chunks", "size")
+
+    def __init__(self, chunks: Iterable[bytes], size: int) -> None:
+        self._chunks = chunks
+        self.size = size
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._chunks)
+
+
+class AsyncSizedChunks:
+    """An async iterable of chunks whose sum is known. See `SizedChunks`."""
+
+    __slots__ = ("_chunks", "size")
+
+    def __init__(self, chunks: AsyncIterable[bytes], size: int) -> None:
+        self._chunks = chunks
+        self.size = size
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self._chunks)
+
+
+def check_source(source: object, *, blocking: bool) -> None:
+    """Raise unless the source is one of the accepted kinds.
+
+    Args:
+        source: What the caller gave.
+        blocking: Refuse async iterables.
+
+    Raises:
+        TypeError: A ``str`` (encode it, or wrap a path in `pathlib.Path`), a text file, or anything else.
+
+    Example:
+        >>> check_source(b"abc", blocking=True)
+    """
+    if isinstance(source, str):
+        raise TypeError("cannot write a str: encode it, or pass pathlib.Path for a local file")
+    if isinstance(source, io.TextIOBase):
+        raise TypeError("cannot write from a text file: open it in binary mode")
+    if isinstance(source, (bytes, bytearray, memoryview, os.PathLike, Iterable)) or hasattr(source, "read"):
+        return
+    if isinstance(source, AsyncIterable):
+        if not blocking:
+            return
+        raise TypeError("an async iterable needs the async verb: put_async")
+    raise TypeError(f"cannot write a {type(source).__name__}: bytes-like, path, binary file or iterable of bytes")
+
+
+def as_bytes(chunk: Any) -> bytes:
+    """Return a chunk as ``bytes``, copied only if it is something else.
+
+    Raises:
+        TypeError: Not bytes-like (an ``int`` or a ``str`` in an iterable, say).
+    """
+    if type(chunk) is bytes:
+        return chunk
+    if isinstance(chunk, (bytearray, memoryview, bytes)):
+        return bytes(chunk)
+    try:
+        return bytes(memoryview(chunk))
+    except TypeError:
+        raise TypeError(f"a source gives bytes, not {type(chunk).__name__}") from None
+
+
+def source_size(source: object) -> int | None:
+    """Return how many bytes a source will give, or ``None`` if that cannot be known without reading it.
+
+    Raises:
+        FileNotFoundError: The source is a path at which nothing is.
+    """
+    if isinstance(source, (bytes, bytearray)):
+        return len(source)
+    if isinstance(source, (SizedChunks, AsyncSizedChunks)):
+        return source.size
+    if isinstance(source, memoryview):
+        return source.nbytes
+    if isinstance(source, os.PathLike):
+        return os.stat(source).st_size
+    if isinstance(source, io.BytesIO):
+        return max(0, source.getbuffer().nbytes - source.tell())
+    if isinstance(source, (io.BufferedIOBase, io.RawIOBase)):
+        try:
+            if source.seekable():
+                here = source.tell()
+                end = source.seek(0, io.SEEK_END)
+                source.seek(here)
+                return max(0, end - here)
+        except (OSError, ValueError):
+            return None
+    return None
+
+
+def replayable(source: object) -> bool:
+    """Tell whether the source can be read again from its start (bytes, paths)."""
+    return isinstance(source, (bytes, bytearray, memoryview, os.PathLike))
+
+
+def iter_chunks(source: Source, size: int = CHUNK) -> Iterator[bytes]:
+    """Iterate over the source; files and paths in chunks of ``size``, iterables as they come.
+
+    Raises:
+        TypeError: A chunk that is not bytes-like.
+    """
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        view = memoryview(source).cast("B") if not isinstance(source, bytes) else memoryview(source)
+        if len(view) <= size:
+            yield as_bytes(source)
+            return
+        for start in range(0, len(view), size):
+            yield bytes(view[start : start + size])
+    elif isinstance(source, os.PathLike):
+        with open(source, "rb", buffering=0) as file:
+            yield from iter_chunks(file, size)
+    else:
+        read = getattr(source, "read", None)
+        for chunk in iter(lambda: read(size), b"") if read is not None else source:
+            yield as_bytes(chunk)
+
+
+async def iter_chunks_async(source: AsyncSource, size: int = CHUNK) -> AsyncIterator[bytes]:
+    """Iterate over the source without blocking the event loop: blocking sources are read in a thread.
+
+    Raises:
+        TypeError: A chunk that is not bytes-like.
+    """
+    if isinstance(source, AsyncIterable):
+        async for chunk in source:
+            yield as_bytes(chunk)
+    elif isinstance(source, (bytes, bytearray, memoryview, io.BytesIO, list, tuple)):
+        for chunk in iter_chunks(source, size):
+            yield chunk
+    else:
+        chunks = iter_chunks(source, size)
+        try:
+            while (piece := await asyncio.to_thread(_next, chunks)) is not None:
+                yield piece
+        finally:
+            close = getattr(chunks, "close", None)
+            if close is not None:
+                close()
+
+
+def _next(chunks: Iterator[bytes]) -> bytes | None:
+    return next(chunks, None)

@@ -1,0 +1,1 @@
+"""Store in, Store out: each wrapper adds one thing and forwards every verb."""

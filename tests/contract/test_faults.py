@@ -1,0 +1,110 @@
+"""Drivers of network storage behind a proxy that injects faults: HTTP's request by request, SFTP's by connection."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from holdall.drivers.objects import AzureStore, HTTPStore, S3Store
+from holdall.drivers.sftp import SFTPStore
+from holdall.testing import FaultContract, FaultProxy, Ground
+from holdall.testing.servers import Bucket, Container, Folder, Site, Sshd
+
+PATIENCE = {"timeout": 2.0, "connect_timeout": 2.0, "retries": 2}
+
+
+class TestS3(FaultContract):
+    secrets = ("testtest",)
+    many = 1001
+    large = 9 * 1024 * 1024
+
+    @pytest.fixture
+    def proxy(self, moto_bucket: Bucket) -> Iterator[FaultProxy]:
+        with FaultProxy(moto_bucket.server.endpoint) as proxy:
+            yield proxy
+
+    @pytest.fixture
+    def store(self, moto_bucket: Bucket, proxy: FaultProxy) -> Iterator[S3Store]:
+        server = moto_bucket.server
+        with S3Store(
+            moto_bucket.name,
+            endpoint_url=proxy.url,
+            region=server.region,
+            access_key_id=server.access_key,
+            secret_access_key=server.secret_key,
+            **PATIENCE,
+        ) as store:
+            yield store
+
+    @pytest.fixture
+    def ground(self, moto_bucket: Bucket) -> Ground:
+        return moto_bucket.ground
+
+
+class TestAzure(FaultContract):
+    many = 20  # its pages are of 5000: too many to make for one test
+    large = 9 * 1024 * 1024
+
+    @pytest.fixture
+    def proxy(self, azurite_container: Container) -> Iterator[FaultProxy]:
+        with FaultProxy(azurite_container.server.endpoint) as proxy:
+            yield proxy
+
+    @pytest.fixture
+    def store(self, azurite_container: Container, proxy: FaultProxy) -> Iterator[AzureStore]:
+        server = azurite_container.server
+        self.secrets = (server.key,)
+        with AzureStore(
+            azurite_container.name,
+            account_name=server.account,
+            account_key=server.key,
+            endpoint_url=f"{proxy.url}/{server.account}",
+            **PATIENCE,
+        ) as store:
+            yield store
+
+    @pytest.fixture
+    def ground(self, azurite_container: Container) -> Ground:
+        return azurite_container.ground
+
+
+class TestHTTP(FaultContract):
+    @pytest.fixture
+    def proxy(self, nginx_site: Site) -> Iterator[FaultProxy]:
+        with FaultProxy(nginx_site.url) as proxy:
+            yield proxy
+
+    @pytest.fixture
+    def store(self, nginx_site: Site, proxy: FaultProxy) -> Iterator[HTTPStore]:
+        with HTTPStore(f"{proxy.url}/{nginx_site.url.rpartition('/')[2]}", **PATIENCE) as store:
+            yield store
+
+    @pytest.fixture
+    def ground(self, nginx_site: Site) -> Ground:
+        return nginx_site.ground
+
+
+class TestSFTP(FaultContract):
+    large = 5_000_000
+
+    @pytest.fixture
+    def proxy(self, sshd: Sshd) -> Iterator[FaultProxy]:
+        with FaultProxy((sshd.host, sshd.port), http=False) as proxy:
+            yield proxy
+
+    @pytest.fixture
+    def store(self, sshd: Sshd, sshd_folder: Folder, proxy: FaultProxy) -> Iterator[SFTPStore]:
+        with SFTPStore(
+            "127.0.0.1",
+            path=sshd_folder.path,
+            port=proxy.port,
+            username=sshd.user,
+            key_filename=sshd.client_key,
+            known_hosts=None,  # they know the server by its own port
+            timeout=2.0,
+            connect_timeout=2.0,
+        ) as store:
+            yield store
+
+    @pytest.fixture
+    def ground(self, sshd_folder: Folder) -> Ground:
+        return sshd_folder.ground

@@ -1,0 +1,31 @@
+"""The contract on a real OpenSSH server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from holdall.drivers.sftp import SFTPStore
+from holdall.testing import Ground, StoreContract
+from holdall.testing.servers import Folder, Sshd
+
+
+class TestSFTP(StoreContract):
+    """SFTP, by key."""
+
+    @pytest.fixture
+    def store(self, sshd: Sshd, sshd_folder: Folder) -> Iterator[SFTPStore]:
+        with SFTPStore(
+            sshd.host,
+            path=sshd_folder.path,
+            port=sshd.port,
+            username=sshd.user,
+            key_filename=sshd.client_key,
+            known_hosts=sshd.known_hosts,
+        ) as store:
+            yield store
+
+    @pytest.fixture
+    def ground(self, sshd_folder: Folder) -> Ground:
+        return sshd_folder.ground

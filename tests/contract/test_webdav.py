@@ -1,0 +1,51 @@
+"""The contract on a real WebDAV server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from holdall.drivers.webdav import WebDAVStore
+from holdall.errors import NotFoundError
+from holdall.store import Store
+from holdall.testing import Ground, StoreContract
+from holdall.testing.colour import Colour
+from holdall.testing.contract.base import read
+from holdall.testing.servers import Folder, WebDav
+
+
+class TestWebDAV(StoreContract):
+    """wsgidav."""
+
+    @pytest.fixture
+    def store(self, webdav: WebDav, webdav_folder: Folder) -> Iterator[WebDAVStore]:
+        with WebDAVStore(webdav.url, path=webdav_folder.path, username=webdav.user, password=webdav.password) as store:
+            yield store
+
+    @pytest.fixture
+    def ground(self, webdav_folder: Folder) -> Ground:
+        return webdav_folder.ground
+
+    def test_readers_see_whole_values(self, store: Store, ground: Ground, colour: Colour) -> None:
+        """Every reader gets one value or the other, whole; or nothing, as MOVE may delete first (RFC 4918, 9.9.3)."""
+        values = {b"a" * 50_000, b"b" * 190_000}
+        store.put("k", min(values))
+
+        def body(number: int, own: Colour) -> set[bytes]:
+            mine = own(store)
+            seen = set()
+            for _ in range(self.rounds):
+                if number == 0:
+                    for value in sorted(values):
+                        mine.put("k", value)
+                    continue
+                try:
+                    seen.add(read(mine, "k"))
+                except NotFoundError:
+                    continue
+            return seen
+
+        assert set().union(*colour.in_threads(3, body)) <= values
+        assert ground.keys() == {"k"}
+        assert read(store, "k") == max(values)

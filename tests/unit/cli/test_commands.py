@@ -1,0 +1,292 @@
+"""The commands, as functions of their arguments: output, JSON, exit codes, errors in one line."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from holdall import __version__
+
+
+def test_ls(run):
+    assert run("ls").lines == ["holdall.toml", "src/", "store/"]
+    assert run("ls", "src").lines == ["a.txt", "d/"]
+    assert run("ls", "-r", "src").lines == ["a.txt", "d/b.txt", "d/c.bin"]
+    assert run("ls", "src/a.txt").lines == ["src/a.txt"]
+    said = run("ls", "-l", "src")
+    assert said.lines[0].split()[0] == "3"
+    assert said.lines[0].endswith("  a.txt")
+    assert said.lines[1].split()[0] == "-"
+    assert "4 B" in run("ls", "-lHr", "src").lines[1]
+    found = [json.loads(line) for line in run("ls", "-r", "--json", "src").lines]
+    assert [(f["name"], f["size"], f["kind"]) for f in found] == [
+        ("a.txt", 3, "file"),
+        ("d/b.txt", 4, "file"),
+        ("d/c.bin", 2, "file"),
+    ]
+    assert found[0]["path"].endswith("/src/a.txt")
+    assert run("ls", "disk:").lines == []
+
+
+def test_cp_files(run, here):
+    said = run("cp", "src/a.txt", "disk:x/y.txt")
+    assert (said.code, said.err) == (0, "")
+    assert said.lines[-1].startswith("1 copied; 3 bytes")
+    assert (here / "store/x/y.txt").read_text() == "aaa"
+    run("cp", "-q", "src/a.txt", "disk:x/")
+    run("cp", "-q", "src/a.txt", "disk:")
+    run("cp", "-q", "src/a.txt", "disk:x")
+    assert sorted(str(p.relative_to(here / "store")) for p in (here / "store").rglob("*.txt")) == [
+        "a.txt",
+        "x/a.txt",
+        "x/y.txt",
+    ]
+    said = run("cp", "--json", "disk:a.txt", "out.txt")
+    report = json.loads(said.out)
+    assert (report["copied"], report["bytes"], report["source"]) == (1, 3, "disk:a.txt")
+    assert report["target"].endswith("/out.txt")
+    assert (here / "out.txt").read_text() == "aaa"
+    assert run("cp", "-q", "disk:a.txt", f"file://{here}/url.txt").code == 0
+    assert (here / "url.txt").read_text() == "aaa"
+
+
+def test_cp_directories(run, here):
+    said = run("cp", "src", "disk:copy")
+    assert said.code == 1
+    assert said.err == "holdall: 'src' is a directory: -r copies it\n"
+    assert sorted(run("cp", "-r", "src", "disk:copy").lines[:3]) == [
+        f"copied {here}/src/{name}" for name in ("a.txt", "d/b.txt", "d/c.bin")
+    ]
+    run("cp", "-rq", "src", "disk:copy")
+    assert run("ls", "-r", "disk:copy").lines == ["a.txt", "d/b.txt", "d/c.bin"]
+    assert run("cp", "-r", "--skip", "size", "src", "disk:copy").lines == ["3 skipped; 0 bytes in 0.00 s"]
+    run("cp", "-rq", "--include", "*.txt", "--exclude", "d/*", "src", "disk:some")
+    assert run("ls", "-r", "disk:some").lines == ["a.txt"]
+    said = run("cp", "-rn", "src", "disk:none")
+    assert said.lines[0].startswith("would be copied: ")
+    assert run("ls", "disk:none").code == 1
+
+
+def test_cp_many(run, here):
+    assert run("cp", "-rq", "src/a.txt", "src/d", "disk:all").code == 0
+    assert run("ls", "-r", "disk:all").lines == ["a.txt", "d/b.txt", "d/c.bin"]
+
+
+def test_mv(run, here):
+    run("cp", "-rq", "src", "disk:m")
+    assert run("mv", "disk:m/a.txt", "disk:m/z.txt").lines[-1].startswith("1 moved")
+    assert run("mv", "-q", "disk:m/d", "moved").code == 0
+    assert run("ls", "-r", "disk:m").lines == ["z.txt"]
+    assert sorted(p.name for p in (here / "moved").iterdir()) == ["b.txt", "c.bin"]
+    assert run("mv", "-q", "moved", "renamed").code == 0
+    assert not (here / "moved").exists()
+    assert sorted(p.name for p in (here / "renamed").iterdir()) == ["b.txt", "c.bin"]
+
+
+def test_rm(run, here):
+    run("cp", "-rq", "src", "disk:r")
+    assert run("rm", "disk:r/a.txt").lines == ["deleted disk:r/a.txt"]
+    assert run("rm", "disk:r").err == "holdall: 'disk:r' is a directory: -r deletes it\n"
+    assert run("rm", "disk:none").code == 1
+    assert run("rm", "-r", "disk:none").code == 1
+    assert run("rm", "-f", "disk:none").code == 0
+    assert json.loads(run("rm", "-r", "--json", "disk:r").out) == {"deleted": "disk:r"}
+    assert run("rm", "-r", "disk:").code == 2
+    run("cp", "-rq", "src", "disk:r")
+    assert run("rm", "-rq", "--root", "disk:").code == 0
+    assert list((here / "store").iterdir()) == []
+    assert run("rm", "-rq", "src/d").code == 0
+    assert not (here / "src/d").exists()
+
+
+def test_rm_takes_the_link_not_what_it_leads_to(run, here):
+    (here / "link").symlink_to(here / "src" / "a.txt")
+    assert run("cat", "link").out == "aaa"
+    assert run("rm", "-q", "link").code == 0
+    assert not (here / "link").is_symlink()
+    assert (here / "src/a.txt").read_text() == "aaa"
+
+
+def test_cat(run):
+    assert run("cat", "src/a.txt", "src/d/b.txt").out == "aaabbbb"
+    assert base64.b64decode(json.loads(run("cat", "--json", "src/d/c.bin").out)["content"]) == b"\0\1"
+    assert run("cat", "src").code == 1
+    said = run("cat", "src/none.txt")
+    assert (said.code, said.out) == (1, "")
+    assert "nothing at 'none.txt'" in said.err
+
+
+def test_stat(run):
+    lines = run("stat", "src/a.txt").lines
+    assert "kind: file" in lines
+    assert "size: 3" in lines
+    stat = json.loads(run("stat", "--json", "src").out)
+    assert stat["kind"] == "directory"
+    assert run("stat", "none").code == 1
+
+
+def test_mounts(run):
+    said = run("mounts")
+    assert [line.split()[0] for line in said.lines] == ["disk", "docs", "fixed", "cloud"]
+    assert "relative  disk:docs" in said.out
+    assert "hunter2" not in said.out
+    found = [json.loads(line) for line in run("mounts", "--json").lines]
+    assert found[2]["capabilities"].startswith("read-only")
+
+
+def test_sync_and_verify(run, here):
+    assert run("verify", "src", "disk:s").code == 1
+    assert run("sync", "-q", "src", "disk:s").code == 0
+    said = run("verify", "src", "disk:s")
+    assert (said.code, said.lines) == (0, ["3 the same, 0 different"])
+    (here / "store/s/extra").write_text("x")
+    (here / "src/a.txt").write_text("AAA")
+    found = {
+        json.loads(line)["path"]: json.loads(line)["difference"] for line in run("verify", "--json", "src", "disk:s").lines
+    }
+    assert found == {"a.txt": "differs or is missing", "s/extra": "is only in the target"}
+    assert (
+        run("sync", "src", "disk:s", "--delete", "--compare", "hash").lines[-1].startswith("1 copied, 2 skipped, 1 deleted")
+    )
+    assert run("sync", "src", "disk:s", "--compare", "hash").lines[-1].startswith("3 skipped")
+    assert run("verify", "src", "disk:s").code == 0
+
+
+def test_usage_errors_are_one_line_and_code_2(run):
+    for arguments in (
+        ["ls", "--nonsense"],
+        ["nonsense"],
+        ["cp", "one"],
+        ["cp"],
+        ["rm"],
+        ["ls", "a", "b"],
+        ["cp", "-r", "--skip", "maybe", "src", "disk:x"],
+    ):
+        said = run(*arguments)
+        assert said.err.count("\n") == 1, said.err
+        assert said.err.startswith("holdall: ")
+        assert said.code == (1 if "maybe" in arguments else 2), arguments
+
+
+def test_configuration_errors_are_code_2(run, here):
+    said = run("ls", "nope:x")
+    assert said.code == 2
+    assert "Mount point 'nope' not found (available: 'disk', 'docs', 'fixed', 'cloud')" in said.err
+    assert run("--config", "missing.toml", "ls", "disk:").code == 1
+    (here / "bad.toml").write_text('[mounts.x]\ntype = "lokal"\n')
+    said = run("ls", "x:", "--config", "bad.toml")
+    assert said.code == 2
+    assert "Unknown storage type 'lokal', did you mean 'local'?" in said.err
+    assert run("ls", "nonsense://x").code == 2
+
+
+def test_other_configurations(run, here, monkeypatch):
+    (here / "other.yaml").write_text(f"mounts:\n  o: {{type: local, path: '{here}/src'}}\n")
+    for arguments in (["--config", "other.yaml", "ls", "o:"], ["ls", "o:", "--config", "other.yaml"]):
+        assert run(*arguments).lines == ["a.txt", "d/"]
+    monkeypatch.setenv("HOLDALL_CONFIG", str(here / "other.yaml"))
+    assert run("ls", "o:d").lines == ["b.txt", "c.bin"]
+
+
+def test_permissions(run):
+    said = run("cp", "src/a.txt", "fixed:a.txt")
+    assert said.code == 1
+    assert "read-only" in said.err
+
+
+def test_secrets_do_not_come_out(run):
+    said = run(
+        "ls", "s3://AKIAIOSFODNN7EXAMPLE:hunter2-secret@bucket/x?endpoint_url=http://127.0.0.1:1&allow_http=true&retries=0"
+    )
+    assert said.code != 0
+    assert "hunter2" not in said.out + said.err
+    assert said.err.count("\n") == 1
+
+
+def test_names_cannot_forge_lines(run, here):
+    (here / "src" / "two\nlines\x1b[31m").write_text("x")
+    assert run("ls", "src").lines == ["a.txt", "d/", "two\\nlines\\x1b[31m"]
+    assert json.loads(run("ls", "--json", "src").lines[-1])["name"] == "two\nlines\x1b[31m"
+
+
+def test_odd_local_names(run, here):
+    (here / "a:b").write_text("colon")
+    assert run("cat", "a:b").out == "colon"
+    assert run("cat", "./a:b").out == "colon"
+    (here / "ü %2F").write_text("odd")
+    assert run("cat", "ü %2F").out == "odd"
+
+
+def test_version_and_help(run):
+    assert run("--version").out == f"holdall {__version__}\n"
+    said = run("--help")
+    assert said.code == 0
+    assert "Exit codes" in said.out
+    assert run().code == 2
+    from holdall.cli.app import command_names
+
+    for name in command_names():
+        assert run(name, "--help").code == 0
+        assert name in said.out
+
+
+def test_versions(run, here):
+    assert run("versions", "disk:a").err.startswith("holdall: this mount does not support versioning")
+
+
+@pytest.mark.parametrize("module", ["typer", "rich"])
+def test_a_missing_extra_is_one_line(module, monkeypatch, capfd):
+    import importlib.util
+
+    from holdall.cli import main
+
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == module else real(name, *rest))
+    assert main(["ls"]) == 2
+    assert capfd.readouterr().err == f'holdall: this command needs {module}: pip install "holdall[cli]"\n'
+
+
+def test_a_bug_is_one_line_too(run, monkeypatch):
+    from holdall.cli import acts
+
+    def broken(*args, **named):
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr(acts, "list_place", broken)
+    said = run("ls")
+    assert said.code == 1
+    assert said.err == "holdall: internal error: ZeroDivisionError: oops (set HOLDALL_DEBUG=1 to see where)\n"
+    monkeypatch.setenv("HOLDALL_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        run("ls")
+
+
+def test_places_in_the_parent(run, here, monkeypatch):
+    (here / "src/d").mkdir(exist_ok=True)
+    monkeypatch.chdir(here / "src" / "d")
+    assert run("ls", "..").lines == ["a.txt", "d/"]
+    assert run("cp", "-q", "../a.txt", ".").code == 0
+    assert Path("a.txt").read_text() == "aaa"
+
+
+def test_zip(run, here):
+    import io
+    import zipfile
+
+    assert run("zip", "src", "disk:").lines[0].startswith("disk:src.zip: ")
+    with zipfile.ZipFile(here / "store/src.zip") as archive:
+        assert archive.namelist() == ["a.txt", "d/b.txt", "d/c.bin"]
+    assert json.loads(run("zip", "--json", "src/a.txt", "out.zip").out)["path"].endswith("/out.zip")
+    assert zipfile.is_zipfile(here / "out.zip")
+    assert run("zip", "none", "x.zip").code == 1
+    assert not (here / "x.zip").exists()
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-m", "holdall.cli", "zip", "src", "-"], cwd=here, capture_output=True, timeout=60, check=True
+    )
+    assert zipfile.ZipFile(io.BytesIO(done.stdout)).testzip() is None

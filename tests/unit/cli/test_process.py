@@ -1,0 +1,84 @@
+"""The command as a process: pipes, signals, many keys, terminals."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+def test_the_installed_command_works(here):
+    command = os.path.join(os.path.dirname(sys.executable), "holdall")
+    done = subprocess.run([command, "ls", "src"], cwd=here, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "a.txt\nd/\n", "")
+
+
+def test_a_closed_pipe_is_quiet(spawn, here):
+    (here / "many").mkdir()
+    for i in range(20_000):
+        (here / "many" / f"{i:05}").touch()
+    process = spawn("ls", "many")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"00000\n"
+    process.stdout.close()
+    assert process.wait(60) == 141
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_names_come_before_the_listing_ends(spawn, here):
+    (here / "many").mkdir()
+    for i in range(5_000):
+        (here / "many" / f"{i:05}").touch()
+    process = spawn("ls", "-r", "--json", "many")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, b"")
+    assert out.count(b"\n") == 5_000
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_interrupting_a_copy_leaves_nothing_half_done(spawn, here):
+    (here / "big").mkdir()
+    for i in range(40):
+        with open(here / "big" / f"{i}", "wb") as file:
+            file.truncate(64 * 1024 * 1024)
+    process = spawn("cp", "-r", "big", "disk:big")
+    end = time.monotonic() + 30
+    while not (here / "store/big").exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert err == b"holdall: interrupted\n"
+    left = [path for path in (here / "store").rglob("*") if path.is_file()]
+    assert all(path.stat().st_size == 64 * 1024 * 1024 for path in left)
+    assert not [path for path in left if path.name.startswith(".holdall")]
+    assert len(left) < 40
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals")
+def test_a_terminal_gets_a_bar_and_a_pipe_gets_lines(spawn, here):
+    leader, follower = pty.openpty()
+    process = spawn("cp", "-r", "src", "disk:t", stderr=follower)
+    os.close(follower)
+    out, _ = process.communicate(timeout=60)
+    drawn = b""
+    try:
+        while piece := os.read(leader, 65536):
+            drawn += piece
+    except OSError:
+        pass
+    os.close(leader)
+    assert process.returncode == 0
+    assert b"copying" in drawn
+    assert out.decode().splitlines()[0].startswith("3 copied")
+    process = spawn("cp", "-r", "src", "disk:u")
+    out, err = process.communicate(timeout=60)
+    assert len(out.splitlines()) == 4
+    assert err == b""

@@ -1,0 +1,91 @@
+"""Fork after use: an error in the child, in any store, never a hang; and the parent goes on. In interpreters of their own."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no fork there")
+
+HEAD = """
+    import asyncio, os, signal, sys
+    import obstore.store
+    from holdall.drivers.objects import ObstoreStore, S3Store
+    from holdall.errors import ForkedProcessError
+
+    def child(act):
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(20)
+            try:
+                act()
+            except ForkedProcessError as error:
+                os._exit(7 if "spawn" in str(error) else 8)
+            except BaseException:
+                os._exit(9)
+            os._exit(0)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    store = ObstoreStore(obstore.store.MemoryStore())
+"""
+
+
+def run(code: str) -> str:
+    program = textwrap.dedent(HEAD) + textwrap.dedent(code)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_a_store_used_before_is_refused_in_the_child():
+    out = run("""
+        store.put("a", b"1")
+        result = store.get("a")
+        codes = [
+            child(lambda: store.get("a")),
+            child(lambda: store.put("b", b"")),
+            child(lambda: store.head("a")),
+            child(lambda: list(store.list())),
+            child(lambda: store.delete("a")),
+            child(lambda: store.copy("a", "b")),
+            child(lambda: store.get_ranges("a", [(0, 1), (900_000, 900_001)])),
+            child(lambda: asyncio.run(store.get_async("a"))),
+            child(lambda: asyncio.run(store.put_async("b", b""))),
+            child(result.bytes),
+            child(lambda: ObstoreStore(obstore.store.MemoryStore()).put("new", b"")),
+            child(lambda: S3Store("b", anonymous=True).get("k")),
+            child(lambda: S3Store("b", access_key_id="a", secret_access_key="b").sign("k")),
+        ]
+        print(codes, store.get("a").bytes(), result.bytes())
+    """)
+    assert out == f"{[7] * 13} b'1' b'1'"
+
+
+def test_a_store_that_was_only_built_works_in_the_child():
+    assert (
+        run("""
+        def use():
+            store.put("a", b"1")
+            assert store.get("a").bytes() == b"1"
+
+        codes = [child(use), child(lambda: asyncio.run(store.put_async("b", b"")))]
+        store.put("a", b"1")
+        print(codes, child(use))
+    """)
+        == "[0, 0] 7"
+    )
+
+
+def test_a_child_that_uses_nothing_ends():
+    assert (
+        run("""
+        store.put("a", b"1")
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(20)
+            sys.exit(0)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    """)
+        == "0"
+    )

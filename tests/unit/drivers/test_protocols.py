@@ -1,0 +1,200 @@
+"""Types that fsspec's own filesystems serve: what their keys become, and that archives are really read."""
+
+import asyncio
+import io
+import os
+import pathlib
+import subprocess
+import tarfile
+import zipfile
+from urllib.parse import quote
+
+import pytest
+
+from holdall.drivers.registry import open_store
+from holdall.engine.resolve import resolve
+from holdall.engine.table import MountTable
+from holdall.errors import (
+    ConfigError,
+    HoldallError,
+    MissingExtraError,
+    NotFoundError,
+    NotSupportedError,
+    UnavailableError,
+)
+
+FILES = {"a/b.txt": b"hello", "c.bin": bytes(range(256)) * 1000}
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """Make archives of the same files."""
+
+    def make(name):
+        path = tmp_path / name
+        if name.endswith(".zip"):
+            with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+                for key, data in FILES.items():
+                    file.writestr(key, data)
+        else:
+            packing = {"tgz": "gz", "gz": "gz", "bz2": "bz2", "xz": "xz"}.get(name.rpartition(".")[2], "")
+            with tarfile.open(path, f"w:{packing}") as file:
+                for key, data in FILES.items():
+                    entry = tarfile.TarInfo(key)
+                    entry.size = len(data)
+                    file.addfile(entry, io.BytesIO(data))
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["x.zip", "x.tar", "x.tgz", "x.tar.gz", "x.tar.bz2", "x.tar.xz"])
+def test_archives_are_read(archive, name):
+    path = archive(name)
+    with open_store({"type": "zip" if name.endswith("zip") else "tar", "file": str(path)}) as store:
+        assert {m.key: m.size for page in store.list() for m in page.objects} == {k: len(v) for k, v in FILES.items()}
+        for key, data in FILES.items():
+            assert store.get(key).bytes() == data
+
+        async def check():
+            assert await (await store.get_async("a/b.txt")).bytes_async() == b"hello"
+
+        asyncio.run(check())
+        assert not store.capabilities.write
+        with pytest.raises(NotSupportedError):
+            store.put("new", b"x")
+
+
+def test_an_open_archive(archive):
+    with archive("x.zip").open("rb") as file, open_store({"type": "zip", "file": file}) as store:
+        assert store.get("a/b.txt").bytes() == b"hello"
+
+
+def test_packing_can_be_said(archive, tmp_path):
+    path = archive("x.tgz").rename(tmp_path / "odd")
+    with open_store({"type": "tar", "file": str(path), "compression": "GZ"}) as store:
+        assert store.get("a/b.txt").bytes() == b"hello"
+    with pytest.raises(ConfigError, match="one of gz, bz2, xz"):
+        open_store({"type": "tar", "file": str(path), "compression": "rar"})
+
+
+def test_an_archive_on_another_protocol(archive):
+    path = archive("x.zip")
+    spec = {
+        "type": "zip",
+        "file": path.name,
+        "target_protocol": "dir",
+        "target_options": {"path": str(path.parent), "target_protocol": "file"},
+    }
+    with open_store(spec) as store:
+        assert store.get("a/b.txt").bytes() == b"hello"
+    with open_store({"type": "zip", "file": f"file://{path}"}) as store:
+        assert store.get("a/b.txt").bytes() == b"hello"
+
+
+def test_what_is_no_archive(tmp_path):
+    (tmp_path / "bad").write_bytes(b"no archive at all")
+    for kind in ("zip", "tar"):
+        with open_store({"type": kind, "file": str(tmp_path / "bad")}) as store, pytest.raises(HoldallError):
+            store.get("a")
+        with open_store({"type": kind, "file": str(tmp_path / "absent")}) as store, pytest.raises(UnavailableError):
+            store.get("a")
+
+
+def test_what_is_refused_before_anything():
+    with pytest.raises(ConfigError, match="cannot be written at once"):
+        open_store({"type": "zip", "file": "/x.zip", "mode": "w"})
+    with pytest.raises(ConfigError, match="is on a mount"):
+        open_store({"type": "zip", "file": "backups:x.zip"})
+    with pytest.raises(ConfigError, match="what is below it goes into 'path'"):
+        open_store({"type": "smb", "host": "h", "share": "a/b"})
+    with pytest.raises(ConfigError, match="half a pair"):
+        open_store({"type": "github", "org": "o", "repo": "r", "token": "x"})
+
+
+def options(spec):
+    store = open_store(spec)
+    assert "hunter2" not in repr(store)
+    return store._given, store.path, store._options
+
+
+@pytest.mark.parametrize(
+    ("spec", "made"),
+    [
+        (
+            "smb://DOM;me:hunter2@h:4450/share/dir?timeout=90s",
+            ("smb", "/share/dir", {"host": "h", "port": 4450, "username": "DOM\\me", "password": "hunter2", "timeout": 90}),
+        ),
+        ({"type": "smb", "host": "h", "share": "s"}, ("smb", "/s", {"host": "h", "port": 445, "timeout": 60})),
+        (
+            "webdavs://me:hunter2@h/dav?verify=no",
+            ("webdav", "", {"base_url": "https://h/dav", "auth": ("me", "hunter2"), "verify": False, "timeout": 30.0}),
+        ),
+        (
+            {"type": "webdav", "url": "http://h", "token": "hunter2", "path": "a", "cert": ["/c", "/k"], "timeout": 5},
+            ("webdav", "a", {"base_url": "http://h", "headers": {"Authorization": "Bearer hunter2"}, "cert": ("/c", "/k"), "verify": True, "timeout": 5.0}),
+        ),
+        (
+            {"type": "github", "org": "o", "repo": "r", "sha": "main", "username": "u", "token": "hunter2", "path": "docs"},
+            ("github", "docs", {"org": "o", "repo": "r", "sha": "main", "username": "u", "token": "hunter2"}),
+        ),
+    ],
+)  # fmt: skip
+def test_what_the_filesystem_gets(spec, made):
+    assert options(spec) == made
+
+
+@pytest.mark.parametrize(("kind", "extra"), [("libarchive", "libarchive"), ("git", "git")])
+def test_extras_are_named(kind, extra, monkeypatch):
+    monkeypatch.setattr("holdall.drivers.backend.importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=rf'pip install "holdall\[{extra}\]"'):
+        open_store({"type": kind, "path" if kind == "git" else "file": "/x"})
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """Make a git repository with two commits on a branch that is not called master."""
+    environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    for who in ("AUTHOR", "COMMITTER"):
+        environment |= {f"GIT_{who}_NAME": "me", f"GIT_{who}_EMAIL": "me@example.com"}
+
+    def git(*words):
+        subprocess.run(["git", *words], cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=60)
+
+    git("init", "-q", "-b", "trunk")
+    (tmp_path / "sub").mkdir()
+    for text in ("one", "two"):
+        (tmp_path / "sub" / "f").write_text(text)
+        git("add", ".")
+        git("commit", "-q", "-m", text)
+    return tmp_path
+
+
+def test_a_repository(repository):
+    with open_store({"type": "git", "path": str(repository)}) as store:
+        assert store.get("sub/f").bytes() == b"two"
+        assert [m.key for page in store.list() for m in page.objects] == ["sub/f"]
+        with pytest.raises(NotFoundError):
+            store.get("sub/absent")
+        with pytest.raises(NotSupportedError):
+            store.put("x", b"")
+    with open_store({"type": "git", "path": str(repository), "ref": "trunk~1", "fo": "sub"}) as store:
+        assert store.get("f").bytes() == b"one"
+        assert asyncio.run(store.get_async("f")).bytes() == b"one"
+    with open_store({"type": "git", "path": str(repository / "absent")}) as store, pytest.raises(HoldallError):
+        store.get("x")
+
+
+def test_webdav_really(webdav_folder):
+    server = webdav_folder.server
+    url = f"webdav://{server.user}:{quote(server.password, safe='')}@{server.host}:{server.port}{webdav_folder.path}"
+    with open_store(url) as store:
+        (pathlib.Path(webdav_folder.root) / "a b").mkdir()
+        (pathlib.Path(webdav_folder.root) / "a b" / "ü.txt").write_bytes(b"hello")
+        assert store.get("a b/ü.txt").bytes() == b"hello"
+        assert [m.key for page in store.list() for m in page.objects] == ["a b/ü.txt"]
+    found = resolve(f"{url}/a%20b/%C3%BC.txt", table=MountTable())
+    assert found.store.get(found.key).bytes() == b"hello"
+    with open_store(url.replace(quote(server.password, safe=""), "hunter2")) as store, pytest.raises(HoldallError) as caught:
+        store.get("a b/ü.txt")
+    assert "hunter2" not in str(caught.value)

@@ -1,0 +1,239 @@
+"""Rules M1 to M9 by examples and properties."""
+
+import math
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.records.test_pure import values
+
+from holdall.records.errors import QueryError
+from holdall.records.matching import compare, cursor_after, equal, matches, page, sort_key
+from holdall.records.query import OPERATORS, And, Filter, Not, Or, Query, Sort
+from holdall.records.record import Record
+
+U = UUID("12345678-1234-5678-1234-567812345678")
+
+
+def holds(op, value, stored):
+    record = Record({} if stored is ... else {"f": stored})
+    return matches(Filter("f", op, value), record)
+
+
+@pytest.mark.parametrize(
+    ("op", "value", "stored", "wanted"),
+    [
+        # M1, M2
+        ("=", None, ..., True), ("=", None, None, True), ("=", None, 0, False), ("!=", None, ..., False), ("!=", None, 0, True),
+        ("exists", None, None, False), ("exists", None, 0, True), ("not exists", None, ..., True), ("not exists", None, "", False),
+        ("in", [1, None], ..., True), ("in", [1], ..., False), ("not in", [1], ..., False), ("not in", [1], 2, True), ("not in", [None], 2, True),
+        ("!=", 5, ..., False), ("!=", 5, 6, True), ("!=", 5, "5", True), ("not like", "a%", ..., False), ("not like", "a%", 5, True),
+        ("not between", (1, 2), ..., False), ("not between", (1, 2), 3, True), ("not between", (1, 2), "x", True),
+        # M3
+        ("=", 1, 1.0, True), ("=", True, 1, False), ("=", 1, True, False), ("=", True, True, True), ("=", Decimal("0.1"), 0.1, False),
+        ("=", Decimal("0.5"), 0.5, True), ("=", math.nan, math.nan, False), ("=", 2**53 + 1, float(2**53), False), ("=", str(U), U, True), ("=", U, U, True),
+        ("=", U, "x", False), ("=", [1, "a"], [1.0, "a"], True), ("=", [1], [1, 2], False), ("=", {"a": 1}, {"a": 1.0}, True), ("=", "a", "A", False),
+        ("=", b"a", "a", False), ("=", time(1), time(1), True), ("=", time(1, tzinfo=UTC), time(2, tzinfo=timezone(timedelta(hours=1))), True),
+        ("=", Decimal("NaN"), Decimal("NaN"), False), ("=", {"a": 1}, {"b": 1}, False), ("=", [None], [None], True),
+        # M4
+        ("<", datetime(2024, 1, 2, tzinfo=UTC), datetime(2024, 1, 1), True), ("=", date(2024, 1, 1), datetime(2024, 1, 1), True),
+        ("<", "2024-01-02T00:00:00", datetime(2024, 1, 1, tzinfo=UTC), True), ("=", datetime(2024, 1, 1, tzinfo=UTC), "2024-01-01T01:00:00+01:00", True),
+        ("<", datetime(2024, 1, 1), "no date", False), ("<", "2024-06", "2024-05", True), (">", 5, "6", False), ("<", 5, ..., False), (">=", time(5), time(5), True),
+        ("between", ("2024-01-01", "2024-02-01"), datetime(2024, 1, 15), True), ("between", (1, 3), 3, True), ("between", (1, 3), True, False),
+        ("in", ["2024-01-01T00:00:00Z"], datetime(2024, 1, 1), True), (">", b"a", b"b", True), ("<=", math.nan, 1, False), ("<", 10, Decimal("9.99"), True),
+        ("<", datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-14))), datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))), True),
+        # M5
+        ("like", "a%", "ABC", True), ("like", "a.c", "abc", False), ("like", "a_c", "aXc", True), ("like", "(", "(", True), ("like", "a%c", "a\n\nc", True),
+        ("like", r"50\%", "50%", True), ("like", r"50\%", "50x", False), ("like", "%b", "abc", False), ("like", "%", "", True), ("like", "5", 5, False), ("like", "STRASSE", "strasse", True),
+        # M6
+        ("regex", "^a.*z$", "abcz", True), ("regex", "b", "abc", True), ("regex", "B", "abc", False), ("regex", "1", 1, False), ("startswith", "ab", "abc", True),
+        ("startswith", "a%", "abc", False), ("startswith", "", ..., False),
+        # M7
+        ("in", [], 1, False), ("in", [1, 2], 2.0, True), ("not in", [], 1, True), ("contains", 1, [1, 2], True), ("contains", True, [1], False),
+        ("contains", "a", "abc", False), ("contains", None, [None], True), ("contains", 1, ..., False),
+    ],
+)  # fmt: skip
+def test_rules(op, value, stored, wanted):
+    assert holds(op, value, stored) is wanted
+
+
+@given(values, values)
+def test_equality_and_order_are_symmetric(left, right):
+    assert equal(left, right) == equal(right, left)
+    one, two = compare(left, right), compare(right, left)
+    assert (one is None) == (two is None)
+    if one is not None:
+        assert one == -two
+
+
+@given(st.lists(values, max_size=8))
+def test_the_sort_order_is_total(found):
+    keys = sorted(sort_key(v) for v in found if v is not None)
+    assert keys == sorted(keys, reverse=True)[::-1]
+
+
+@given(values, st.sampled_from([op for op in OPERATORS if op in {"=", "<", "<=", ">", ">="}]), values)
+def test_negation_is_plain(stored, op, value):
+    record = Record({"f": stored})
+    condition = Filter("f", op, value)
+    assert matches(Not(condition), record) is not matches(condition, record)
+
+
+def test_groups():
+    yes, no = Filter("a", "=", 1), Filter("a", "=", 2)
+    record = Record({"a": 1})
+    assert matches(yes & ~no, record) and matches(yes | no, record) and not matches(yes & no, record)
+    assert matches(And(), record) and not matches(Or(), record)
+    assert And(yes, no) == And(yes, no) != Or(yes, no) and len({And(yes), And(yes), Or(yes)}) == 2
+    assert repr(~yes) == "Not(Filter('a', '=', 1))"
+    with pytest.raises(AttributeError):
+        And(yes).conditions = ()
+
+
+def test_id_and_roots():
+    record = Record({"id": "data", "x": 1}, {"k": 2}, id="storage")
+    assert matches(Filter("id", "=", "storage"), record) and matches(Filter("fields.id", "=", "data"), record)
+    assert matches(Filter("metadata.k", "=", 2), record)
+
+
+@pytest.mark.parametrize(
+    ("op", "value"),
+    [
+        ("~", 1),
+        ("", 1),
+        (5, 1),
+        ("regex", "("),
+        ("regex", 5),
+        ("between", 5),
+        ("between", [1]),
+        ("between", "ab"),
+        ("in", "abc"),
+        ("in", 5),
+        ("like", 5),
+        ("startswith", None),
+    ],
+)
+def test_bad_filters_raise_where_they_are_written(op, value):
+    with pytest.raises(QueryError):
+        Filter("f", op, value)
+
+
+def test_operator_spellings():
+    assert [
+        Filter("f", op, v).op
+        for op, v in [("==", 1), ("<>", 1), ("NOT_IN", []), ("Not  Like", ""), ("starts_with", ""), ("EXISTS", None)]
+    ] == ["=", "!=", "not in", "not like", "startswith", "exists"]
+
+
+def test_queries_are_values():
+    query = (
+        Query()
+        .filter("a", "=", 1)
+        .filter(Filter("b", ">", 2) | Filter("c", "exists"))
+        .sort("x", "desc")
+        .sort("y")
+        .limit(5)
+        .offset(2)
+        .select("a", "b.c")
+    )
+    assert Query.from_dict(query.to_dict()) == query and hash(query) == hash(Query.from_dict(query.to_dict()))
+    assert query.sorting == (Sort("x", "DESC"), Sort("y")) and Query().condition == And()
+    assert Query().limit(1) != Query() and Query().filter(Not(Filter("d", "between", [date(2024, 1, 1), 5]))).to_dict()
+    for bad in (
+        lambda: Query().limit(-1),
+        lambda: Query().offset(1.5),
+        lambda: Query().sort("a", "UP"),
+        lambda: Query().sort(""),
+        lambda: Query().filter("", "=", 1),
+        lambda: Query().after(5),
+        lambda: Query().filter(5),
+        lambda: Query.from_dict({"x": 1}),
+        lambda: Query.from_dict({"conditions": [5]}),
+        lambda: And(5),
+    ):
+        with pytest.raises(QueryError):
+            bad()
+
+
+def numbered(*found):
+    return [Record({} if v is ... else {"v": v}, id=f"r{i}") for i, v in enumerate(found)]
+
+
+def ids(records):
+    return [r.id for r in records]
+
+
+def test_sorting_puts_missing_last_both_ways():
+    records = numbered(2, ..., 1, None, True, "a", math.nan, date(2024, 1, 1), b"x", [1], {"a": 1}, U, time(1))
+    assert ids(page(Query().sort("v"), records)) == [
+        "r4",
+        "r2",
+        "r0",
+        "r6",
+        "r7",
+        "r12",
+        "r5",
+        "r8",
+        "r11",
+        "r9",
+        "r10",
+        "r1",
+        "r3",
+    ]
+    assert ids(page(Query().sort("v", "DESC"), records)) == [
+        "r10",
+        "r9",
+        "r11",
+        "r8",
+        "r5",
+        "r12",
+        "r7",
+        "r6",
+        "r0",
+        "r2",
+        "r4",
+        "r1",
+        "r3",
+    ]
+
+
+def test_ties_by_id_and_several_keys():
+    records = [Record({"a": a, "b": b}, id=i) for i, a, b in [("z", 1, 1), ("y", 1, 2), ("x", 1, 1), ("w", 0, 5)]]
+    assert ids(page(Query().sort("a", "DESC").sort("b"), records)) == ["x", "z", "y", "w"]
+    assert ids(page(Query(), records)) == ["w", "x", "y", "z"]
+
+
+def test_offset_limit_select():
+    records = numbered(*range(10))
+    assert ids(page(Query().sort("v").offset(3).limit(2), records)) == ["r3", "r4"]
+    assert page(Query().limit(0), records) == [] and page(Query().select("v").limit(1), records)[0].data == {"v": 0}
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.integers(0, 3), st.text(max_size=1)), max_size=12),
+    st.sampled_from(["ASC", "DESC"]),
+    st.integers(1, 4),
+)
+def test_paging_by_cursor_neither_repeats_nor_skips(found, order, size):
+    records = numbered(*found)
+    query = Query().sort("v", order).limit(size)
+    seen, cursor = [], None
+    for _ in range(len(records) + 2):
+        got = page(query.after(cursor), records)
+        seen += ids(got)
+        if len(got) < size:
+            break
+        cursor = cursor_after(query, got[-1])
+    assert seen == ids(page(Query().sort("v", order), records))
+
+
+def test_a_cursor_belongs_to_its_query():
+    cursor = cursor_after(Query().sort("v"), Record({"v": 1}, id="a"))
+    for query in (Query().sort("w"), Query().filter("v", "=", 1).sort("v")):
+        with pytest.raises(QueryError, match="another query"):
+            page(query.after(cursor), [])
+    with pytest.raises(QueryError, match="no cursor"):
+        page(Query().after("%%%"), [])
