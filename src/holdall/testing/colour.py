@@ -8,6 +8,7 @@ end on the test's own event loop. So one body, written as blocking code, covers 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -105,6 +106,7 @@ class AsyncColour:
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
+        self._context = contextvars.copy_context()  # one for all calls: they are one caller's, as in one coroutine
 
     def __call__(self, target: T) -> T:
         """Return a stand-in for the object that runs its async verbs."""
@@ -112,7 +114,8 @@ class AsyncColour:
 
     def _wait(self, answer: Any) -> Any:
         # not Runner.run: it swaps signal handlers, and thereby repr()s the task with all the bytes that it gave
-        return self._runner.get_loop().run_until_complete(_awaited(answer))
+        loop = self._runner.get_loop()
+        return loop.run_until_complete(loop.create_task(_awaited(answer), context=self._context))
 
     def run(self, answer: Any) -> Any:
         """Run what an async method returned: a coroutine to its value, an async iterator as a blocking one."""

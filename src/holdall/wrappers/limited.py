@@ -32,6 +32,8 @@ class LimitedStore(_around_async.Verbs, _around.Verbs):
 
     A verb that is called where another one of the store is still under way (an open body, a source that reads from the store)
     shares that one's slot if none is free, one at a time: so copying within a limited store cannot lock itself out.
+    "Under way where it is called" goes by context (PEP 567): a body that was opened in a task of its own (`asyncio.wait_for` makes one on
+    Python 3.11) is not seen by who opened that task, and then counts like anybody else's.
     A forked child has limits of its own.
 
     Args:

@@ -157,7 +157,6 @@ def test_small_bodies_keep_no_slot(files, colour):
     assert result.bytes() == b"1"
 
 
-@pytest.mark.xfail(run=False, reason="known defect: the async colour can hang when a reader and a writer share the one slot")
 def test_writing_while_reading_cannot_lock_itself_out(files, colour):
     """The reader's slot is all there is, and the writer comes after it in the same context."""
     store = LimitedStore(files, concurrency=1)
@@ -187,7 +186,6 @@ def test_copying_in_threads_cannot_lock_itself_out(files):
     assert free(store) == 2
 
 
-@pytest.mark.xfail(run=False, reason="known defect: the async colour can hang when one caller holds many bodies open")
 def test_many_bodies_open_in_one_caller(files, colour):
     """More than there are slots: it could never get on if it waited for itself."""
     store = LimitedStore(files, concurrency=2)
