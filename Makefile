@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
-.PHONY: help tour test check bench docs twins servers clean
+.PHONY: help tour test check cover bench docs twins servers clean
 
 help:                   ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -29,6 +29,10 @@ check: $(STAMP)         ## format, lint, twins, types
 	$(BIN)/python tools/twins.py --check
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+cover: $(STAMP)         ## every branch of the pure core is tested
+	$(BIN)/python -m coverage run --branch --source=src/holdall/core -m pytest -q tests/unit/core
+	$(BIN)/python -m coverage report --skip-covered --fail-under=100
 
 twins: $(STAMP)         ## write the blocking twins
 	$(BIN)/python tools/twins.py
