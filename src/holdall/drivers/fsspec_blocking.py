@@ -17,13 +17,22 @@ from holdall.core.options import PutOptions
 from holdall.drivers.fsspec_entries import entry_of_info, name_of
 from holdall.drivers.fsspec_place import Place, accepts, protocols_of
 from holdall.drivers.tree import BlockingReader, BlockingTree, BlockingWriter, Entry, Mode, Reader, Writer, beside, parent
-from holdall.errors import IntegrityError, IsDirectoryError, NotDirectoryError, NotFoundError
+from holdall.errors import (
+    IntegrityError,
+    IsDirectoryError,
+    NotDirectoryError,
+    NotFoundError,
+    PreconditionError,
+    UnavailableError,
+)
 from holdall.results import CHUNK
 
 __all__ = ["BlockingFiles", "FileReader"]
 
 _UNSAFE = frozenset({"ftp", "zip", "tar", "libarchive", "git", "sftp", "ssh", "hdfs", "arrow_hdfs", "reference"})
 """Filesystems with one connection or one open file for all."""
+ATTEMPTS = 8
+"""How often a file is described again that was replaced before it was opened."""
 _locks: weakref.WeakKeyDictionary[Any, threading.RLock] = weakref.WeakKeyDictionary()
 
 
@@ -79,12 +88,17 @@ class BlockingFiles(BlockingTree):
         return [entry_of_info(info, name=name_of(info)) for info in found if not _same(info["name"], full)]
 
     def open(self, path: str, version: str | None = None, *, whole: bool = False) -> Reader:
-        """Open a file for reading. See `Tree.open`."""
-        entry = self.info(path)
-        if entry.kind != "file":
-            raise NotFoundError(f"nothing at {path!r}")
-        with self.lock:
-            return FileReader(self.fs.open(self.full(path), "rb"), entry, self.lock)
+        """Open a file for reading; one that was replaced after it was described is described again. See `Tree.open`."""
+        for _ in range(ATTEMPTS):
+            entry = self.info(path)
+            if entry.kind != "file":
+                raise NotFoundError(f"nothing at {path!r}")
+            with self.lock:
+                file = self.fs.open(self.full(path), "rb")
+            if getattr(file, "size", None) in {None, entry.size}:
+                return _NamedReader(self, path, file, entry)
+            file.close()
+        raise UnavailableError(f"{path!r} changes all the time")
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -195,6 +209,26 @@ class FileReader(BlockingReader):
     def __del__(self) -> None:
         with suppress(Exception):
             self._file.close()
+
+
+class _NamedReader(FileReader):
+    """A file whose every piece may be asked for by name: whether all were of the file described is asked at the end."""
+
+    def __init__(self, tree: BlockingFiles, path: str, file: IO[bytes], entry: Entry) -> None:
+        super().__init__(file, entry, tree.lock)
+        self._tree = tree
+        self._path = path
+
+    def chunks(self, start: int, end: int) -> Generator[bytes]:
+        """Iterate over the bytes of ``[start, end)``. See `Reader.chunks`."""
+        got = start
+        for chunk in super().chunks(start, end):
+            got += len(chunk)
+            yield chunk
+        if got < end or end - start > CHUNK:
+            now = self._tree.info(self._path)
+            if (now.size, now.etag) != (self.entry.size, self.entry.etag):
+                raise PreconditionError(f"{self._path!r} was replaced while it was being read", kind="changed")
 
 
 class RenamingWriter(BlockingWriter):

@@ -19,7 +19,7 @@ from holdall.drivers.fsspec_entries import entry_of_info, name_of
 from holdall.drivers.fsspec_place import Place, accepts, protocols_of
 from holdall.drivers.tree import Entry, Mode, Reader, Writer, parent
 from holdall.drivers.tree_loop import IOLoop, LoopReader, LoopTree, LoopWriter
-from holdall.errors import IntegrityError, NotDirectoryError, NotFoundError, PreconditionError
+from holdall.errors import IntegrityError, NotDirectoryError, NotFoundError, PreconditionError, UnavailableError
 from holdall.results import CHUNK
 
 __all__ = ["LoopFiles", "is_awaitable_reader"]
@@ -28,6 +28,8 @@ _PLAIN = "/-._~!$&'()*+,;=:@"
 """What may stand in the path of a URL as it is (RFC 3986)."""
 IN_MEMORY = 8 * CHUNK
 """Bytes of an upload that are kept in memory."""
+ATTEMPTS = 8
+"""How often a small object is read again that was replaced between its description and its bytes."""
 
 
 def is_awaitable_reader(fs: Any) -> bool:
@@ -96,10 +98,17 @@ class LoopFiles(LoopTree):
         return {"refresh": True} if self._refresh else {}
 
     async def _open(self, path: str, version: str | None, whole: bool) -> Reader:
-        entry = await self._stat(path, version)
-        if entry.kind != "file":
-            raise NotFoundError(f"nothing at {path!r}")
-        return PieceReader(self, path, entry)
+        for _ in range(ATTEMPTS):
+            entry = await self._stat(path, version)
+            if entry.kind != "file":
+                raise NotFoundError(f"nothing at {path!r}")
+            if not whole or entry.size > CHUNK:
+                return PieceReader(self, path, entry)
+            # Without a range, so that the length tells whether these are the bytes of the file that was described.
+            data = bytes(await self.fs._cat_file(self.full(path)))
+            if len(data) == entry.size:
+                return PieceReader(self, path, entry, data)
+        raise UnavailableError(f"{path!r} changes all the time")
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -132,19 +141,23 @@ class LoopFiles(LoopTree):
 class PieceReader(LoopReader):
     """Ranged requests; whether they were of one object is asked at the end if there was more than one."""
 
-    def __init__(self, tree: LoopFiles, path: str, entry: Entry) -> None:
+    def __init__(self, tree: LoopFiles, path: str, entry: Entry, data: bytes | None = None) -> None:
         super().__init__(tree._io, entry)
         self._tree = tree
         self._path = path
+        self._data = data
         self._requests = 0
 
     async def _read(self, start: int, size: int) -> bytes:
+        if self._data is not None:
+            return self._data[start : start + size]
         full = self._tree.full(self._path)
         self._requests += 1
         data = bytes(await self._tree.fs._cat_file(full, start=start, end=start + size))
         if len(data) > size:  # a server that knows no ranges
             data = data[start : start + size]
         if len(data) < size:
+            await self._same()
             raise IntegrityError(f"{self._path!r}: {len(data)} bytes came of {size}")
         if self._requests > 1 and start + size >= self.entry.size:
             await self._same()

@@ -31,13 +31,23 @@ from holdall.drivers.tree import (
 )
 from holdall.drivers.tree_rules import PAGE, check_name, mapped, meta_of
 from holdall.drivers.tree_store import TreeStore
-from holdall.errors import HoldallError, InvalidKeyError, IsDirectoryError, NotDirectoryError, NotFoundError
+from holdall.errors import (
+    HoldallError,
+    InvalidKeyError,
+    IsDirectoryError,
+    NotDirectoryError,
+    NotFoundError,
+    PreconditionError,
+    UnavailableError,
+)
 from holdall.results import CHUNK, PutResult
 from holdall.sources import AsyncSource, Source
 
 __all__ = ["BackendStore"]
 
 T = TypeVar("T")
+ATTEMPTS = 8
+"""How often a file is opened again whose digest changed meanwhile."""
 
 
 class BackendStore(TreeStore):
@@ -278,27 +288,37 @@ class BackendTree(BlockingTree):
         return entries
 
     def open(self, path: str, version: str | None = None, *, whole: bool = False) -> Reader:
-        """Open a file for reading. See `Tree.open`."""
+        """Open a file for reading; what is said of it is said of the bytes that are read. See `Tree.open`."""
         store, backend = self.store, self.backend
         if version is not None:
             file = backend.open_version(path, version)
-            name = path.rpartition("/")[2]
-            return BackendReader(store, path, Entry(name=name, size=_measure(file), version=version), file=file)
+            entry = Entry(name=path.rpartition("/")[2], size=_measure(file), version=version)
+            return BackendReader(self, path, entry, file=file)
+        for _ in range(ATTEMPTS):
+            reader = self._opened(path, whole)
+            if not store.has("get_hash") or backend.get_hash(path) == reader.entry.etag:
+                return reader
+            reader.close()
+        raise UnavailableError(f"{path!r} changes all the time")
+
+    def _opened(self, path: str, whole: bool) -> BackendReader:
+        """Open a file as well as the backend can; its size is that of the opened file or of the bytes, never an older one."""
+        store, backend = self.store, self.backend
         if not store.has("size"):
             if store.has("is_dir") and backend.is_dir(path):
                 raise NotFoundError(f"nothing at {path!r}")
-            data = store.typed("read_bytes", bytes, backend.read_bytes(path))
-            entry = self._described(path, Entry(name=path.rpartition("/")[2], size=len(data)))
-            return BackendReader(store, path, entry, data=data)
-        entry = self.stat(path)
-        if entry.kind != "file":
-            raise NotFoundError(f"nothing at {path!r}")
-        if store.has("read_range"):
-            return BackendReader(store, path, entry)
-        if store.has("open"):
-            return BackendReader(store, path, entry, file=backend.open(path, "rb"))
+            entry = self._described(path, Entry(name=path.rpartition("/")[2]))
+        else:
+            entry = self.stat(path)
+            if entry.kind != "file":
+                raise NotFoundError(f"nothing at {path!r}")
+            if store.has("open") and (whole or not store.has("read_range")):
+                file = backend.open(path, "rb")
+                return BackendReader(self, path, replace(entry, size=_measure(file)), file=file)
+            if store.has("read_range") and not (whole and entry.size <= CHUNK):
+                return BackendReader(self, path, entry)
         data = store.typed("read_bytes", bytes, backend.read_bytes(path))
-        return BackendReader(store, path, replace(entry, size=len(data)), data=data)
+        return BackendReader(self, path, replace(entry, size=len(data)), data=data)
 
     def create(self, path: str, size: int | None, options: PutOptions) -> Writer:
         """Begin a file. See `Tree.create`."""
@@ -369,16 +389,17 @@ class BackendTree(BlockingTree):
 
 
 class BackendReader(BlockingReader):
-    """Bytes by `read_range`, from an open file, or from memory."""
+    """Bytes from an open file, from memory, or by `read_range`: then of the file that was described, or an error."""
 
     def __init__(
-        self, store: BackendStore, path: str, entry: Entry, *, data: bytes | None = None, file: IO[bytes] | None = None
+        self, tree: BackendTree, path: str, entry: Entry, *, data: bytes | None = None, file: IO[bytes] | None = None
     ) -> None:
-        self._store = store
+        self._tree = tree
         self._path = path
         self.entry = entry
         self._data = data
         self._file = file
+        self._requests = 0
 
     def chunks(self, start: int, end: int) -> Generator[bytes]:
         """Iterate over the bytes of ``[start, end)``. See `Reader.chunks`."""
@@ -388,16 +409,25 @@ class BackendReader(BlockingReader):
         if self._file is not None:
             self._file.seek(start)
         while start < end:
-            step = min(CHUNK, end - start)
-            if self._file is not None:
-                chunk = self._store.typed("open", bytes, self._file.read(step))
-            else:
-                got = self._store.backend.read_range(self._path, start, start + step)
-                chunk = self._store.typed("read_range", bytes, got)
+            chunk = self._next(start, min(CHUNK, end - start))
             if not chunk:
-                return
+                break
             start += len(chunk)
             yield chunk
+        if self._requests > 1 or (self._requests and start < end):
+            self._check_same()
+
+    def _next(self, start: int, size: int) -> bytes:
+        store = self._tree.store
+        if self._file is not None:
+            return store.typed("open", bytes, self._file.read(size))
+        self._requests += 1
+        return store.typed("read_range", bytes, store.backend.read_range(self._path, start, start + size))
+
+    def _check_same(self) -> None:
+        now, then = self._tree.stat(self._path), self.entry
+        if (now.size, now.modified, now.etag) != (then.size, then.modified, then.etag):
+            raise PreconditionError(f"{self._path!r} was replaced while it was being read", kind="changed")
 
     def close(self) -> None:
         """Let go; idempotent."""

@@ -13,6 +13,7 @@ import pytest
 from holdall.core.options import GetOptions, PutOptions
 from holdall.drivers.storage_backend import StorageBackend
 from holdall.errors import NotFoundError, NotSupportedError, PreconditionError
+from holdall.results import CHUNK
 from holdall.testing.colour import Colour
 
 
@@ -254,6 +255,55 @@ def test_wrong_types_are_told(method: str, wrong: Any, call: Any, colour: Colour
         broken.files["k"] = b"abc"
     with pytest.raises(TypeError, match=rf"Broken\.{method}\(\) gave"):
         call(colour(broken.as_store()))
+
+
+class Moving(Flat):
+    """A file that is replaced right after it was described, and once more after the first range."""
+
+    def __init__(self, *values: bytes) -> None:
+        super().__init__()
+        self.files["k"] = values[0]
+        self.later = list(values[1:])
+
+    def _move_on(self) -> None:
+        if self.later:
+            self.files["k"] = self.later.pop(0)
+
+    def size(self, path: str) -> int:
+        found = super().size(path)
+        self._move_on()
+        return found
+
+    def read_range(self, path: str, start: int, end: int) -> bytes:
+        found = super().read_range(path, start, end)
+        self._move_on()
+        return found
+
+
+class Opening(Moving):
+    """One that opens files."""
+
+    def open(self, path: str, mode: str = "rb") -> io.BytesIO:
+        return io.BytesIO(self.read_bytes(path))
+
+
+@pytest.mark.parametrize("kind", [Moving, Opening])
+@pytest.mark.parametrize("values", [(b"a" * 190, b"b" * 50), (b"a" * 50, b"b" * 190), (b"ab", b"ba", b"c" * 70)])
+def test_a_file_that_is_replaced_is_read_whole(kind: type[Moving], values: tuple[bytes, ...], colour: Colour) -> None:
+    """The size, the digest and the bytes are of one file."""
+    with colour(kind(*values).as_store()).get("k") as got:
+        data = got.bytes()
+    assert data in values
+    assert (got.meta.size, got.meta.etag) == (len(data), str(sum(data)))
+
+
+def test_ranges_of_a_replaced_file_are_an_error(colour: Colour) -> None:
+    """Two halves of two files are no file."""
+    old, new = b"a" * 3 * CHUNK, b"b" * 3 * CHUNK
+    store = colour(Moving(old, old, old, new).as_store())
+    with pytest.raises(PreconditionError) as caught:
+        store.get("k").bytes()
+    assert caught.value.kind == "changed"
 
 
 def test_both_colours_on_one_store() -> None:
