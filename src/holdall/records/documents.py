@@ -1,0 +1,123 @@
+"""Fields and metadata as the JSON documents that SQL engines keep: body v1's values, with what SQL cannot hold tagged too.
+
+Beside the tags of `holdall.records.encoding`: ``$text`` (base64 of UTF-8) for text with NUL, or text that looks like a tagged
+value; ``$float`` also for floats that a database's own numbers would change (``-0.0``, ``1e+22``). In names NUL is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from holdall.records.encoding import decode_value, encode_value
+
+__all__ = ["decode_document", "encode_document", "is_plain", "key_text", "undocument"]
+
+_ESCAPE = "\ue000"  # private use: escapes itself and NUL in names
+
+
+def is_plain(text: str) -> bool:
+    """Tell whether text is kept as a JSON string."""
+    return "\0" not in text and not text.startswith('{"$')
+
+
+def key_text(name: str) -> str:
+    r"""Return a name as documents write it.
+
+    Example:
+        >>> key_text("name"), key_text("a\0")
+        ('name', 'a\ue0000')
+    """
+    if "\0" not in name and _ESCAPE not in name:
+        return name
+    return name.replace(_ESCAPE, f"{_ESCAPE}1").replace("\0", f"{_ESCAPE}0")
+
+
+def _name(text: str) -> str:
+    return text if _ESCAPE not in text else text.replace(f"{_ESCAPE}0", "\0").replace(f"{_ESCAPE}1", _ESCAPE)
+
+
+def encode_document(values: Mapping[str, Any], path: str = "") -> str:
+    r"""Return the JSON text of fields or of metadata.
+
+    Args:
+        values: Names and values.
+        path: What the values are called in errors: ``"metadata"``, say.
+
+    Raises:
+        SerializationError: A value that no record can hold; names its path.
+
+    Example:
+        >>> encode_document({"n": 1, "t": "a\0"})
+        '{"n":1,"t":{"$text":"YQA="}}'
+    """
+    head = f"{path}." if path else ""
+    encoded = {
+        key_text(str(encode_value(k, path or "fields"))): _tag(encode_value(v, f"{head}{k}")) for k, v in values.items()
+    }
+    return json.dumps(encoded, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def decode_document(text: str | bytes) -> dict[str, Any]:
+    """Return the values of a document.
+
+    Raises:
+        ValueError: No such document.
+    """
+    document = json.loads(text)
+    if not isinstance(document, dict):
+        raise ValueError("no mapping")  # noqa: TRY004  # of what is stored
+    return {_name(key): undocument(value) for key, value in document.items()}
+
+
+def undocument(value: Any) -> Any:
+    """Return the value that a document's JSON data stands for.
+
+    Raises:
+        ValueError: A tagged value that cannot be read.
+    """
+    return decode_value(_untag(value))
+
+
+def _tag(value: Any) -> Any:
+    """Tag what SQL cannot hold, in JSON data that `encode_value` made."""
+    if isinstance(value, str):
+        return value if is_plain(value) else {"$text": base64.b64encode(value.encode()).decode()}
+    if isinstance(value, float):
+        text = repr(value)
+        return {"$float": text} if "e" in text or text == "-0.0" else value
+    if isinstance(value, list):
+        return [_tag(member) for member in value]
+    if isinstance(value, dict):
+        if len(value) == 1:
+            [(key, inner)] = value.items()
+            if key == "$dict":
+                return {"$dict": {key_text(k): _tag(v) for k, v in inner.items()}}
+            if key.startswith("$"):
+                return value
+        return {key_text(key): _tag(member) for key, member in value.items()}
+    return value
+
+
+_WORDS = {"nan", "inf", "-inf"}
+
+
+def _untag(value: Any) -> Any:
+    """Undo `_tag`."""
+    if isinstance(value, list):
+        return [_untag(member) for member in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        [(key, inner)] = value.items()
+        if key == "$text":
+            return base64.b64decode(inner, validate=True).decode()
+        if key == "$float" and inner not in _WORDS:
+            return float(inner)
+        if key == "$dict":
+            return {"$dict": {_name(k): _untag(v) for k, v in inner.items()}}
+        if key.startswith("$"):
+            return value
+    return {_name(key): _untag(member) for key, member in value.items()}

@@ -1,0 +1,107 @@
+"""Conditions as SQL: on a real SQLite the loose text misses no record, the sure one takes no wrong one, exact ones are both."""
+
+import sqlite3
+from datetime import datetime
+
+import pytest
+from hypothesis import given, settings
+from tests.unit.records.pushing import conditions, records, rows, values
+
+from holdall.records.documents import decode_document, encode_document
+from holdall.records.matching import matches
+from holdall.records.pushdown import certain, expression, pushdown
+from holdall.records.query import And, Filter, Not, Or
+from holdall.records.record import Record
+
+
+def itself(name):
+    return name
+
+
+@pytest.fixture(scope="module")
+def database():
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE t (id TEXT PRIMARY KEY, fields TEXT, metadata TEXT, created_at TEXT, updated_at TEXT)")
+    yield connection
+    connection.close()
+
+
+def chosen(database, where, parameters):
+    return {id for (id,) in database.execute(f"SELECT id FROM t WHERE {where}", parameters)}
+
+
+@settings(max_examples=500, deadline=None)
+@given(found=records, condition=conditions)
+def test_pushdown_is_a_superset_and_certain_a_subset(database, found, condition):
+    database.execute("DELETE FROM t")
+    database.executemany("INSERT INTO t VALUES (?, ?, ?, ?, ?)", rows(found))
+    wanted = {record.id for record in found if matches(condition, record)}
+    where, parameters, exact = pushdown(condition, "sqlite", itself)
+    loose, sure = chosen(database, where, parameters), chosen(database, *certain(condition, "sqlite", itself))
+    assert sure <= wanted <= loose
+    if exact:
+        assert wanted == loose
+
+
+@given(values)
+def test_documents_keep_each_value(value):
+    for data in ({"v": value}, {"$v": value, "\0": [value], "\ue000": {"\0\ue000": value, "$x": 1}}):
+        kept = decode_document(encode_document(data))
+        assert repr(kept) == repr(data) or kept == data
+        assert "\0" not in encode_document(data)
+
+
+@pytest.mark.parametrize(
+    ("condition", "exact"),
+    [
+        (Filter("name", "=", "Ada"), True),
+        (~Filter("name", "=", "Ada"), True),
+        (Filter("name", "in", ["Ada", "Bob"]), True),
+        (Filter("name", "exists"), True),
+        (Filter("address.city", "!=", "Ghent"), True),
+        (Filter("active", "=", True) & Filter("name", "=", None), True),
+        (Filter("id", ">", "a") | Filter("metadata.updated_at", "<", datetime(2024, 1, 1)), False),
+        (Filter("metadata.updated_at", "not exists"), False),  # a field may have this very name
+        (Filter("age", ">", 3), False),  # a Decimal may be there
+        (Filter("name", "like", "a%"), False),
+        (And(), True),
+        (Or(), True),
+        (Not(Or()), True),
+    ],
+)
+def test_what_is_exact(condition, exact):
+    for dialect in ("sqlite", "postgresql"):
+        assert pushdown(condition, dialect, itself)[2] is exact
+
+
+def test_no_condition_is_all():
+    assert pushdown(None, "sqlite", itself) == ("1", [], True)
+    assert pushdown(None, "postgresql", itself) == ("TRUE", [], True)
+    assert certain(None, "postgresql", itself) == ("TRUE", [])
+
+
+def test_too_many_values_are_left_to_the_matcher():
+    condition = Filter("name", "in", [f"n{i}" for i in range(6000)])
+    assert pushdown(condition, "sqlite", itself) == ("1", [], False)
+    assert certain(condition, "sqlite", itself) == ("0", [])
+
+
+def test_values_are_bound_and_names_quoted(database):
+    evil = "x'); DROP TABLE t; --"
+    for condition in (Filter(evil, "=", evil), Filter(f"a.{evil}", "exists"), Filter(f"metadata.{evil}", "<", evil)):
+        where, parameters, _ = pushdown(condition, "sqlite", itself)
+        assert evil not in where.replace("''", "'") or "''" in where
+        chosen(database, where, parameters)
+
+
+def test_an_index_serves_equality(database):
+    database.execute("CREATE TABLE i (id TEXT PRIMARY KEY, fields TEXT, metadata TEXT, created_at TEXT, updated_at TEXT)")
+    for path in ("department", "address.city"):
+        database.execute(f'CREATE INDEX "by {path}" ON i ({expression(path, "sqlite", itself)})')
+        for wanted in ("x", "2024-01-01", 5):
+            where, parameters, _ = pushdown(Filter(path, "=", wanted), "sqlite", itself)
+            plan = database.execute(f"EXPLAIN QUERY PLAN SELECT id FROM i WHERE {where}", parameters).fetchall()
+            assert "SCAN i" not in str(plan), plan
+    assert expression("a.$b", "sqlite", itself) is None
+    record = Record({"a": 1})
+    assert matches(Filter("a.$b", "not exists"), record)
