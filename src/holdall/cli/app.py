@@ -222,6 +222,24 @@ def zip_(
         acts.zip_up(places.read(place), None if target == "-" else places.read(target), quiet=quiet, json=json)
 
 
+@app.command("serve")
+def serve(
+    paths: Annotated[list[str], typer.Argument(metavar="PLACE...")],
+    host: Annotated[str, typer.Option("--host", help="Address to listen on; 0.0.0.0 for everybody.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", "-p", min=0, max=65535, help="Port; 0 for any free one.")] = 8000,
+    index: Annotated[str | None, typer.Option("--index", metavar="NAME", help="File that answers for a directory.")] = None,
+    max_age: Annotated[int | None, typer.Option("--max-age", min=0, help="Seconds that caches may keep answers.")] = None,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    """Serve places over HTTP until Ctrl-C: one at /, several each below its own name. Ranges and conditions work."""
+    from holdall.cli.serving import serve_places  # noqa: PLC0415  # an HTTP server, for this command only
+
+    with _places(config) as places:
+        found = [places.read(path) for path in paths]
+        serve_places(found, host=host, port=port, index=index, max_age=max_age, quiet=quiet)
+
+
 @app.command("mounts")
 def mounts(json: Json = False, config: Config = None) -> None:
     """List the mounts of the configuration."""

@@ -17,6 +17,7 @@ from holdall.core.options import GetOptions, SignOptions
 from holdall.core.responses import Response, Segment, ServeOptions, plain_response, plan_response
 from holdall.errors import (
     ClosedError,
+    HoldallError,
     InvalidKeyError,
     IsDirectoryError,
     NotFoundError,
@@ -28,7 +29,7 @@ from holdall.errors import (
 from holdall.results import GetResult
 from holdall.store import Store
 
-__all__ = ["Answer", "answer_async"]
+__all__ = ["Answer", "answer_async", "refusal"]
 
 PIECE = 1024 * 1024
 """Largest piece of a body (bytes)."""
@@ -51,6 +52,7 @@ class Answer:
         *,
         store: Store | None = None,
         key: str = "",
+        version: str | None = None,
         meta: ObjectMeta | None = None,
         opened: GetResult | None = None,
     ) -> None:
@@ -58,6 +60,7 @@ class Answer:
         self.meta = meta
         self._store = store
         self._key = key
+        self._version = version
         self._opened = opened
 
     async def chunks_async(self) -> AsyncIterator[bytes]:
@@ -73,7 +76,7 @@ class Answer:
                 continue
             opened, self._opened = self._opened, None
             if opened is None and self._store is not None:
-                opened = await _open_async(self._store, self._key, self.meta, segment)
+                opened = await _open_async(self._store, self._key, self._version, self.meta, segment)
             if opened is None:
                 raise ClosedError("this answer was sent or closed already", key=self._key)
             self._opened = opened
@@ -93,6 +96,7 @@ class Answer:
             or segments[0].literal
             or self.meta is None
             or self._store is None
+            or self._version is not None
             or segments[0].end != self.meta.size
         ):
             return None
@@ -118,6 +122,7 @@ async def answer_async(
     headers: Mapping[str, str],
     options: ServeOptions | None = None,
     *,
+    version: str | None = None,
     now: datetime | None = None,
 ) -> Answer:
     """Answer one request; everything that can be said by a status is said before the body begins.
@@ -128,6 +133,7 @@ async def answer_async(
         method: The request's method.
         headers: The request's headers, names in lower case.
         options: How to serve.
+        version: Which version of it; the latest if ``None``.
         now: The time of the answer, for tests.
 
     Raises:
@@ -142,28 +148,40 @@ async def answer_async(
     try:
         for _ in range(3):
             try:
-                return await _answer_async(store, key, method, headers, options, now)
+                return await _answer_async(store, key, method, headers, options, version, now)
             except PreconditionError:  # replaced between the plan and the open: plan again
                 continue
         raise UnavailableError(f"{key!r} is replaced faster than it can be opened", key=key, store=store)
-    except (NotFoundError, InvalidKeyError):
-        response = plain_response(404, "not found", method=method)
-    except PermissionDeniedError:
-        response = plain_response(403, "forbidden", method=method)
-    except UnavailableError:
-        response = plain_response(503, "storage unavailable", method=method, extra=[("Retry-After", _RETRY_AFTER)])
-    return Answer(response, store=store, key=key)
+    except (NotFoundError, InvalidKeyError, PermissionDeniedError, UnavailableError) as error:
+        return Answer(refusal(error, method), store=store, key=key)
+
+
+def refusal(error: HoldallError, method: str) -> Response:
+    """Return the answer that stands for an error: 404, 403 or 503; any other error is raised."""
+    if isinstance(error, (NotFoundError, InvalidKeyError)):
+        return plain_response(404, "not found", method=method)
+    if isinstance(error, PermissionDeniedError):
+        return plain_response(403, "forbidden", method=method)
+    if isinstance(error, UnavailableError):
+        return plain_response(503, "storage unavailable", method=method, extra=[("Retry-After", _RETRY_AFTER)])
+    raise error
 
 
 async def _answer_async(
-    store: Store, key: str, method: str, headers: Mapping[str, str], options: ServeOptions, now: datetime
+    store: Store,
+    key: str,
+    method: str,
+    headers: Mapping[str, str],
+    options: ServeOptions,
+    version: str | None,
+    now: datetime,
 ) -> Answer:
     opened: GetResult | None = None
     if method == "GET" and options.redirect == "never" and not any(name in headers for name in _DECIDING):
-        opened = await store.get_async(key)  # one request says it all
+        opened = await store.get_async(key, GetOptions(version=version) if version else None)  # one request says it all
         meta = opened.meta
     else:
-        meta = await store.head_async(key)
+        meta = await store.head_async(key, version=version)
     try:
         if meta.kind == "directory":
             raise IsDirectoryError(f"{key!r} is a directory", key=key, store=store)
@@ -174,15 +192,16 @@ async def _answer_async(
         if (
             method == "GET"
             and response.status in {200, 206}
-            and (location := await _redirect_async(store, key, meta, options))
+            and (location := await _redirect_async(store, key, version, meta, options))
         ):
             cache = f"private, max-age={options.redirect_expires // 2}"
             extra = [("Location", location), ("Cache-Control", cache)]
             return Answer(plain_response(302, "elsewhere", method=method, extra=extra), store=store, key=key, meta=meta)
         if opened is None and response.reads:
             first = next(s for s in response.segments if not s.literal)
-            opened = await _open_async(store, key, meta, first)
-        answer = Answer(response, store=store, key=key, meta=meta, opened=opened if response.reads else None)
+            opened = await _open_async(store, key, version, meta, first)
+        body = opened if response.reads else None
+        answer = Answer(response, store=store, key=key, version=version, meta=meta, opened=body)
         if response.reads:
             opened = None
         return answer
@@ -191,27 +210,30 @@ async def _answer_async(
             await opened.close_async()
 
 
-async def _open_async(store: Store, key: str, meta: ObjectMeta | None, segment: Segment) -> GetResult:
+async def _open_async(store: Store, key: str, version: str | None, meta: ObjectMeta | None, segment: Segment) -> GetResult:
     """Open a part of the planned version; another one is `PreconditionError`."""
     pinned = meta.etag if meta is not None and store.capabilities.conditional_read else None
     if pinned is not None and pinned.startswith("W/"):
         pinned = None
     whole = meta is not None and (segment.start, segment.end) == (0, meta.size)
     part = None if whole else (segment.start, segment.end)
-    result = await store.get_async(key, GetOptions(range=part, if_match=pinned))
+    result = await store.get_async(key, GetOptions(range=part, if_match=pinned, version=version))
     if meta is not None and result.meta.size != meta.size:
         await result.close_async()
         raise PreconditionError(f"{key!r} was replaced", key=key, store=store)
     return result
 
 
-async def _redirect_async(store: Store, key: str, meta: ObjectMeta, options: ServeOptions) -> str | None:
+async def _redirect_async(
+    store: Store, key: str, version: str | None, meta: ObjectMeta, options: ServeOptions
+) -> str | None:
     if options.redirect == "never" or meta.size < options.redirect_min_size:
         return None
     wanted = SignOptions(
         expires_in=options.redirect_expires,
         content_type=options.content_type,
         content_disposition=options.disposition(key),
+        version=version,
     )
     try:
         if "GET" not in store.capabilities.sign:

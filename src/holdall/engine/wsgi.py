@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 from holdall.core.responses import ServeOptions
 from holdall.engine.answers import Answer, answer
@@ -41,15 +41,25 @@ def deliver(planned: Answer, environ: Environ, start_response: StartResponse) ->
     """Start the response and return the body of a planned answer."""
     response = planned.response
     wrapper = environ.get("wsgi.file_wrapper")
-    path = planned.file() if wrapper is not None and response.reads else None
-    if path is not None:
-        file = open(path, "rb", buffering=0)  # noqa: SIM115  # the server closes it through the wrapper
-        file.seek(response.segments[0].start)
-        planned.close()
+    file = _opened(planned) if wrapper is not None and response.reads else None
     start_response(f"{response.status} {response.reason}", list(response.headers))
-    if path is not None and wrapper is not None:
+    if file is not None and wrapper is not None:
         return wrapper(file, 256 * 1024)  # type: ignore[no-any-return]  # what the server's wrapper is
     return _Body(planned)
+
+
+def _opened(planned: Answer) -> BinaryIO | None:
+    """Return the local file that is the body, open where the body begins; ``None`` where there is none."""
+    path = planned.file()
+    if path is None:
+        return None
+    file = open(path, "rb", buffering=0)  # noqa: SIM115  # the server closes it through the wrapper
+    if planned.file() is None:  # replaced while it was opened
+        file.close()
+        return None
+    file.seek(planned.response.segments[0].start)
+    planned.close()
+    return file
 
 
 def request_headers(environ: Environ) -> dict[str, str]:

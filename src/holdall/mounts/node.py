@@ -7,6 +7,7 @@ from holdall.mounts.node_calls import NodeCalls
 from holdall.mounts.node_content import NodeContent
 from holdall.mounts.node_files import NodeFiles
 from holdall.mounts.node_helpers import NodeHelpers
+from holdall.mounts.node_serving import NodeServing
 from holdall.mounts.node_state import NodeState
 from holdall.mounts.node_transfer import NodeTransfer
 from holdall.mounts.node_tree import NodeTree
@@ -16,7 +17,16 @@ __all__ = ["StorageNode"]
 
 
 class StorageNode(
-    NodeHelpers, NodeAddresses, NodeCalls, NodeState, NodeContent, NodeFiles, NodeTree, NodeTransfer, NodeVersions
+    NodeHelpers,
+    NodeAddresses,
+    NodeServing,
+    NodeCalls,
+    NodeState,
+    NodeContent,
+    NodeFiles,
+    NodeTree,
+    NodeTransfer,
+    NodeVersions,
 ):
     """One place in a mount: ``storage.node("uploads:2026/a.txt")``.
 

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -82,3 +84,36 @@ def test_a_terminal_gets_a_bar_and_a_pipe_gets_lines(spawn, here):
     out, err = process.communicate(timeout=60)
     assert len(out.splitlines()) == 4
     assert err == b""
+
+
+def test_serve(spawn, here):
+    """One place stands at the root, several below their names; Ctrl-C ends it."""
+    (here / "src" / "index.html").write_text("home")
+    for places, paths in ((["src"], ["a.txt", ""]), (["src", "disk:"], ["src/a.txt", "src/"])):
+        process = spawn("serve", "--port", "0", "--index", "index.html", "--max-age", "60", *places)
+        assert process.stdout is not None
+        line = process.stdout.readline().decode()
+        url = line.split()[-1]
+        assert line.startswith("serving src")
+        with urllib.request.urlopen(
+            urllib.request.Request(url + paths[0], headers={"Range": "bytes=1-"}), timeout=60
+        ) as answer:
+            assert (answer.status, answer.read(), answer.headers["Cache-Control"]) == (206, b"aa", "max-age=60")
+        with urllib.request.urlopen(url + paths[1], timeout=60) as answer:
+            assert answer.read() == b"home"
+        with pytest.raises(urllib.error.HTTPError) as raised:
+            urllib.request.urlopen(url + "holdall.toml", timeout=60)
+        raised.value.close()
+        assert raised.value.code == 404
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0
+        assert b'" 206 2\n' in err and b"Traceback" not in err
+
+
+def test_serve_refuses_what_is_not_there(spawn):
+    for places, code in ((["nowhere"], 1), (["src", "./src"], 2)):
+        process = spawn("serve", "--port", "0", *places)
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out) == (code, b"")
+        assert err.startswith(b"holdall: ") and err.count(b"\n") == 1
