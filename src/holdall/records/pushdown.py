@@ -22,7 +22,7 @@ from holdall.records.documents import is_plain, key_text
 from holdall.records.encoding import iso
 from holdall.records.query import And, Condition, Filter, Not, Or
 
-__all__ = ["Dialect", "certain", "expression", "pushdown", "quote"]
+__all__ = ["MARK", "SQL", "Dialect", "Pushed", "certain", "expression", "pushdown", "pushed", "quote", "render"]
 
 Dialect = Literal["sqlite", "postgresql"]
 Column = Callable[[str], str]
@@ -37,7 +37,7 @@ def pushdown(condition: Condition | None, dialect: Dialect, column: Column) -> t
 
     Args:
         condition: What to test; all records if ``None``.
-        dialect: SQLite's text has ``?``, PostgreSQL's ``:p0``, ``:p1`` ... (for `sqlalchemy.text`, literal colons escaped).
+        dialect: SQLite's text has ``?`` for a parameter, PostgreSQL's ``%s`` (and ``%%``), as their drivers want it.
         column: Gives the SQL of ``"id"``, ``"fields"`` and ``"metadata"`` (JSON text, or JSONB), ``"created_at"`` and
             ``"updated_at"`` (text as `holdall.records.encoding.iso` writes it).
 
@@ -45,20 +45,21 @@ def pushdown(condition: Condition | None, dialect: Dialect, column: Column) -> t
         >>> pushdown(Filter("id", ">", "a") & ~Filter("id", "=", "b"), "sqlite", lambda name: name)
         ('(id > ? AND (id = ?) IS NOT TRUE)', ['a', 'b'], True)
     """
-    if condition is None:
-        return _true(dialect), [], True
-    part = _Writer(dialect, column).condition(condition, positive=True)
-    if len(part.loose.values) > _MOST_PARAMETERS:
-        return _true(dialect), [], False
-    return (*_render(part.loose, dialect), part.loose == part.sure)
+    part = pushed(condition, dialect, column)
+    return (*render(part.loose, dialect), part.exact)
 
 
 def certain(condition: Condition | None, dialect: Dialect, column: Column) -> tuple[str, list[Any]]:
     """Return a WHERE text that is true for matching records only, perhaps not for all; a count reads the rows between the two."""
+    return render(pushed(condition, dialect, column).sure, dialect)
+
+
+def pushed(condition: Condition | None, dialect: Dialect, column: Column) -> Pushed:
+    """Return both texts of a condition, unrendered. See `pushdown`."""
     if condition is None:
-        return _true(dialect), []
-    sure = _Writer(dialect, column).condition(condition, positive=True).sure
-    return _render(sure if len(sure.values) <= _MOST_PARAMETERS else _FALSE, dialect)
+        return Pushed(_TRUE, _TRUE)
+    part = _Writer(dialect, column).condition(condition, positive=True)
+    return part if len(part.loose.values) + len(part.sure.values) <= _MOST_PARAMETERS else Pushed(_FALSE, _TRUE)
 
 
 def expression(path: str, dialect: Dialect, column: Column) -> str | None:
@@ -79,84 +80,85 @@ def quote(text: str) -> str:
 
 # -- pieces of SQL -----------------------------------------------------------------------------------------------------
 
-_MARK = "\0"  # stands for a parameter until the text is rendered; neither literals nor our own SQL hold it
+MARK = "\0"  # stands for a parameter until the text is rendered; neither literals nor our own SQL hold it
 
 
 @dataclass(frozen=True, slots=True)
-class _SQL:
+class SQL:
+    """Text with a `MARK` for each parameter, and the parameters."""
+
     text: str
     values: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
-        assert self.text.count(_MARK) == len(self.values)
+        assert self.text.count(MARK) == len(self.values)
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class Pushed:
     """A test twice: true only where the condition holds, and true wherever it holds."""
 
-    sure: _SQL
-    loose: _SQL
+    sure: SQL
+    loose: SQL
 
-    def negated(self) -> _Part:
-        return _Part(_not(self.loose), _not(self.sure))
+    @property
+    def exact(self) -> bool:
+        """Whether SQL alone decides."""
+        return self.sure == self.loose
+
+    def negated(self) -> Pushed:
+        """The opposite: what was sure is excluded, what was possible is not sure."""
+        return Pushed(_not(self.loose), _not(self.sure))
 
 
-_TRUE, _FALSE = _SQL("TRUE"), _SQL("FALSE")
+_TRUE, _FALSE = SQL("TRUE"), SQL("FALSE")
 
 
-def _true(dialect: Dialect) -> str:
-    return "1" if dialect == "sqlite" else "TRUE"
-
-
-def _not(sql: _SQL) -> _SQL:
+def _not(sql: SQL) -> SQL:
     if sql in {_TRUE, _FALSE}:
         return _FALSE if sql == _TRUE else _TRUE
-    return _SQL(f"({sql.text}) IS NOT TRUE", sql.values)
+    return SQL(f"({sql.text}) IS NOT TRUE", sql.values)
 
 
-def _join(word: str, parts: Sequence[_SQL]) -> _SQL:
+def _join(word: str, parts: Sequence[SQL]) -> SQL:
     neutral, absorbing = (_TRUE, _FALSE) if word == "AND" else (_FALSE, _TRUE)
     if absorbing in parts:
         return absorbing
     chosen = list(dict.fromkeys(part for part in parts if part != neutral))
     if len(chosen) <= 1:
         return chosen[0] if chosen else neutral
-    return _SQL("(" + f" {word} ".join(part.text for part in chosen) + ")", tuple(v for part in chosen for v in part.values))
+    return SQL("(" + f" {word} ".join(part.text for part in chosen) + ")", tuple(v for part in chosen for v in part.values))
 
 
-def _all(*parts: _SQL) -> _SQL:
+def _all(*parts: SQL) -> SQL:
     return _join("AND", parts)
 
 
-def _any(*parts: _SQL) -> _SQL:
+def _any(*parts: SQL) -> SQL:
     return _join("OR", parts)
 
 
-def _exact(sql: _SQL) -> _Part:
-    return _Part(sql, sql)
+def _exact(sql: SQL) -> Pushed:
+    return Pushed(sql, sql)
 
 
-def _maybe(sql: _SQL) -> _Part:
-    return _Part(_FALSE, sql)
+def _maybe(sql: SQL) -> Pushed:
+    return Pushed(_FALSE, sql)
 
 
-def _either(*parts: _Part) -> _Part:
-    return _Part(_any(*(p.sure for p in parts)), _any(*(p.loose for p in parts)))
+def _either(*parts: Pushed) -> Pushed:
+    return Pushed(_any(*(p.sure for p in parts)), _any(*(p.loose for p in parts)))
 
 
-def _both(*parts: _Part) -> _Part:
-    return _Part(_all(*(p.sure for p in parts)), _all(*(p.loose for p in parts)))
+def _both(*parts: Pushed) -> Pushed:
+    return Pushed(_all(*(p.sure for p in parts)), _all(*(p.loose for p in parts)))
 
 
-def _render(sql: _SQL, dialect: Dialect) -> tuple[str, list[Any]]:
-    text = sql.text
+def render(sql: SQL, dialect: Dialect) -> tuple[str, list[Any]]:
+    """Return the text that a driver takes, and its parameters."""
     if dialect == "sqlite":
-        # TRUE and FALSE are words of SQLite too, but an old one takes them for columns
-        text = {"TRUE": "1", "FALSE": "0"}.get(text, text)
-        return text.replace(_MARK, "?"), list(sql.values)
-    pieces = text.split(_MARK)
-    return "".join(f"{piece}:p{at}" for at, piece in enumerate(pieces[:-1])) + pieces[-1], list(sql.values)
+        return sql.text.replace(MARK, "?"), list(sql.values)
+    return sql.text.replace("%", "%%").replace(MARK, "%s"), list(sql.values)
 
 
 # -- where a value is --------------------------------------------------------------------------------------------------
@@ -177,7 +179,7 @@ class _Writer:
         self._lite = dialect == "sqlite"
         self._column = column
 
-    def condition(self, condition: Condition, *, positive: bool) -> _Part:
+    def condition(self, condition: Condition, *, positive: bool) -> Pushed:
         if isinstance(condition, Not):
             return self.condition(condition.condition, positive=not positive)
         if isinstance(condition, (And, Or)):
@@ -232,8 +234,7 @@ class _Writer:
             return [f"{document}, {quote('$' + ''.join(way))}" for way in product(*steps)]
         walked = document
         for name, position in zip(names, positions, strict=True):
-            literal = quote(name).replace(":", "\\:")
-            step = f"{walked} -> {literal}"
+            step = f"{walked} -> {quote(name)}"
             if position:
                 step = f"CASE jsonb_typeof({walked}) WHEN 'array' THEN {walked} -> {int(name)} ELSE {step} END"
             walked = f"({step})"
@@ -241,22 +242,22 @@ class _Writer:
 
     # -- tests ---------------------------------------------------------------------------------------------------------
 
-    def _test(self, test: Filter) -> _Part:
+    def _test(self, test: Filter) -> Pushed:
         if test.field == "id":
             return self._of_text(self._column("id"), test)
         root, _, rest = test.field.partition(".")
         if root == "metadata" and (rest in _TIMES or rest == "id"):
             hidden = self._reach(self._column("fields"), [test.field])
             assert hidden is not None
-            shadowed = _SQL(f"json_type({hidden[0]}) IS NOT NULL" if self._lite else f"{hidden[0]} IS NOT NULL")
+            shadowed = SQL(f"json_type({hidden[0]}) IS NOT NULL" if self._lite else f"{hidden[0]} IS NOT NULL")
             plain = self._of_text(self._column(rest), test, moment=rest in _TIMES)
-            return _Part(_all(_not(shadowed), plain.sure), _any(shadowed, plain.loose))
+            return Pushed(_all(_not(shadowed), plain.sure), _any(shadowed, plain.loose))
         field = self.field(test.field)
         if field is None:
             return _maybe(_TRUE)
         here = _OfField(field, lite=self._lite)
         if test.op == "exists":
-            return _exact(_SQL(f"{field.kind} <> 'null'"))
+            return _exact(SQL(f"{field.kind} <> 'null'"))
         if test.op == "=":
             return here.equal(test.value)
         if test.op == "in":
@@ -269,7 +270,7 @@ class _Writer:
             return here.contains(test.value)
         return here.ordered(test.op, test.value)
 
-    def _of_text(self, column: str, test: Filter, *, moment: bool = False) -> _Part:
+    def _of_text(self, column: str, test: Filter, *, moment: bool = False) -> Pushed:
         """Test a column that always holds plain text: the id, or a moment as `iso` writes it."""
         op, wanted = test.op, test.value
         if op == "exists":
@@ -279,7 +280,7 @@ class _Writer:
         if op == "contains":
             return _exact(_FALSE)
         if op == "in":
-            return _exact(_SQL(f"{column} IN ({', '.join(_MARK for _ in wanted)})", tuple(wanted)))
+            return _exact(SQL(f"{column} IN ({', '.join(MARK for _ in wanted)})", tuple(wanted)))
         if isinstance(wanted, date):  # a datetime too
             if not moment:
                 return _maybe(_TRUE)
@@ -301,7 +302,7 @@ class _Writer:
         if op == "startswith":
             return _exact(_starts(column, wanted, lite=self._lite))
         collated = column if self._lite or op == "=" else f'{column} COLLATE "C"'
-        return _exact(_SQL(f"{collated} {op} {_MARK}", (wanted,)))
+        return _exact(SQL(f"{collated} {op} {MARK}", (wanted,)))
 
 
 class _OfField:
@@ -311,39 +312,39 @@ class _OfField:
         self._value, self._kind, self._lite = field.value, field.kind, lite
         self._text = field.value if lite else f"""({field.value} #>> '{{}}') COLLATE "C\""""
 
-    def kind(self, name: str) -> _SQL:
+    def kind(self, name: str) -> SQL:
         word = name if self._lite else {"text": "string"}.get(name, name)
-        return _SQL(f"{self._kind} = '{word}'")
+        return SQL(f"{self._kind} = '{word}'")
 
-    def tagged(self, tag: str, text: str) -> _SQL:
+    def tagged(self, tag: str, text: str) -> SQL:
         """A value of a type that JSON lacks, with exactly this text."""
         if self._lite:
-            return _all(_SQL(f"{self._value} = {_MARK}", (f'{{"{tag}":"{text}"}}',)), self.kind("object"))
-        return _SQL(f"{self._value} = jsonb_build_object('{tag}', CAST({_MARK} AS text))", (text,))
+            return _all(SQL(f"{self._value} = {MARK}", (f'{{"{tag}":"{text}"}}',)), self.kind("object"))
+        return SQL(f"{self._value} = jsonb_build_object('{tag}', CAST({MARK} AS text))", (text,))
 
-    def between(self, tag: str, low: str = "", high: str = "~") -> _SQL:
+    def between(self, tag: str, low: str = "", high: str = "~") -> SQL:
         """A value of a type that JSON lacks whose text is from ``low`` to below ``high``."""
         if self._lite:
             head = f'{{"{tag}":"'
-            inside = _SQL(f"{self._value} >= {_MARK} AND {self._value} < {_MARK}", (head + low, head + high))
+            inside = SQL(f"{self._value} >= {MARK} AND {self._value} < {MARK}", (head + low, head + high))
             return _all(inside, self.kind("object"))
         inner = f"""({self._value} ->> '{tag}') COLLATE "C\""""
-        return _SQL(f"{inner} >= {_MARK} AND {inner} < {_MARK}", (low, high))
+        return SQL(f"{inner} >= {MARK} AND {inner} < {MARK}", (low, high))
 
-    def any_object(self) -> _Part:
+    def any_object(self) -> Pushed:
         """A value of some type that JSON lacks, or a mapping."""
         if self._lite:
-            return _maybe(_all(_SQL(f"{self._value} >= '{{' AND {self._value} < '|'"), self.kind("object")))
+            return _maybe(_all(SQL(f"{self._value} >= '{{' AND {self._value} < '|'"), self.kind("object")))
         return _maybe(self.kind("object"))
 
-    def hidden_text(self) -> _Part:
+    def hidden_text(self) -> Pushed:
         """Text that a JSON string cannot hold everywhere, kept as another value."""
         return _maybe(self.between("$text"))
 
-    def equal(self, wanted: Any) -> _Part:
+    def equal(self, wanted: Any) -> Pushed:
         if isinstance(wanted, bool):
             true = "true" if wanted else "false"
-            return _exact(self.kind(true) if self._lite else _SQL(f"{self._value} = '{true}'"))
+            return _exact(self.kind(true) if self._lite else SQL(f"{self._value} = '{true}'"))
         if isinstance(wanted, (int, float, Decimal)):
             return self.number("=", wanted)
         if isinstance(wanted, UUID):
@@ -363,25 +364,25 @@ class _OfField:
             return _maybe(self.kind("array"))
         return _either(_maybe(self.kind("text")), self.any_object())
 
-    def _same(self, text: str) -> _SQL:
+    def _same(self, text: str) -> SQL:
         if self._lite:
-            return _all(_SQL(f"{self._value} = {_MARK}", (text,)), self.kind("text"))
-        return _SQL(f"{self._value} = to_jsonb(CAST({_MARK} AS text))", (text,))
+            return _all(SQL(f"{self._value} = {MARK}", (text,)), self.kind("text"))
+        return SQL(f"{self._value} = to_jsonb(CAST({MARK} AS text))", (text,))
 
-    def one_of(self, texts: Sequence[str]) -> _Part:
+    def one_of(self, texts: Sequence[str]) -> Pushed:
         """Equal to one of plain texts."""
         if self._lite:
-            marks = ", ".join(_MARK for _ in texts)
-            return _exact(_all(_SQL(f"{self._value} IN ({marks})", tuple(texts)), self.kind("text")))
-        marks = ", ".join(f"to_jsonb(CAST({_MARK} AS text))" for _ in texts)
-        return _exact(_SQL(f"{self._value} IN ({marks})", tuple(texts)))
+            marks = ", ".join(MARK for _ in texts)
+            return _exact(_all(SQL(f"{self._value} IN ({marks})", tuple(texts)), self.kind("text")))
+        marks = ", ".join(f"to_jsonb(CAST({MARK} AS text))" for _ in texts)
+        return _exact(SQL(f"{self._value} IN ({marks})", tuple(texts)))
 
-    def startswith(self, wanted: str) -> _Part:
+    def startswith(self, wanted: str) -> Pushed:
         if not is_plain(wanted):
             return self.hidden_text()
         return _either(_exact(_all(self.kind("text"), _starts(self._text, wanted, lite=self._lite))), self.hidden_text())
 
-    def contains(self, wanted: Any) -> _Part:
+    def contains(self, wanted: Any) -> Pushed:
         if (
             not self._lite
             and type(wanted) is str
@@ -389,17 +390,17 @@ class _OfField:
             and not _UUID.fullmatch(wanted)
             and not _moment(wanted)
         ):
-            return _exact(_all(self.kind("array"), _SQL(f"{self._value} @> to_jsonb(CAST({_MARK} AS text))", (wanted,))))
+            return _exact(_all(self.kind("array"), SQL(f"{self._value} @> to_jsonb(CAST({MARK} AS text))", (wanted,))))
         return _maybe(self.kind("array"))
 
-    def ordered(self, op: str, wanted: Any) -> _Part:
+    def ordered(self, op: str, wanted: Any) -> Pushed:
         if isinstance(wanted, (int, float, Decimal)) and not isinstance(wanted, bool):
             return self.number(op, wanted)
         if isinstance(wanted, str):
             moments = self._window(op, _moment(wanted))
             if "\0" in wanted:
                 return _either(_maybe(self.kind("text")), self.hidden_text(), moments)
-            text = _all(self.kind("text"), _SQL(f"{self._text} {op} {_MARK}", (str(wanted),)))
+            text = _all(self.kind("text"), SQL(f"{self._text} {op} {MARK}", (str(wanted),)))
             return _either(_exact(text), self.hidden_text(), moments)
         if isinstance(wanted, date):
             return _either(_maybe(self.kind("text")), self.hidden_text(), self._window(op, wanted))
@@ -407,7 +408,7 @@ class _OfField:
             return _exact(_FALSE)
         return self.any_object()
 
-    def _window(self, op: str, wanted: date | None) -> _Part:
+    def _window(self, op: str, wanted: date | None) -> Pushed:
         """Dates and datetimes that may be in this relation to a moment: an offset is less than a day, so two days are enough."""
         if wanted is None:
             return _exact(_FALSE)
@@ -422,7 +423,7 @@ class _OfField:
 
     # -- numbers -------------------------------------------------------------------------------------------------------
 
-    def number(self, op: str, wanted: float | Decimal) -> _Part:
+    def number(self, op: str, wanted: float | Decimal) -> Pushed:
         """Compare with a number: integers exactly, floats outside of a narrow margin, the margin and other types perhaps."""
         if wanted != wanted:  # NaN is in no relation to anything  # noqa: PLR0124
             return _exact(_FALSE)
@@ -434,38 +435,38 @@ class _OfField:
         low, high = bounds
         return _either(self._lite_number(op, wanted, low, high) if self._lite else self._big_number(op, wanted), others)
 
-    def _lite_number(self, op: str, wanted: float | Decimal, low: float, high: float) -> _Part:
+    def _lite_number(self, op: str, wanted: float | Decimal, low: float, high: float) -> Pushed:
         value = self._value
-        numeric = _SQL(f"{self._kind} IN ('integer', 'real')")
-        near = _SQL(_near(value, op), _near_values(op, low, high))
+        numeric = SQL(f"{self._kind} IN ('integer', 'real')")
+        near = SQL(_near(value, op), _near_values(op, low, high))
         loose = _all(near, numeric)
         sure = [_FALSE]
         if isinstance(wanted, int) and -(2**63) <= wanted < 2**63:
             whole = f"typeof({value}) = 'integer' AND {self._kind} = 'integer'"
-            sure.append(_SQL(f"({whole} AND {value} {op} {_MARK})", (int(wanted),)))
+            sure.append(SQL(f"({whole} AND {value} {op} {MARK})", (int(wanted),)))
         if op != "=":
-            far = _SQL(f"{value} {op[0]} {_MARK}", (high if op[0] == ">" else low,))
+            far = SQL(f"{value} {op[0]} {MARK}", (high if op[0] == ">" else low,))
             sure.append(_all(far, numeric))
-        return _Part(_any(*sure), loose)
+        return Pushed(_any(*sure), loose)
 
-    def _big_number(self, op: str, wanted: float | Decimal) -> _Part:
+    def _big_number(self, op: str, wanted: float | Decimal) -> Pushed:
         # CASE, because AND may be evaluated in any order and the cast of another type is an error
         number = f"(CASE {self._kind} WHEN 'number' THEN CAST({self._value} AS numeric) END)"
         exact = Decimal(wanted)
         slack = abs(exact) * Decimal(2) ** -48 + Decimal(10) ** -320
         low, high = exact - slack, exact + slack
-        loose = _SQL(_near(number, op, "numeric"), _near_values(op, low, high))
-        mark = f"CAST({_MARK} AS numeric)"
+        loose = SQL(_near(number, op, "numeric"), _near_values(op, low, high))
+        mark = f"CAST({MARK} AS numeric)"
         sure = [_FALSE]
         if isinstance(wanted, int):
-            sure.append(_SQL(f"(scale({number}) = 0 AND {number} {op} {mark})", (exact,)))
+            sure.append(SQL(f"(scale({number}) = 0 AND {number} {op} {mark})", (exact,)))
         if op != "=":
-            sure.append(_SQL(f"{number} {op[0]} {mark}", (high if op[0] == ">" else low,)))
-        return _Part(_any(*sure), loose)
+            sure.append(SQL(f"{number} {op[0]} {mark}", (high if op[0] == ">" else low,)))
+        return Pushed(_any(*sure), loose)
 
 
 def _near(value: str, op: str, cast: str | None = None) -> str:
-    mark = f"CAST({_MARK} AS {cast})" if cast else _MARK
+    mark = f"CAST({MARK} AS {cast})" if cast else MARK
     tests = {"=": f"{value} BETWEEN {mark} AND {mark}", ">": f"{value} >= {mark}", "<": f"{value} <= {mark}"}
     return tests[op[0]]
 
@@ -489,10 +490,10 @@ def _margin(wanted: float | Decimal) -> tuple[float, float] | None:
 # -- helpers without SQL -----------------------------------------------------------------------------------------------
 
 
-def _starts(text: str, wanted: str, *, lite: bool) -> _SQL:
+def _starts(text: str, wanted: str, *, lite: bool) -> SQL:
     if lite:
-        return _SQL(f"substr({text}, 1, {len(wanted)}) = {_MARK}", (wanted,))
-    return _SQL(f"starts_with({text}, {_MARK})", (wanted,))
+        return SQL(f"substr({text}, 1, {len(wanted)}) = {MARK}", (wanted,))
+    return SQL(f"starts_with({text}, {MARK})", (wanted,))
 
 
 def _moment(text: str) -> datetime | None:

@@ -75,15 +75,15 @@ def test_what_is_exact(condition, exact):
 
 
 def test_no_condition_is_all():
-    assert pushdown(None, "sqlite", itself) == ("1", [], True)
+    assert pushdown(None, "sqlite", itself) == ("TRUE", [], True)
     assert pushdown(None, "postgresql", itself) == ("TRUE", [], True)
     assert certain(None, "postgresql", itself) == ("TRUE", [])
 
 
 def test_too_many_values_are_left_to_the_matcher():
     condition = Filter("name", "in", [f"n{i}" for i in range(6000)])
-    assert pushdown(condition, "sqlite", itself) == ("1", [], False)
-    assert certain(condition, "sqlite", itself) == ("0", [])
+    assert pushdown(condition, "sqlite", itself) == ("TRUE", [], False)
+    assert certain(condition, "sqlite", itself) == ("FALSE", [])
 
 
 def test_values_are_bound_and_names_quoted(database):
