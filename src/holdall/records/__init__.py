@@ -1,1 +1,93 @@
-"""Records on any storage, queryable: `Record`, `Query` and the `Database` contract."""
+"""Records on any storage, queryable: `Record`, `Query` and the `Database` contract.
+
+Names resolve on first use (PEP 562): importing this package loads no third-party module.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from holdall.records.database import Database
+    from holdall.records.errors import (
+        BackendNotFoundError,
+        BatchError,
+        ConcurrencyError,
+        CorruptRecordError,
+        DuplicateRecordError,
+        MigrationError,
+        QueryError,
+        RecordArchivedError,
+        RecordError,
+        RecordNotFoundError,
+        SerializationError,
+    )
+    from holdall.records.objects_database import ObjectDatabase
+    from holdall.records.query import And, Filter, Not, Or, Query
+    from holdall.records.record import Field, Record
+    from holdall.records.results import SearchResult
+    from holdall.records.tags import TagsOmittedWarning
+
+_HOMES = {
+    "And": "holdall.records.query",
+    "BackendNotFoundError": "holdall.records.errors",
+    "BatchError": "holdall.records.errors",
+    "ConcurrencyError": "holdall.records.errors",
+    "CorruptRecordError": "holdall.records.errors",
+    "Database": "holdall.records.database",
+    "DuplicateRecordError": "holdall.records.errors",
+    "Field": "holdall.records.record",
+    "Filter": "holdall.records.query",
+    "MigrationError": "holdall.records.errors",
+    "Not": "holdall.records.query",
+    "ObjectDatabase": "holdall.records.objects_database",
+    "Or": "holdall.records.query",
+    "Query": "holdall.records.query",
+    "QueryError": "holdall.records.errors",
+    "Record": "holdall.records.record",
+    "RecordArchivedError": "holdall.records.errors",
+    "RecordError": "holdall.records.errors",
+    "RecordNotFoundError": "holdall.records.errors",
+    "SearchResult": "holdall.records.results",
+    "SerializationError": "holdall.records.errors",
+    "TagsOmittedWarning": "holdall.records.tags",
+}
+
+__all__ = [
+    "And",
+    "BackendNotFoundError",
+    "BatchError",
+    "ConcurrencyError",
+    "CorruptRecordError",
+    "Database",
+    "DuplicateRecordError",
+    "Field",
+    "Filter",
+    "MigrationError",
+    "Not",
+    "ObjectDatabase",
+    "Or",
+    "Query",
+    "QueryError",
+    "Record",
+    "RecordArchivedError",
+    "RecordError",
+    "RecordNotFoundError",
+    "SearchResult",
+    "SerializationError",
+    "TagsOmittedWarning",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'holdall.records' has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

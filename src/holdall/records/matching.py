@@ -20,7 +20,7 @@ from holdall.records.paths import MISSING
 from holdall.records.query import And, Condition, Filter, Not, Or, Query
 from holdall.records.record import Record
 
-__all__ = ["compare", "cursor_after", "equal", "matches", "page", "predicate", "sort_key"]
+__all__ = ["compare", "cursor_after", "cursor_mark", "cut", "equal", "matches", "page", "predicate", "row_key", "sort_key"]
 
 _Number = (int, float, Decimal)
 _Test = Callable[[Any], bool]
@@ -296,15 +296,29 @@ def _sort_values(query: Query, record: Record) -> list[Any]:
 
 def page(query: Query, records: Iterable[Record]) -> list[Record]:
     """Sort matching records and cut the page: sort, cursor, offset, limit, in this order (M9)."""
-    rows = [(_row_key(query, _sort_values(query, record), record.id or ""), record) for record in records]
+    chosen, _ = cut(query, records)
+    return [record.project(*query.paths) for record in chosen] if query.paths else chosen
+
+
+def cut(query: Query, records: Iterable[Record]) -> tuple[list[Record], bool]:
+    """Return the page of matching records before its projection, and whether more follow."""
+    rows = [(row_key(query, record), record) for record in records]
     rows.sort(key=lambda row: row[0])
-    if query.cursor is not None:
-        values, last = _read_cursor(query)
-        mark = _row_key(query, values, last)
+    mark = cursor_mark(query)
+    if mark is not None:
         rows = [row for row in rows if mark < row[0]]
     end = None if query.count is None else query.skip + query.count
-    chosen = [record for _, record in rows[query.skip : end]]
-    return [record.project(*query.paths) for record in chosen] if query.paths else chosen
+    return [record for _, record in rows[query.skip : end]], end is not None and len(rows) > end
+
+
+def row_key(query: Query, record: Record) -> tuple[Any, ...]:
+    """Return the place of a record in the order of a query."""
+    return _row_key(query, _sort_values(query, record), record.id or "")
+
+
+def cursor_mark(query: Query) -> tuple[Any, ...] | None:
+    """Return the place behind which a query with a cursor begins."""
+    return None if query.cursor is None else _row_key(query, *_read_cursor(query))
 
 
 def cursor_after(query: Query, record: Record) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from holdall.testing.contract.faults import FaultContract
     from holdall.testing.ground import Ground, LocalGround, MemoryGround, S3Ground
     from holdall.testing.proxy import Fault, FaultProxy
+    from holdall.testing.records_contract import DatabaseContract
     from holdall.testing.stateful import StoreMachine, store_machine
     from holdall.testing.stores import CountingStore, FlakyStore, SlowStore
 
@@ -24,6 +25,7 @@ _HOMES = {
     "BlockingColour": "holdall.testing.colour",
     "Colour": "holdall.testing.colour",
     "CountingStore": "holdall.testing.stores",
+    "DatabaseContract": "holdall.testing.records_contract",
     "Fault": "holdall.testing.proxy",
     "FaultContract": "holdall.testing.contract.faults",
     "FaultProxy": "holdall.testing.proxy",
@@ -45,6 +47,7 @@ __all__ = [
     "BlockingColour",
     "Colour",
     "CountingStore",
+    "DatabaseContract",
     "Fault",
     "FaultContract",
     "FaultProxy",

@@ -43,7 +43,7 @@ try:
 except ImportError as error:  # pragma: no cover  # a plugin of pytest is of no use without it
     raise MissingExtraError('the fixtures need pytest: pip install "holdall[testing]"') from error
 
-pytest.register_assert_rewrite("holdall.testing.contract", "holdall.testing.stateful")
+pytest.register_assert_rewrite("holdall.testing.contract", "holdall.testing.records_contract", "holdall.testing.stateful")
 
 S = TypeVar("S", bound=Server)
 

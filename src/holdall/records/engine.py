@@ -1,0 +1,167 @@
+# Generated from engine_async.py by tools/twins.py: change that file, not this one.
+"""`Engine`: what a storage of records implements, in one colour. `holdall.records.database.Database` is the public half.
+
+Arguments were checked by the `Database`: queries are `Query`, records are `Draft`. Errors are those of `holdall.records.errors` and
+`holdall.errors`; no exception of a library leaves an engine.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from holdall._concurrency import sleep
+from holdall.engine.colours import told
+from holdall.errors import NotSupportedError
+from holdall.records.drafts import Draft, Item, WriteVerb, draft
+from holdall.records.errors import ConcurrencyError, Outcome, RecordError, RecordNotFoundError
+from holdall.records.query import Query
+from holdall.records.record import Record
+from holdall.records.results import CheckReport, ConnectReport, Explanation, RefreshReport, RevisionInfo, SearchResult
+
+__all__ = ["Engine"]
+
+
+class Engine(ABC):
+    """The verbs of one storage, in one colour."""
+
+    # -- one record ---------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def create(self, draft: Draft) -> Record:
+        """Insert atomically; return what is stored now. A minted id that is taken is minted again.
+
+        Raises:
+            DuplicateRecordError: The id is taken; nothing changed.
+        """
+
+    @abstractmethod
+    def read(self, id: str) -> Record | None:
+        """Return a record, ``None`` only if the storage said that it is not there."""
+
+    @abstractmethod
+    def update(self, draft: Draft, expected_version: str | None) -> Record | None:
+        """Replace a record; return what is stored now, or ``None`` with nothing written if it is absent.
+
+        Raises:
+            ConcurrencyError: It is not at this version.
+        """
+
+    @abstractmethod
+    def upsert(self, draft: Draft, expected_version: str | None) -> Record:
+        """Replace or insert; with a version only replace (absent is a `ConcurrencyError` too)."""
+
+    @abstractmethod
+    def delete(self, id: str, expected_version: str | None) -> bool:
+        """Delete; tell whether it was there.
+
+        Raises:
+            ConcurrencyError: It is not at this version; it is kept.
+        """
+
+    @abstractmethod
+    def version(self, id: str) -> str | None:
+        """Return the version token, ``None`` if the record is absent."""
+
+    # -- many ---------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def write_many(self, verb: WriteVerb, items: Iterable[Item]) -> list[Outcome]:
+        """Write items drawn lazily, bounded in memory and requests; an outcome for each, in any order."""
+
+    @abstractmethod
+    def read_many(self, ids: Iterable[str]) -> list[Record | Exception | None]:
+        """Return a record, ``None`` or an error for each id, in order; repeats allowed."""
+
+    @abstractmethod
+    def delete_many(self, ids: Iterable[str]) -> list[Outcome]:
+        """Delete; ``written`` if it was there, ``missing`` if not (a repeat, too), in any order."""
+
+    @abstractmethod
+    def clear(self) -> int:
+        """Delete all records; return how many.
+
+        Raises:
+            BatchError: Some could not be deleted.
+        """
+
+    # -- questions ----------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def search(self, query: Query, max_age: float | None) -> SearchResult:
+        """Return the records of a query: conditions, sort, cursor, offset, limit, select."""
+
+    @abstractmethod
+    def stream(self, query: Query, batch_size: int, max_age: float | None) -> Iterator[Record]:
+        """Yield the records of a query with bounded memory."""
+
+    @abstractmethod
+    def ids(self, prefix: str) -> Iterator[str]:
+        """Yield the ids that start with a text, in order."""
+
+    @abstractmethod
+    def count(self, query: Query | None, max_age: float | None) -> int:
+        """Count the records that a query's conditions hold for; its sort, page and projection do not matter."""
+
+    @abstractmethod
+    def select(self, sql: str, params: Sequence[Any], max_age: float | None, time_limit: float) -> list[dict[str, Any]]:
+        """Answer one read-only ``SELECT`` over the view ``records``, also named ``S3Object``."""
+
+    # -- care ---------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def connect(self) -> ConnectReport:
+        """Ask whether the storage is there and keeps its promises."""
+
+    @abstractmethod
+    def refresh(self) -> RefreshReport:
+        """Bring what is kept locally up to date, whatever its age."""
+
+    @abstractmethod
+    def check(self) -> CheckReport:
+        """Read everything and compare."""
+
+    @abstractmethod
+    def explain(self, query: Query) -> Explanation:
+        """Say how a query would be answered; no requests."""
+
+    def tags(self, id: str) -> dict[str, str]:
+        """Return the tags of a record's object."""
+        raise NotSupportedError(f"{type(self).__name__} keeps no tags")
+
+    def history(self, id: str) -> list[RevisionInfo]:
+        """Return the versions that the storage keeps of a record, oldest first."""
+        raise NotSupportedError(f"{type(self).__name__} keeps no old versions")
+
+    def restore(self, id: str, version: str) -> Record:
+        """Make an old version the present one."""
+        raise NotSupportedError(f"{type(self).__name__} keeps no old versions")
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of connections and files; idempotent."""
+
+    # -- on top of these ----------------------------------------------------------------------------------------------
+
+    def modify(self, id: str, function: Callable[[Record], Any], attempts: int) -> Record:
+        """Read, change a copy, compare and set; again on conflict, with jitter."""
+        for attempt in range(attempts):
+            found = self.read(id)
+            if found is None:
+                raise RecordNotFoundError(f"no record {id!r}", id=id)
+            changed = found.copy()
+            answer = told(function, changed)
+            changed = changed if answer is None else answer
+            try:
+                stored = self.update(draft(changed, id=id), found.version)
+            except ConcurrencyError:
+                if attempt + 1 == attempts:
+                    raise
+                sleep(random.uniform(0, min(1.0, 0.01 * 2**attempt)))  # noqa: S311  # jitter
+                continue
+            if stored is None:
+                raise RecordNotFoundError(f"record {id!r} was deleted meanwhile", id=id)
+            return stored
+        raise RecordError(f"modify needs at least one attempt, not {attempts}", id=id)

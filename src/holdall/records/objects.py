@@ -1,0 +1,240 @@
+# Generated from objects_async.py by tools/twins.py: change that file, not this one.
+"""Engine A: one object per record, on any Store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from holdall.engine.colours import closed
+from holdall.errors import NotFoundError, NotSupportedError
+from holdall.records import objects_bare as bare
+from holdall.records import objects_many as many
+from holdall.records import objects_record as one
+from holdall.records.drafts import Draft, Item, WriteVerb, draft, record_of
+from holdall.records.encoding import decode_body
+from holdall.records.engine import Engine
+from holdall.records.errors import CorruptRecordError, Outcome, RecordArchivedError, RecordNotFoundError
+from holdall.records.matching import cursor_after, cursor_mark, cut, predicate, row_key
+from holdall.records.objects_state import ObjectState
+from holdall.records.plans import EVERYTHING, Scope, scope_of
+from holdall.records.query import Query
+from holdall.records.record import Record
+from holdall.records.results import (
+    CheckReport,
+    ConnectReport,
+    Explanation,
+    Problem,
+    RefreshReport,
+    RevisionInfo,
+    SearchResult,
+)
+
+__all__ = ["ObjectEngine"]
+
+
+class ObjectEngine(Engine):
+    """The verbs over one object per record; see `holdall.records.objects_database.ObjectDatabase`."""
+
+    def __init__(self, state: ObjectState) -> None:
+        self.state = state
+
+    # -- one record ---------------------------------------------------------------------------------------------------
+
+    def create(self, draft: Draft) -> Record:
+        """Insert atomically. See `Engine`."""
+        stored = one.create(self.state, draft)
+        return record_of(stored.body, stored.etag)
+
+    def read(self, id: str) -> Record | None:
+        """Return a record. See `Engine`."""
+        stored = one.fetch(self.state, id)
+        return None if stored is None else record_of(stored.body, stored.etag)
+
+    def update(self, draft: Draft, expected_version: str | None) -> Record | None:
+        """Replace a record. See `Engine`."""
+        stored = one.update(self.state, draft, expected_version)
+        return None if stored is None else record_of(stored.body, stored.etag)
+
+    def upsert(self, draft: Draft, expected_version: str | None) -> Record:
+        """Replace or insert. See `Engine`."""
+        stored = one.upsert(self.state, draft, expected_version)
+        return record_of(stored.body, stored.etag)
+
+    def delete(self, id: str, expected_version: str | None) -> bool:
+        """Delete. See `Engine`."""
+        return one.delete(self.state, id, expected_version)
+
+    def version(self, id: str) -> str | None:
+        """Return the version token. See `Engine`."""
+        return one.version(self.state, id)
+
+    # -- many ---------------------------------------------------------------------------------------------------------
+
+    def write_many(self, verb: WriteVerb, items: Iterable[Item]) -> list[Outcome]:
+        """Write items drawn lazily. See `Engine`."""
+        outcomes: list[Outcome] = []
+        stopped: list[Exception] = []
+        for chunk in many.chunked(items, lambda item: item.draft.size if item.draft else 0):
+            written = many.write_chunk(self.state, verb, chunk, stopped)
+            outcomes += [outcome for outcome, _ in written]
+        return outcomes
+
+    def read_many(self, ids: Iterable[str]) -> list[Record | Exception | None]:
+        """Read records. See `Engine`."""
+        return many.read_many(self.state, ids)
+
+    def delete_many(self, ids: Iterable[str]) -> list[Outcome]:
+        """Delete records, a thousand in a request. See `Engine`."""
+        outcomes: list[Outcome] = []
+        for chunk in many.chunked(ids):
+            base = len(outcomes)
+            done = many.delete_chunk(self.state, chunk)
+            outcomes += [replace(outcome, index=base + outcome.index) for outcome in done]
+        return outcomes
+
+    def clear(self) -> int:
+        """Delete all records. See `Engine`."""
+        return many.clear(self.state)
+
+    # -- questions ----------------------------------------------------------------------------------------------------
+
+    def search(self, query: Query, max_age: float | None) -> SearchResult:
+        """Return the records of a query. See `Engine`."""
+        problems: list[Problem] = []
+        matched = [record for record in self._matched(query, problems, max_age)]
+        chosen, more = cut(query, matched)
+        cursor = cursor_after(query, chosen[-1]) if more and chosen else None
+        shown = [record.project(*query.paths) for record in chosen] if query.paths else chosen
+        return SearchResult(shown, cursor=cursor, unreadable=problems)
+
+    def stream(self, query: Query, batch_size: int, max_age: float | None) -> Iterator[Record]:
+        """Yield the records of a query. See `Engine`."""
+        problems: list[Problem] = []
+        if query.sorting:
+            places = [(row_key(query, record), record.id) for record in self._matched(query, problems, max_age)]
+            places.sort()
+            mark = cursor_mark(query)
+            ids = [id for place, id in places if id is not None and (mark is None or mark < place)]
+            del places
+            wanted = ids[query.skip : None if query.count is None else query.skip + query.count]
+            for start in range(0, len(wanted), batch_size):
+                for record in self.read_many(wanted[start : start + batch_size]):
+                    if isinstance(record, Exception):
+                        raise record
+                    if record is not None:
+                        yield record.project(*query.paths) if query.paths else record
+            return
+        mark = cursor_mark(query)
+        skip, left = query.skip, query.count
+        with closed(self._matched(query, problems, max_age)) as matched:
+            for record in matched:
+                if mark is not None and not mark < row_key(query, record):
+                    continue
+                if skip:
+                    skip -= 1
+                    continue
+                if left is not None:
+                    if left == 0:
+                        return
+                    left -= 1
+                yield record.project(*query.paths) if query.paths else record
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        """Yield ids in order. See `Engine`."""
+        with closed(bare.ids(self.state, Scope(None, prefix))) as ids:
+            yield from ids
+
+    def count(self, query: Query | None, max_age: float | None) -> int:
+        """Count records. See `Engine`."""
+        if query is None or not query.conditions:
+            return sum([1 for _ in self.ids("")])
+        return sum([1 for _ in self._matched(query, [], max_age)])
+
+    def _matched(self, query: Query, problems: list[Problem], max_age: float | None) -> Iterator[Record]:
+        """Yield the records for which the conditions hold, by id."""
+        holds = predicate(query.condition)
+        scope = scope_of(query.condition)
+        most = None
+        if not query.conditions and not query.sorting and query.cursor is None and query.count is not None:
+            most = query.skip + query.count + 1
+        with closed(bare.records(self.state, scope, problems, most=most)) as records:
+            for record in records:
+                if holds(record):
+                    yield record
+
+    def select(self, sql: str, params: Sequence[Any], max_age: float | None, time_limit: float) -> list[dict[str, Any]]:
+        """Answer one ``SELECT``. See `Engine`."""
+        raise NotSupportedError("select_query needs the mirror")
+
+    # -- care ---------------------------------------------------------------------------------------------------------
+
+    def connect(self) -> ConnectReport:
+        """Ask the store. See `Engine`."""
+        with closed(many.listed(self.state)) as pages:
+            next(pages, None)
+        capabilities = self.state.store.capabilities
+        return ConnectReport(compare_and_set=self.state.compares, conditional_delete=capabilities.conditional_delete)
+
+    def refresh(self) -> RefreshReport:
+        """Look at the storage now. See `Engine`."""
+        return RefreshReport(records=self.count(None, 0), changed=0)
+
+    def check(self) -> CheckReport:
+        """Read everything. See `Engine`."""
+        foreign: list[str] = []
+        with closed(many.listed(self.state)) as pages:
+            for page in pages:
+                foreign += [meta.key for id, meta in page if id is None]
+        corrupt: list[Problem] = []
+        records = 0
+        with closed(bare.ids(self.state, EVERYTHING)) as source:
+            ids = [id for id in source]
+        for start in range(0, len(ids), many.CHUNK):
+            part = ids[start : start + many.CHUNK]
+            for id, found in zip(part, self.read_many(part), strict=True):
+                if isinstance(found, (CorruptRecordError, RecordArchivedError)):
+                    corrupt.append(bare.problem_of(self.state, id, found))
+                elif isinstance(found, Exception):
+                    raise found
+                elif found is not None:
+                    records += 1
+        return CheckReport(records=records, corrupt=tuple(corrupt), foreign=tuple(foreign))
+
+    def explain(self, query: Query) -> Explanation:
+        """Say how a query would be answered. See `Engine`."""
+        scope = scope_of(query.condition)
+        requests = "all records are listed and read" if scope.ids is None else f"{len(scope.ids)} GET"
+        return Explanation(sql="", params=(), exact=False, requests=requests)
+
+    def tags(self, id: str) -> dict[str, str]:
+        """Return the tags that the store shows. See `Engine`."""
+        try:
+            return self.state.store.tags(self.state.key(id))
+        except NotFoundError as error:
+            raise RecordNotFoundError(f"no record {id!r}", id=id, database=self.state) from error
+
+    def history(self, id: str) -> list[RevisionInfo]:
+        """Return the versions that the store keeps. See `Engine`."""
+        versions = self.state.store.versions(self.state.key(id))
+        return [
+            RevisionInfo(version=v.version, at=v.last_modified, latest=v.is_latest, deleted=v.delete_marker)
+            for v in versions
+        ]
+
+    def restore(self, id: str, version: str) -> Record:
+        """Write the content of an old version again. See `Engine`."""
+        try:
+            found = one.raw(self.state, id, version=version)
+        except NotFoundError as error:
+            raise RecordNotFoundError(f"no version {version!r} of {id!r}", id=id, database=self.state) from error
+        if found is None:
+            raise RecordNotFoundError(f"no version {version!r} of {id!r}", id=id, database=self.state)
+        old = decode_body(found[0], id=id, key=self.state.key(id))
+        return self.upsert(draft(record_of(old, None), id=id), None)
+
+    def close(self) -> None:
+        """Close the store, if it is our own. See `Engine`."""
+        if self.state.owned:
+            self.state.store.close()

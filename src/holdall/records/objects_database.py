@@ -1,0 +1,103 @@
+"""`ObjectDatabase`: one object per record, on any Store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from holdall.engine.resolve import resolve
+from holdall.errors import ConfigError
+from holdall.records import objects, objects_async
+from holdall.records.database import Database
+from holdall.records.keys import SUFFIX, normalise_prefix
+from holdall.records.objects_state import ObjectOptions, ObjectState, OnCorrupt
+from holdall.records.results import DatabaseCapabilities
+from holdall.store import Store
+
+__all__ = ["ObjectDatabase"]
+
+
+class ObjectDatabase(Database):
+    """Records as objects: ``<prefix><id>.json``, one each.
+
+    Args:
+        store: A `Store`, a URL, or a mount (``"uploads:"``).
+        prefix: What stands before every key; databases at ``a/`` and ``a/b/`` do not see each other.
+        max_workers: Requests in flight.
+        cache_ttl: For how many seconds a listing counts as current; by default 60 on remote stores, 0 on local ones.
+        on_corrupt: ``"raise"``, or ``"report"`` unreadable objects in `SearchResult.unreadable`.
+        tags: ``"fit"``: metadata that fits becomes object tags; ``"strict"``: all must fit; ``"off"``; or names of metadata.
+        storage_class: Of every object, single or in parts.
+        new_id: Makes ids for records that have none.
+        owned: Close the store with the database.
+
+    Example:
+        >>> from holdall.drivers.memory import MemoryStore
+        >>> from holdall.records import Filter, ObjectDatabase, Record
+        >>> db = ObjectDatabase(MemoryStore())
+        >>> db.batch_create([Record({"id": "a", "n": 1}), Record({"id": "b", "n": 2})])
+        ['a', 'b']
+        >>> [record.id for record in db.search(Filter("n", ">", 1))]
+        ['b']
+    """
+
+    def __init__(
+        self,
+        store: Store | str,
+        *,
+        prefix: str = "records/",
+        max_workers: int = 32,
+        cache_ttl: float | None = None,
+        on_corrupt: OnCorrupt = "raise",
+        tags: str | Iterable[str] = "off",
+        storage_class: str | None = None,
+        new_id: Callable[[], str] | None = None,
+        owned: bool = False,
+    ) -> None:
+        store, prefix = _placed(store, prefix)
+        near = store.capabilities.local or store.capabilities.temporary
+        options = ObjectOptions(
+            max_workers=max_workers,
+            cache_ttl=(0.0 if near else 60.0) if cache_ttl is None else cache_ttl,
+            on_corrupt=on_corrupt,
+            tags=tags if isinstance(tags, str) else tuple(tags),
+            storage_class=storage_class,
+        )
+        self._state = ObjectState(store, normalise_prefix(prefix), options, owned=owned)
+        super().__init__(objects.ObjectEngine(self._state), objects_async.ObjectEngine(self._state), mint=new_id)
+
+    @property
+    def store(self) -> Store:
+        """Where the objects are."""
+        return self._state.store
+
+    @property
+    def prefix(self) -> str:
+        """What stands before every key."""
+        return self._state.prefix
+
+    @property
+    def capabilities(self) -> DatabaseCapabilities:
+        """What works here; no I/O."""
+        can = self.store.capabilities
+        return DatabaseCapabilities(
+            engine="objects",
+            compare_and_set=self._state.compares,
+            conditional_delete=can.conditional_delete and can.strong_etag,
+            tags=can.tags,
+            history=can.versions,
+            max_id_bytes=can.max_key_bytes - len(self.prefix) - len(SUFFIX),
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.store!r}, prefix={self.prefix!r})"
+
+
+def _placed(store: Store | str | Any, prefix: str) -> tuple[Store, str]:
+    """Return the store of what a user named, and the prefix there."""
+    if isinstance(store, Store):
+        return store, prefix
+    found = resolve(store)
+    if found.handle is not None:
+        raise ConfigError("a database needs a storage, not an open file")
+    return found.store, f"{found.key}/{prefix}" if found.key else prefix

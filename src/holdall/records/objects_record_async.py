@@ -1,0 +1,215 @@
+"""One record as one object: read, create, update, upsert, delete. Every write is conditional where the store can."""
+
+from __future__ import annotations
+
+from holdall.core.options import GetOptions
+from holdall.errors import (
+    AlreadyExistsError,
+    HoldallError,
+    NotFoundError,
+    NotSupportedError,
+    PreconditionError,
+    ThrottledError,
+    UnavailableError,
+)
+from holdall.records.drafts import Draft
+from holdall.records.encoding import Body, decode_body, encode_body
+from holdall.records.errors import ConcurrencyError, CorruptRecordError, DuplicateRecordError
+from holdall.records.objects_state import Known, ObjectState, Stored
+
+__all__ = ["create_async", "delete_async", "fetch_async", "raw_async", "update_async", "upsert_async", "version_async"]
+
+_RACES = 32
+"""How often an unconditional write is tried against other writers of the same record."""
+_WHOLE = 5 * 1024 * 1024
+
+
+async def raw_async(state: ObjectState, id: str, *, version: str | None = None) -> tuple[bytes, str | None] | None:
+    """Return the bytes and etag of one response, ``None`` if the storage said that nothing is there.
+
+    Raises:
+        RecordArchivedError: It must be restored first.
+    """
+    options = None if version is None else GetOptions(version=version)
+    try:
+        async with await state.store.get_async(state.key(id), options) as result:
+            return await result.bytes_async(), result.meta.etag
+    except NotFoundError:
+        return None
+    except HoldallError as error:
+        if "InvalidObjectState" in str(error):
+            raise state.archived(id, None) from error
+        raise
+
+
+async def fetch_async(state: ObjectState, id: str) -> Stored | None:
+    """Return a record's object.
+
+    Raises:
+        CorruptRecordError: It is no record.
+    """
+    found = await raw_async(state, id)
+    if found is None:
+        state.known.note(id, None, None)
+        return None
+    data, etag = found
+    body = decode_body(data, id=id, key=state.key(id))
+    state.known.note(id, etag, body.created)
+    return Stored(body, etag, data)
+
+
+async def version_async(state: ObjectState, id: str) -> str | None:
+    """Return the version token of a record."""
+    try:
+        meta = await state.store.head_async(state.key(id))
+    except NotFoundError:
+        return None
+    return meta.etag or ""
+
+
+async def _put_async(state: ObjectState, body: Body, *, create: bool = False, if_match: str | None = None) -> Stored:
+    """Write a body under its condition; an answer that got lost is looked up by the token in the body."""
+    data = encode_body(body)
+    options = state.put_options(body, create=create, if_match=if_match)
+    try:
+        result = await state.store.put_async(state.key(body.id), data, options)
+    except (AlreadyExistsError, PreconditionError):
+        state.known.forget(body.id)
+        if len(data) > _WHOLE:  # the store knows its own success again where it sent one request
+            found = await raw_async(state, body.id)
+            if found is not None and found[0] == data:
+                state.known.note(body.id, found[1], body.created)
+                return Stored(body, found[1], data)
+        raise
+    except UnavailableError as error:
+        state.known.forget(body.id)
+        if not isinstance(error, ThrottledError):
+            setattr(error, "outcome", "unknown")  # noqa: B010  # its answer may have got lost
+        raise
+    state.known.note(body.id, result.etag, body.created)
+    return Stored(body, result.etag, data)
+
+
+def _lost(state: ObjectState, id: str, expected: str | None, actual: str | None) -> ConcurrencyError:
+    what = "is gone" if actual is None else "was written meanwhile"
+    return ConcurrencyError(
+        f"{id!r} {what}: it is not at the expected version",
+        id=id, key=state.key(id), database=state, expected_version=expected, actual_version=actual,
+    )  # fmt: skip
+
+
+def _check_versioned(state: ObjectState, expected: str | None) -> None:
+    if expected is not None and not state.compares:
+        raise NotSupportedError("expected_version needs a store with compare-and-set and strong etags", store=state.store)
+
+
+async def create_async(state: ObjectState, draft: Draft) -> Stored:
+    """Insert; a minted id that is taken is minted again."""
+    if not state.store.capabilities.create:
+        raise NotSupportedError("create needs a store whose writes can be conditional; upsert does not", store=state.store)
+    while True:
+        try:
+            return await _put_async(state, draft.stamped(), create=True)
+        except AlreadyExistsError as error:
+            if draft.mint is None:
+                raise DuplicateRecordError(
+                    f"the id {draft.id!r} is taken", id=draft.id, key=state.key(draft.id), database=state
+                ) from error
+            draft = draft.renamed()
+
+
+async def update_async(state: ObjectState, draft: Draft, expected: str | None) -> Stored | None:
+    """Replace what is there; never insert, never revive."""
+    _check_versioned(state, expected)
+    id = draft.id
+    known = state.known.get(id)
+    if not state.compares or known is None or known.etag is None or (expected is not None and known.etag != expected):
+        known = await _look_async(state, id)
+    for _ in range(_RACES):
+        if known is None:
+            return None
+        etag, created = known.etag, known.created
+        if expected is not None and etag != expected:
+            raise _lost(state, id, expected, etag)
+        try:
+            body = draft.stamped(created=created)
+            return await _put_async(state, body, if_match=etag if state.compares else None)
+        except (PreconditionError, NotFoundError):
+            known = await _look_async(state, id)
+    raise _lost(state, id, expected, None if known is None else known.etag)
+
+
+async def upsert_async(state: ObjectState, draft: Draft, expected: str | None) -> Stored:
+    """Replace or insert; with an expected version, only replace."""
+    if expected is not None:
+        stored = await update_async(state, draft, expected)
+        if stored is None:
+            raise _lost(state, draft.id, expected, None)
+        return stored
+    if not state.compares:
+        found = await _look_async(state, draft.id)
+        return await _put_async(state, draft.stamped(created=found.created if found else None))
+    if draft.mint is not None:
+        return await create_async(state, draft)
+    known = state.known.get(draft.id) or await _look_async(state, draft.id)
+    for _ in range(_RACES):
+        try:
+            if known is None or known.etag is None:
+                return await _put_async(state, draft.stamped(), create=True)
+            return await _put_async(state, draft.stamped(created=known.created), if_match=known.etag)
+        except (AlreadyExistsError, PreconditionError, NotFoundError):
+            known = await _look_async(state, draft.id)
+    raise _lost(state, draft.id, None, None if known is None else known.etag)
+
+
+async def delete_async(state: ObjectState, id: str, expected: str | None) -> bool:
+    """Delete and tell whether it was there; exactly one of many deleters hears that it was."""
+    key = state.key(id)
+    if expected is not None:
+        if not state.store.capabilities.conditional_delete or not state.store.capabilities.strong_etag:
+            raise NotSupportedError("delete with expected_version needs a store with conditional deletes", store=state.store)
+        try:
+            await state.store.delete_async(key, if_match=expected)
+        except (PreconditionError, NotFoundError) as error:
+            actual = await version_async(state, id)
+            if actual is None:
+                return False
+            raise _lost(state, id, expected, actual) from error
+        state.known.note(id, None, None)
+        return True
+    known = state.known.get(id)
+    etag = known.etag if known is not None else None
+    for _ in range(_RACES):
+        etag = etag or await version_async(state, id)
+        if etag is None:
+            state.known.note(id, None, None)
+            return False
+        try:
+            conditional = state.store.capabilities.conditional_delete and etag != ""
+            await state.store.delete_async(key, if_match=etag if conditional else None)
+        except (PreconditionError, NotFoundError):
+            state.known.forget(id)
+            etag = None
+            continue
+        except NotSupportedError:
+            if state.store.capabilities.conditional_delete:
+                raise
+            continue  # the service turned out not to honour conditions: without one, then
+        state.known.note(id, None, None)
+        return True
+    raise _lost(state, id, None, etag)
+
+
+async def _look_async(state: ObjectState, id: str) -> Known | None:
+    """Read what is there now; an object that is no record can be replaced, too."""
+    try:
+        stored = await fetch_async(state, id)
+    except CorruptRecordError:
+        meta = await state.store.head_async(state.key(id))
+        return Known(meta.etag, None)
+    except HoldallError as error:
+        if error.kind != "record_archived":
+            raise
+        meta = await state.store.head_async(state.key(id))
+        return Known(meta.etag, None)
+    return None if stored is None else Known(stored.etag, stored.body.created)

@@ -1,0 +1,161 @@
+"""What the two engines of an `ObjectDatabase` share: the store, the layout of keys, the options, what is known of records."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from holdall.core.options import PutOptions
+from holdall.records.encoding import Body, iso
+from holdall.records.errors import RecordArchivedError, SerializationError
+from holdall.records.keys import SUFFIX, id_to_key, key_to_id
+from holdall.records.tags import TagsOmittedWarning, fit_tags
+from holdall.store import Store
+
+__all__ = ["ARCHIVED", "Known", "KnownRecords", "ObjectOptions", "ObjectState", "Stored"]
+
+ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Storage classes whose objects must be restored before they can be read."""
+
+OnCorrupt = Literal["raise", "report"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectOptions:
+    """How an `ObjectDatabase` behaves; see there."""
+
+    max_workers: int = 32
+    cache_ttl: float = 60.0
+    on_corrupt: OnCorrupt = "raise"
+    tags: str | tuple[str, ...] = "off"
+    storage_class: str | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.max_workers, bool) or self.max_workers < 1:
+            raise ValueError(f"max_workers is at least 1, not {self.max_workers!r}")
+        if not self.cache_ttl >= 0:
+            raise ValueError(f"cache_ttl is a number of seconds of at least 0, not {self.cache_ttl!r}")
+        if self.on_corrupt not in {"raise", "report"}:
+            raise ValueError(f"on_corrupt is 'raise' or 'report', not {self.on_corrupt!r}")
+        if isinstance(self.tags, str) and self.tags not in {"fit", "strict", "off"}:
+            raise ValueError(f"tags is 'fit', 'strict', 'off' or a list of metadata names, not {self.tags!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One object as it is in the storage now."""
+
+    body: Body
+    etag: str | None
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What this process saw of a record: its etag and age; no etag means that it was absent."""
+
+    etag: str | None
+    created: datetime | None
+
+
+class KnownRecords:
+    """The last records that this process read or wrote. Only a guess: every write that relies on it is conditional."""
+
+    def __init__(self, most: int = 65_536) -> None:
+        self._most = most
+        self._records: OrderedDict[str, Known] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, id: str) -> Known | None:
+        """Return what is known of an id."""
+        with self._lock:
+            return self._records.get(id)
+
+    def note(self, id: str, etag: str | None, created: datetime | None) -> None:
+        """Note what a storage answered."""
+        with self._lock:
+            self._records[id] = Known(etag, created)
+            self._records.move_to_end(id)
+            if len(self._records) > self._most:
+                self._records.popitem(last=False)
+
+    def forget(self, id: str) -> None:
+        """Know nothing of an id any more."""
+        with self._lock:
+            self._records.pop(id, None)
+
+
+@dataclass(slots=True)
+class ObjectState:
+    """The shared half of the engines."""
+
+    store: Store
+    prefix: str
+    options: ObjectOptions
+    owned: bool = False
+    known: KnownRecords = field(default_factory=KnownRecords)
+    mirror: Any = None
+
+    def __repr__(self) -> str:
+        return f"ObjectDatabase({self.store!r}, prefix={self.prefix!r})"
+
+    def key(self, id: str) -> str:
+        """Return the key of an id."""
+        return id_to_key(id, self.prefix, largest=self.store.capabilities.max_key_bytes)
+
+    def stem(self, prefix: str) -> str:
+        """Return what the keys of all ids with this prefix begin with."""
+        return self.key(prefix).removesuffix(SUFFIX) if prefix else self.prefix
+
+    def id(self, key: str) -> str | None:
+        """Return the id of a key, ``None`` for a foreign one."""
+        return key_to_id(key, self.prefix)
+
+    @property
+    def compares(self) -> bool:
+        """Whether writes can be conditional on a version."""
+        capabilities = self.store.capabilities
+        return capabilities.update and capabilities.strong_etag
+
+    def put_options(self, body: Body, *, create: bool = False, if_match: str | None = None) -> PutOptions:
+        """Return how to write a record: its condition, type, tags and storage class."""
+        named: dict[str, Any] = {}
+        if create:
+            named["mode"] = "create"
+        elif if_match is not None:
+            named["if_match"] = if_match
+        if self.store.capabilities.attributes:
+            named["content_type"] = "application/json"
+        tags = self._tags(body)
+        if tags:
+            named["tags"] = tags
+        if self.options.storage_class is not None:
+            named["storage_class"] = self.options.storage_class
+        return PutOptions(**named)
+
+    def _tags(self, body: Body) -> dict[str, str]:
+        policy = self.options.tags
+        if policy == "off":
+            return {}
+        tags, omitted = fit_tags(
+            body.id, iso(body.created), body.metadata, names=None if isinstance(policy, str) else policy
+        )
+        if omitted:
+            text = f"these do not fit into the tags of {body.id!r} and are in its body alone: {', '.join(omitted)}"
+            if policy == "strict":
+                raise SerializationError(text, id=body.id)
+            warnings.warn(TagsOmittedWarning(text), stacklevel=2)
+        return tags
+
+    def archived(self, id: str, storage_class: str | None) -> RecordArchivedError:
+        """Return the error for an object that has to be restored first."""
+        return RecordArchivedError(
+            f"{id!r} is in storage class {storage_class or 'GLACIER'}: restore the object (S3 RestoreObject) before reading it",
+            id=id,
+            key=self.key(id),
+            database=self,
+        )

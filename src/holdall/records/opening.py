@@ -1,0 +1,25 @@
+"""Open a database by URL."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, cast
+
+from holdall.core.urls import url_scheme
+from holdall.drivers.registry import open_store
+from holdall.records.database import Database
+
+__all__ = ["open_database"]
+
+_SQL = ("postgresql", "postgres", "sqlite")
+
+
+def open_database(url: str, **options: Any) -> Database:
+    """Open a database by its address. See `holdall.records.database.Database.open`."""
+    scheme = url_scheme(url) or ""
+    if scheme.split("+", 1)[0] in _SQL:
+        records: Any = importlib.import_module("holdall.records")  # SQLAlchemy loads on demand
+        return cast("Database", records.SQLDatabase(url, **options))
+    from holdall.records.objects_database import ObjectDatabase  # noqa: PLC0415  # only where it is used
+
+    return ObjectDatabase(open_store(url), **{"prefix": "", "owned": True, **options})
