@@ -7,7 +7,10 @@ forks freely. Therefore one mark for the whole process, set by the first I/O, lo
 
 from __future__ import annotations
 
+import atexit
+
 from holdall._concurrency import ForkGuard
+from holdall.drivers.objects_exit import let_go
 from holdall.errors import ForkedProcessError
 
 __all__ = ["check_fork", "used"]
@@ -24,6 +27,7 @@ def check_fork(store: object = None) -> None:
     global _first  # noqa: PLW0603  # one runtime per process, so one mark
     if _first is None:
         _first = ForkGuard()
+        atexit.register(let_go)
     elif _first.stale():
         raise ForkedProcessError(
             "object stores were used before fork() and cannot work in the child: "
