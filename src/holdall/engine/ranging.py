@@ -67,26 +67,26 @@ class Ranges:
 
         def pour(start: int) -> int:
             with self._open(start) as result:
-                return self._pour(writer, start, result)
+                self._pour(writer, start, result)
+                return result.size
 
         with closed(map_bounded(pour, self._starts(), limit=slots, window=2 * slots)) as poured:
             yield from poured
 
     def in_order_to(self, writer: PartWriter, slots: int, digest: Any) -> Iterator[int]:
         """Write every range to its place as it comes, and take them into a digest in order; yield bytes, range by range."""
-        pieces = PIECES if self._in_pieces else 1
 
-        def move(start: int) -> bytes:
-            data = self._whole(start)
-            writer.put_part(start // self.part * pieces + 1, data)
-            return data
+        def move(start: int) -> list[Any]:
+            with self._open(start) as result:
+                return self._pour(writer, start, result, keep=True)
 
-        # A range is held until those before it have been taken in, and for a moment twice while it is handed over.
-        window = max(1, slots // 2 - 1)
+        # The pieces of a range are held until those before it have been taken in.
+        window = max(1, slots - 2)
         with closed(map_bounded(move, self._starts(), limit=window, window=window)) as moved:
-            for data in moved:
-                update(digest, data)
-                yield len(data)
+            for pieces in moved:
+                for piece in pieces:
+                    update(digest, piece)
+                yield sum(map(len, pieces))
 
     def _starts(self) -> range:
         return range(0, self.size, self.part)
@@ -101,25 +101,37 @@ class Ranges:
         with self._open(start) as result:
             return result.bytes()
 
-    def _pour(self, writer: PartWriter, start: int, result: GetResult) -> int:
-        """Write one range in pieces, so that a slot holds little. The first piece says where the others go: behind it."""
+    def _pour(self, writer: PartWriter, start: int, result: GetResult, *, keep: bool = False) -> list[Any]:
+        """Write one range in pieces, so that a slot holds little, and return them if they are to be kept.
+
+        The first piece says where the others go: behind it.
+        """
         number, step = start // self.step + 1, self.step
+        kept: list[Any] = []
+
+        def write(block: Any) -> None:
+            nonlocal number
+            writer.put_part(number, block)
+            number += 1
+            if keep:
+                kept.append(block)
+
         held: list[Any] = []
-        size = done = 0
+        size, begun = 0, False
         for chunk in result:
             self._checkpoint()
             held.append(chunk)
             size += len(chunk)
-            if not done and size > step:
+            if not begun and size > step:
                 block = memoryview(_joined(held))
-                writer.put_part(number, block[:step])
-                held, size, done, number = [block[step:]], size - step, step, number + 1
-            if done and size >= step:
-                writer.put_part(number, _joined(held))
-                held, size, done, number = [], 0, done + size, number + 1
-        if size or not done:
-            writer.put_part(number, _joined(held))
-        return done + size
+                write(block[:step])
+                held, size, begun = [block[step:]], size - step, True
+            if begun and size >= step:
+                write(_joined(held))
+                held, size = [], 0
+        if size or not begun:
+            write(_joined(held))
+        return kept
 
 
 def _joined(held: list[Any]) -> Any:

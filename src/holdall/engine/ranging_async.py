@@ -67,7 +67,8 @@ class Ranges:
 
         async def pour(start: int) -> int:
             async with await self._open_async(start) as result:
-                return await self._pour_async(writer, start, result)
+                await self._pour_async(writer, start, result)
+                return result.size
 
         async with closed_async(map_bounded_async(pour, self._starts(), limit=slots, window=2 * slots)) as poured:
             async for size in poured:
@@ -75,19 +76,18 @@ class Ranges:
 
     async def in_order_to_async(self, writer: PartWriter, slots: int, digest: Any) -> AsyncIterator[int]:
         """Write every range to its place as it comes, and take them into a digest in order; yield bytes, range by range."""
-        pieces = PIECES if self._in_pieces else 1
 
-        async def move(start: int) -> bytes:
-            data = await self._whole_async(start)
-            await writer.put_part_async(start // self.part * pieces + 1, data)
-            return data
+        async def move(start: int) -> list[Any]:
+            async with await self._open_async(start) as result:
+                return await self._pour_async(writer, start, result, keep=True)
 
-        # A range is held until those before it have been taken in, and for a moment twice while it is handed over.
-        window = max(1, slots // 2 - 1)
+        # The pieces of a range are held until those before it have been taken in.
+        window = max(1, slots - 2)
         async with closed_async(map_bounded_async(move, self._starts(), limit=window, window=window)) as moved:
-            async for data in moved:
-                await update_async(digest, data)
-                yield len(data)
+            async for pieces in moved:
+                for piece in pieces:
+                    await update_async(digest, piece)
+                yield sum(map(len, pieces))
 
     def _starts(self) -> range:
         return range(0, self.size, self.part)
@@ -102,25 +102,37 @@ class Ranges:
         async with await self._open_async(start) as result:
             return await result.bytes_async()
 
-    async def _pour_async(self, writer: PartWriter, start: int, result: GetResult) -> int:
-        """Write one range in pieces, so that a slot holds little. The first piece says where the others go: behind it."""
+    async def _pour_async(self, writer: PartWriter, start: int, result: GetResult, *, keep: bool = False) -> list[Any]:
+        """Write one range in pieces, so that a slot holds little, and return them if they are to be kept.
+
+        The first piece says where the others go: behind it.
+        """
         number, step = start // self.step + 1, self.step
+        kept: list[Any] = []
+
+        async def write(block: Any) -> None:
+            nonlocal number
+            await writer.put_part_async(number, block)
+            number += 1
+            if keep:
+                kept.append(block)
+
         held: list[Any] = []
-        size = done = 0
+        size, begun = 0, False
         async for chunk in result:
             self._checkpoint()
             held.append(chunk)
             size += len(chunk)
-            if not done and size > step:
+            if not begun and size > step:
                 block = memoryview(_joined(held))
-                await writer.put_part_async(number, block[:step])
-                held, size, done, number = [block[step:]], size - step, step, number + 1
-            if done and size >= step:
-                await writer.put_part_async(number, _joined(held))
-                held, size, done, number = [], 0, done + size, number + 1
-        if size or not done:
-            await writer.put_part_async(number, _joined(held))
-        return done + size
+                await write(block[:step])
+                held, size, begun = [block[step:]], size - step, True
+            if begun and size >= step:
+                await write(_joined(held))
+                held, size = [], 0
+        if size or not begun:
+            await write(_joined(held))
+        return kept
 
 
 def _joined(held: list[Any]) -> Any:
