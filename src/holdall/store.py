@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import copyreg
+import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -85,6 +86,14 @@ class Store(ABC):
     def local_path(self, key: str) -> str | None:
         """Return the absolute path of the real local file behind a key, existing or not; ``None`` where there is none."""
         return None
+
+    def glance(self, key: str) -> os.stat_result | None:
+        """Return the system's own account of a real local file or directory, ``None`` if neither is there.
+
+        No request of the contract: where files are local it answers "is it there, how large" in a third of `head`'s time.
+        ``NotImplemented`` elsewhere, and for keys that a store would have to look at twice.
+        """
+        return NotImplemented
 
     def url(self, key: str) -> str | None:
         """Return the plain, unsigned address of a key, where the store has public addresses; else ``None``."""

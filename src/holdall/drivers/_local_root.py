@@ -20,6 +20,7 @@ from holdall.errors import (
     IsDirectoryError,
     NotDirectoryError,
     NotEmptyError,
+    NotFoundError,
     PermissionDeniedError,
     StorageFullError,
     StoreTimeoutError,
@@ -33,6 +34,7 @@ Folder = tuple[int | None, str]
 
 LOCK_SECONDS = 60.0
 _ATTEMPTS = 100
+_KIND, _REGULAR, _DIRECTORY, _LINK = 0o170000, 0o100000, 0o040000, 0o120000
 _ABSENT = frozenset({-errno.ENOENT, -errno.ENOTDIR})
 _WINDOWS_ONLY = frozenset('\\:*?"<>|')
 
@@ -87,6 +89,7 @@ class Root:
         self._base = b""
         self._plain_read: Callable[[bytes], int] | None = None
         self._plain_directory: Callable[[bytes], int] | None = None
+        self._plain_look: Callable[[bytes], int] | None = None
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -122,8 +125,9 @@ class Root:
         if real == self.path:  # else a link on the way to the root may be turned at any time: look at each path anew
             self._plain_read = system.plain_opener(system.READ)
             self._plain_directory = system.plain_opener(system.DIRECTORY)
+            self._plain_look = system.plain_opener(system.LOOK)
         else:
-            self._plain_read = self._plain_directory = None
+            self._plain_read = self._plain_directory = self._plain_look = None
         self.real = real
 
     # -- opening ------------------------------------------------------------------------------------------------------
@@ -154,6 +158,45 @@ class Root:
             if not system.RELATIVE and os.path.isdir(path):  # Windows has no permission to open a directory
                 raise self.missing(key) from error
             raise self.explain(error, key) from error
+
+    def glance(self, key: str) -> os.stat_result | None:
+        """Return what the system says of a file or directory, ``None`` if neither is there; nothing is opened for reading.
+
+        Raises:
+            PermissionDeniedError: A link leads out of the root, or a directory on the way cannot be searched.
+            UnavailableError: The root is gone, or the disk does not answer.
+        """
+        if self.closed or not self.real:
+            self.check()
+        plain = self._plain_look
+        try:
+            if plain is None:
+                return self._glance_contained(key)
+            if "/" not in key:  # one name below a root without links: only the name itself can be a link
+                found = os.lstat(self.before + key)
+                return self._glance_contained(key) if found.st_mode & _KIND == _LINK else _known(found)
+            fd = plain(self._base + key.encode())
+            if fd < 0:
+                if fd not in _ABSENT:
+                    return self._glance_contained(key)
+                os.stat(self.path)
+                return None
+            try:
+                return _known(os.fstat(fd))
+            finally:
+                os.close(fd)
+        except OSError as error:
+            why = self.explain(error, key)
+            if isinstance(why, NotFoundError):
+                return None
+            raise why from error
+
+    def _glance_contained(self, key: str) -> os.stat_result | None:
+        fd = self._open_contained(self.before + key, system.READ, key)
+        try:
+            return _known(os.fstat(fd))
+        finally:
+            os.close(fd)
 
     def folder(self, path: str, key: str | None = None) -> Folder:
         """Open a directory, ``""`` for the root; errors of ours name the key that it is opened for.
@@ -410,6 +453,11 @@ class Root:
             )
         kind, what = _MEANINGS.get(code or 0, (UnavailableError, "the disk does not answer for {key!r}: {why}"))
         return kind(what.format(key=key, why=error.strerror or type(error).__name__), **named)
+
+
+def _known(stat: os.stat_result) -> os.stat_result | None:
+    """Return it if it is of a file or directory; FIFOs, sockets and devices are nothing."""
+    return stat if stat.st_mode & _KIND in {_REGULAR, _DIRECTORY} else None
 
 
 def _same(path: str, fd: int) -> bool:

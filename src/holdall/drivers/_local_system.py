@@ -27,6 +27,7 @@ __all__ = [
     "APPEND",
     "COMMON",
     "DIRECTORY",
+    "LOOK",
     "NEW",
     "NOFOLLOW",
     "READ",
@@ -56,6 +57,8 @@ RELATIVE: bool = (
 COMMON = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOINHERIT", 0) | getattr(os, "O_BINARY", 0)
 READ = os.O_RDONLY | COMMON | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 """Never waits for the other end of a FIFO."""
+LOOK = getattr(os, "O_PATH", os.O_RDONLY) | COMMON
+"""Opens nothing: names a place in the tree, readable or not."""
 NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | COMMON | getattr(os, "O_NOFOLLOW", 0)
 DIRECTORY = os.O_RDONLY | COMMON | getattr(os, "O_DIRECTORY", 0)
 APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | COMMON | getattr(os, "O_NOFOLLOW", 0)

@@ -144,6 +144,11 @@ class LocalStore(BlockingStore):
         """Return the absolute path of a key's file, existing or not; ``None`` if a link on the way leads out of the root."""
         return self._root.path_to(check_file_key(key))
 
+    def glance(self, key: str) -> os.stat_result | None:
+        """Return the system's own account of a file or directory, ``None`` if neither is there. See `Store.glance`."""
+        check_file_key(key)
+        return self._root.glance(key) if system.RELATIVE and key[-1] != "/" else NotImplemented
+
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def get(self, key: str, options: GetOptions | None = None) -> GetResult:

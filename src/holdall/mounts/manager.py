@@ -15,6 +15,7 @@ from holdall.errors import ConfigError
 from holdall.mounts.configuration import Entry, read_entries
 from holdall.mounts.mount import DescribedMount, ManagedMount, described
 from holdall.mounts.node import StorageNode
+from holdall.mounts.registering import BackendRegistry
 
 if TYPE_CHECKING:
     from holdall.drivers.registry import Registry
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["StorageManager"]
 
 
-class StorageManager:
+class StorageManager(BackendRegistry):
     """Names storages once, and addresses everything in them as ``"mount:path"``.
 
     Managers are independent and safe for threads: configuration is replaced, never changed, and an operation under way
@@ -151,7 +152,7 @@ class StorageManager:
     def get_backend(self, name: str) -> StorageBackend:
         """Return what is behind a mount, by paths: the program's own instance for a custom type.
 
-        For the built-in types it has the path methods of `StorageBackend`, and ``.store``, ``.native`` (the library's own
+        A backend that was registered (`register_backend`) is returned itself. For the built-in types it has the path methods of `StorageBackend`, and ``.store``, ``.native`` (the library's own
         object), ``.client`` (boto3, on S3) and ``.fs`` (an fsspec filesystem).
 
         Raises:
@@ -160,6 +161,8 @@ class StorageManager:
         from holdall.mounts.backends import backend_of  # noqa: PLC0415  # few programs ask
 
         mount = self._table.mount(name)
+        if mount.backend is not None:
+            return mount.backend  # type: ignore[no-any-return]  # registered by the program
         kept = vars(mount).get("_backend")
         if kept is None or kept[0] is not mount.store:
             capabilities = mount.store.capabilities
@@ -388,6 +391,10 @@ class StorageManager:
             if isinstance(mount, ManagedMount):
                 mount.check(future)
         table.change(put=new)
+
+    def _described(self, name: str, spec: Any) -> Mount:
+        """Return the mount of a name."""
+        return described(name, spec, table=self._table, registry=self._registry, base=None, expanded=not self.expand_env)
 
     def _open(self, name: str) -> Store:
         """Return the store of a mount for one operation."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
+from stat import S_ISDIR, S_ISREG
 
 from holdall.core.meta import ObjectMeta
 from holdall.errors import IsDirectoryError, NotFoundError
@@ -40,6 +42,8 @@ class NodeState(NodePin):
         Raises:
             UnavailableError: The storage could not be asked.
         """
+        if (seen := self._glance()) is not NotImplemented:
+            return seen is not None
         if self._virtual is not None:
             return False
         store = self._store()
@@ -61,6 +65,8 @@ class NodeState(NodePin):
     @property
     def isfile(self) -> bool:
         """Whether a file is there."""
+        if (seen := self._glance()) is not NotImplemented:
+            return seen is not None and S_ISREG(seen.st_mode)
         if self._virtual is not None:
             return False
         store = self._store()
@@ -82,7 +88,11 @@ class NodeState(NodePin):
     @property
     def isdir(self) -> bool:
         """Whether a directory is there: a real one, a marker, or anything below."""
-        return self._version is None and self._virtual is None and lookup.directory(self._store(), self._key) is not None
+        if (seen := self._glance()) is not NotImplemented:
+            return seen is not None and S_ISDIR(seen.st_mode)
+        if self._version is not None or self._virtual is not None:
+            return False
+        return lookup.directory(self._store(), self._key) is not None
 
     async def isdir_async(self) -> bool:
         """Tell whether a directory is there. See `isdir`."""
@@ -135,6 +145,9 @@ class NodeState(NodePin):
             NotFoundError: Nothing there.
             IsDirectoryError: A directory.
         """
+        seen = self._glance()
+        if seen is not NotImplemented and seen is not None and S_ISREG(seen.st_mode):
+            return seen.st_size
         return self._file(self.stat().meta, "a directory has no size").size
 
     async def size_async(self) -> int:
@@ -221,6 +234,12 @@ class NodeState(NodePin):
         return await self.checksum_async() == await other.checksum_async()
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _glance(self) -> os.stat_result | None:
+        """Return what the system says of a real local file; ``NotImplemented`` where the storage must be asked (`Store.glance`)."""
+        if self._version is not None or self._as_of is not None or not self._key:
+            return NotImplemented  # type: ignore[no-any-return]  # as of a comparison
+        return self._store().glance(self._key)
 
     def _found(self, meta: ObjectMeta | None) -> ObjectMeta:
         if meta is None:

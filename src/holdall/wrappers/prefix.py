@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from holdall.core.capabilities import Capabilities, Identity
@@ -105,6 +106,12 @@ class PrefixStore(PlacedStore):
     def local_path(self, key: str) -> str | None:
         """Return the path of the real local file behind a key."""
         return self._inner.local_path(self._fixed.place(key).down(key))
+
+    def glance(self, key: str) -> os.stat_result | None:
+        """Return the system's own account of a real local file or directory."""
+        place = self._fixed.place(key)
+        with place.errors():
+            return self._inner.glance(place.down(key))
 
     def url(self, key: str) -> str | None:
         """Return the plain, unsigned address of a key."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from holdall.wrappers import _restricted, _restricted_async
@@ -40,6 +41,10 @@ class RestrictedStore(_restricted_async.Verbs, _restricted.Verbs):
     def permissions(self) -> Permissions:
         """What may be done."""
         return self._permissions
+
+    def glance(self, key: str) -> os.stat_result | None:
+        """Return the system's own account of a real local file or directory; that is reading."""
+        return self._inner.glance(key)
 
     def _details(self) -> list[str]:
         return [repr(self._permissions)]

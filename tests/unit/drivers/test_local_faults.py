@@ -6,7 +6,9 @@ import errno
 import itertools
 import os
 import resource
+import shutil
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
@@ -22,6 +24,7 @@ from holdall.drivers._local_draft import Draft
 from holdall.drivers.local import LocalStore
 from holdall.errors import (
     AlreadyExistsError,
+    ClosedError,
     IntegrityError,
     InvalidKeyError,
     NotDirectoryError,
@@ -32,6 +35,8 @@ from holdall.errors import (
     UnavailableError,
 )
 from holdall.results import CHUNK
+from holdall.wrappers.prefix import PrefixStore
+from holdall.wrappers.restricted import RestrictedStore
 
 ROOT = os.geteuid() == 0
 
@@ -469,6 +474,36 @@ def test_renaming_links(way, colour, store, root, linked):
         verbs.rename("moved", "absolute", mode="create")
     assert not os.path.lexists(root / "x")
     assert files(linked) == ["secret"]
+
+
+def test_a_glance_sees_what_head_sees(way, store, root, linked):
+    os.mkfifo(root / "fifo")
+    os.mkfifo(root / "d/fifo")
+    assert store.glance("d/") is NotImplemented
+    if way == "by path":
+        assert PrefixStore(store, "d").glance("file") is NotImplemented
+        return
+    for seen in (store, PrefixStore(store, ""), RestrictedStore(store, "readonly")):
+        for key in ("in", "absolute", "d/file", "dir/file", "d/e/up/in"):
+            assert seen.glance(key).st_size == 6, key
+            assert stat.S_ISREG(seen.glance(key).st_mode)
+        for key in ("d", "dir", "d/e", "d/e/up"):
+            assert stat.S_ISDIR(seen.glance(key).st_mode), key
+        for key in ("nothing", "d/nothing", "in/x", "d/file/x", "nowhere", "circle", "circle/x", "fifo", "d/fifo"):
+            assert seen.glance(key) is None, key
+        for key in ("out", "climb", "outdir/secret", "outdir", "d/e/up/out"):
+            with pytest.raises(PermissionDeniedError):
+                seen.glance(key)
+        for key in ("../outside/secret", ".holdall/x", ""):
+            with pytest.raises(ValueError):
+                seen.glance(key)
+    shutil.rmtree(root)
+    for key in ("in", "d/file"):
+        with pytest.raises(UnavailableError):
+            store.glance(key)
+    store.close()
+    with pytest.raises(ClosedError):
+        store.glance("in")
 
 
 def test_links_nowhere_and_in_circles(way, colour, store, linked):
