@@ -93,7 +93,7 @@ class Store(ABC):
         No request of the contract: where files are local it answers "is it there, how large" in a third of `head`'s time.
         ``NotImplemented`` elsewhere, and for keys that a store would have to look at twice.
         """
-        return NotImplemented
+        return NotImplemented  # type: ignore[no-any-return]  # as comparisons do
 
     def url(self, key: str) -> str | None:
         """Return the plain, unsigned address of a key, where the store has public addresses; else ``None``."""

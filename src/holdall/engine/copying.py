@@ -90,6 +90,8 @@ class Copier:
         if item.method == "rename" and self.renamer is not None:
             try:
                 self.renamer.rename(item.path, overwrite=self.options.overwrite)
+                if self._tells and item.size is not None:
+                    self.crew.post(Arrived(source, item.size, item.size))
                 return TransferItem(source=source, target=target, action="copied", reason=item.reason, bytes=item.size or 0)
             except NotSupportedError as error:
                 log.debug("no rename: %s", error)
@@ -140,6 +142,8 @@ class Copier:
         meta = ObjectMeta(
             key=source, size=put.size if item.size is None else item.size, last_modified=item.last_modified, etag=item.etag
         )
+        if self._tells:  # no byte passes by here: it is told once, when it is there
+            self.crew.post(Arrived(source, meta.size, meta.size))
         digest = self.verifier.server(source, target, meta, put, pinned=item.etag is not None)
         return self._finish(_Done(put, meta, digest), target)
 

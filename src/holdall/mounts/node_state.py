@@ -238,7 +238,7 @@ class NodeState(NodePin):
     def _glance(self) -> os.stat_result | None:
         """Return what the system says of a real local file; ``NotImplemented`` where the storage must be asked (`Store.glance`)."""
         if self._version is not None or self._as_of is not None or not self._key:
-            return NotImplemented  # type: ignore[no-any-return]  # as of a comparison
+            return NotImplemented  # type: ignore[no-any-return]  # as comparisons do
         return self._store().glance(self._key)
 
     def _found(self, meta: ObjectMeta | None) -> ObjectMeta:

@@ -348,8 +348,8 @@ def test_progress_ends_with_all_done(colour, source, target, name):
     assert [done for done, _ in seen] == list(range(1, total + 1))
     assert {t for _, t in seen} == {total}
     assert len(files) == report.copied
-    if "server" not in {item.method for item in transfer.plan((source, name), (target, "u"))}:
-        assert max((event.total for event in moved), default=0) == report.bytes
+    assert max((event.total for event in moved), default=0) == report.bytes
+    assert {event.key for event in moved} == set(files)
 
 
 def test_bytes_are_told_as_they_arrive(colour, target):
@@ -502,10 +502,12 @@ def test_the_servers_copy_moves_no_bytes_through_us(colour):
     source, target = CountingStore(MemoryStore()), CountingStore(MemoryStore())
     fill(source, {"t/a": b"1", "t/b": bytes(9 * MIB)})
     source.reset()
-    colour(engine).copy((source, "t/"), (target, "u"))
+    events = []
+    colour(engine).copy((source, "t/"), (target, "u"), TransferOptions(on_progress=events.append))
     assert everything(target, "u/") == {"a": b"1", "b": bytes(9 * MIB)}
     assert source.counts.bytes_read == 0
     assert target.counts.calls["copy"] == 2
+    assert sorted((event.key, event.bytes, event.size) for event in events) == [("t/a", 1, 1), ("t/b", 9 * MIB, 9 * MIB)]
 
 
 def test_a_declined_copy_on_the_server_is_streamed(colour):
