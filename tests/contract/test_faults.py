@@ -4,10 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from holdall.core.options import PutOptions
 from holdall.drivers.objects import AzureStore, HTTPStore, S3Store
 from holdall.drivers.sftp import SFTPStore
-from holdall.testing import FaultContract, FaultProxy, Ground
-from holdall.testing.servers import Bucket, Container, Folder, Site, Sshd
+from holdall.drivers.webdav import WebDAVStore
+from holdall.errors import AlreadyExistsError, UnavailableError
+from holdall.store import Store
+from holdall.testing import Fault, FaultContract, FaultProxy, Ground
+from holdall.testing.servers import Bucket, Container, Folder, Site, Sshd, WebDav
 
 PATIENCE = {"timeout": 2.0, "connect_timeout": 2.0, "retries": 2}
 
@@ -108,3 +112,35 @@ class TestSFTP(FaultContract):
     @pytest.fixture
     def ground(self, sshd_folder: Folder) -> Ground:
         return sshd_folder.ground
+
+
+class TestWebDAV(FaultContract):
+    large = 5_000_000
+    gone = UnavailableError
+
+    @pytest.fixture
+    def proxy(self, webdav: WebDav) -> Iterator[FaultProxy]:
+        with FaultProxy(webdav.url) as proxy:
+            yield proxy
+
+    @pytest.fixture
+    def store(self, webdav: WebDav, webdav_folder: Folder, proxy: FaultProxy) -> Iterator[WebDAVStore]:
+        self.secrets = (webdav.password,)
+        with WebDAVStore(
+            proxy.url, path=webdav_folder.path, username=webdav.user, password=webdav.password, **PATIENCE
+        ) as store:
+            yield store
+
+    @pytest.fixture
+    def ground(self, webdav_folder: Folder) -> Ground:
+        return webdav_folder.ground
+
+    def test_lost_reply_of_a_create(self, verbs: Store, ground: Ground, proxy: FaultProxy) -> None:
+        """It is the MOVE that creates: repeated because its answer got lost, it finds that it has happened."""
+        proxy.fail(Fault(lose_reply=True), times=1, method="MOVE")
+        verbs.put("k", b"first", PutOptions(mode="create"))
+        assert proxy.traffic.faults == 1
+        proxy.fail(Fault(lose_reply=True), times=1, method="MOVE")
+        with pytest.raises(AlreadyExistsError):
+            verbs.put("k", b"second", PutOptions(mode="create"))
+        assert ground.read("k") == b"first"

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from holdall.core.options import PutOptions
 from holdall.drivers.webdav import WebDAVStore
-from holdall.errors import NotFoundError
+from holdall.errors import InvalidKeyError, NotFoundError, NotSupportedError
 from holdall.store import Store
 from holdall.testing import Ground, StoreContract
 from holdall.testing.colour import Colour
@@ -49,3 +50,24 @@ class TestWebDAV(StoreContract):
         assert set().union(*colour.in_threads(3, body)) <= values
         assert ground.keys() == {"k"}
         assert read(store, "k") == max(values)
+
+    def test_names_that_the_server_would_cut_off(self, verbs: Store, ground: Ground) -> None:
+        """wsgidav decodes the target of a MOVE before it takes it apart: such a name is refused, and its stem untouched."""
+        ground.write_many({"query": b"precious", "source": b"other"})
+        before = ground.snapshot()
+        for key in ("query?x=1", "query;x", "que\try"):
+            with pytest.raises(InvalidKeyError):
+                verbs.put(key, b"new")
+            with pytest.raises(InvalidKeyError):
+                verbs.copy("source", key)
+        assert ground.snapshot() == before
+
+    def test_no_compare_and_set(self, verbs: Store, ground: Ground) -> None:
+        """Its etags cannot carry one: inode, second and size come again."""
+        ground.write("k", b"old")
+        etag = verbs.head("k").etag
+        with pytest.raises(NotSupportedError):
+            verbs.put("k", b"new", PutOptions(mode="update", if_match=etag))
+        with pytest.raises(NotSupportedError):
+            verbs.delete("k", if_match=etag)
+        assert ground.read("k") == b"old"

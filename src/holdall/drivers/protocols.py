@@ -1,4 +1,4 @@
-"""Factories of the types that fsspec's own filesystems serve: WebDAV, SMB, archives, git, GitHub.
+"""Factories of the types that fsspec's own filesystems serve: SMB, archives, git, GitHub.
 
 Each turns the keys of a mount into the options that the filesystem takes; `holdall.drivers.fsspec` does the rest.
 """
@@ -13,32 +13,10 @@ from holdall.drivers.backend import load_target
 from holdall.errors import ConfigError
 from holdall.store import Store
 
-__all__ = ["open_git", "open_github", "open_libarchive", "open_smb", "open_tar", "open_webdav", "open_zip"]
+__all__ = ["open_git", "open_github", "open_libarchive", "open_smb", "open_tar", "open_zip"]
 
 _COMPRESSIONS = {"gz": "gzip", "bz2": "bz2", "xz": "xz"}
 _SUFFIXES = {".gz": "gz", ".tgz": "gz", ".bz2": "bz2", ".tbz2": "bz2", ".xz": "xz", ".txz": "xz"}
-
-
-def open_webdav(
-    url: str,
-    *,
-    path: str = "",
-    username: str | None = None,
-    password: str | None = None,
-    token: str | None = None,
-    cert: Any = None,
-    verify_ssl: bool = True,
-    timeout: float = 30.0,
-) -> Store:
-    """Make the store of a WebDAV collection."""
-    options: dict[str, Any] = {"base_url": url, "verify": verify_ssl, "timeout": timeout}
-    if username is not None:
-        options["auth"] = (username, password or "")
-    if token is not None:
-        options["headers"] = {"Authorization": f"Bearer {token}"}
-    if cert is not None:
-        options["cert"] = tuple(cert) if isinstance(cert, list) else cert
-    return _made("webdav", options, path=path)
 
 
 def open_smb(

@@ -374,7 +374,9 @@ _BUILT_IN = (
     Backend(spec=specs.FTP, target="holdall.drivers.ftp:FTPStore"),
     Backend(spec=specs.FTPS, target="holdall.drivers.ftp:FTPStore"),
     Backend(spec=specs.SMB, target="holdall.drivers.protocols:open_smb", extra="smb", requires=("smbprotocol",)),
-    Backend(spec=specs.WEBDAV, target="holdall.drivers.protocols:open_webdav", extra="webdav", requires=("webdav4",)),
+    Backend(
+        spec=specs.WEBDAV, target="holdall.drivers.webdav:WebDAVStore", aliases=("dav",), extra="webdav", requires=("httpx",)
+    ),
     Backend(spec=specs.ZIP, target="holdall.drivers.protocols:open_zip"),
     Backend(spec=specs.TAR, target="holdall.drivers.protocols:open_tar"),
     Backend(

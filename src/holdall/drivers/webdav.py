@@ -5,7 +5,9 @@ Needs ``pip install "holdall[webdav]"``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import ssl
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from holdall.core.capabilities import Capabilities, Identity
@@ -24,9 +26,7 @@ _PLAIN = "/-._~!$&'()*+,;=:@"
 """What may stand in the path of a URL as it is (RFC 3986)."""
 _CAPABILITIES = Capabilities(
     create=True,
-    update=True,
     large_conditional=True,
-    conditional_delete=True,
     conditional_read=True,
     copy=True,
     directories="real",
@@ -36,8 +36,9 @@ _CAPABILITIES = Capabilities(
 class WebDAVStore(TreeStore):
     """Files on a WebDAV server.
 
-    A write replaces the old file by MOVE: a server may delete the old one a moment earlier. Conditional writes use WebDAV's
-    locks; a server without them refuses (`NotSupportedError`). The server chooses the content type by the name.
+    A write replaces the old file by MOVE: a server may delete the old one a moment earlier. ``create`` uses WebDAV's locks; a
+    server without them refuses (`NotSupportedError`). Etags are the server's own, and some are the same for two contents of one
+    size and second: there is no compare-and-set. The server chooses the content type by the name.
 
     Args:
         url: Address of a collection, ``http`` or ``https``.
@@ -45,11 +46,13 @@ class WebDAVStore(TreeStore):
         username, password: Basic or Digest, whichever the server asks for.
         token: Sent as ``Authorization: Bearer``.
         cert: Client certificate: a path, or ``(path, key)``.
-        verify_ssl: Check certificates; or a path of those to trust.
+        verify_ssl: Check the server's certificate and name.
+        ca_file: Certificates to trust, in place of the system's.
         create: Make the collection if it is not there.
         timeout: Seconds without a byte or an answer.
         connect_timeout: Seconds that connecting may take.
         max_connections: How many connections at most.
+        retries: How often a request is repeated that met a broken connection or a busy server.
 
     Example:
         >>> WebDAVStore("https://cloud.example.com/remote.php/dav/files/joe", path="Documents", username="joe", password="x")
@@ -64,12 +67,14 @@ class WebDAVStore(TreeStore):
         username: str | None = None,
         password: str | Secret | None = None,
         token: str | Secret | None = None,
-        cert: str | tuple[str, str] | None = None,
-        verify_ssl: bool | str = True,
+        cert: str | Sequence[str] | None = None,
+        verify_ssl: bool = True,
+        ca_file: str | None = None,
         create: bool = True,
         timeout: float = 30.0,
         connect_timeout: float = 5.0,
         max_connections: int = 16,
+        retries: int = 3,
     ) -> None:
         super().__init__()
         parts = urlsplit(url)
@@ -79,20 +84,24 @@ class WebDAVStore(TreeStore):
             raise ConfigError("credentials go into username and password, not into the url")
         if token is not None and username is not None:
             raise ConfigError("token and username exclude each other")
-        if max_connections < 1 or timeout <= 0 or connect_timeout <= 0:
-            raise ConfigError("timeouts are above 0 seconds, max_connections is at least 1")
+        if cert is not None and not isinstance(cert, str) and len(cert) not in {1, 2}:
+            raise ConfigError("cert is a path, or a path and that of the key")
+        if max_connections < 1 or timeout <= 0 or connect_timeout <= 0 or retries < 0:
+            raise ConfigError("timeouts are above 0 seconds, max_connections is at least 1, retries at least 0")
         base = url.rstrip("/")
         below = path.strip("/")
         self.address = f"{base}/{quote(below, safe=_PLAIN)}" if below else base
         self.username = username
         self._password = Secret(password) if isinstance(password, str) else password
         self._token = Secret(token) if isinstance(token, str) else token
-        self._cert = cert
+        self._cert = (cert,) if isinstance(cert, str) else tuple(cert or ())
         self._verify = verify_ssl
+        self._ca_file = ca_file
         self._create = create
         self._timeout = timeout
         self._connect_timeout = connect_timeout
         self._max_connections = max_connections
+        self._retries = retries
 
     def __repr__(self) -> str:
         who = f", username={self.username!r}" if self.username is not None else ""
@@ -138,16 +147,27 @@ class WebDAVStore(TreeStore):
             from holdall.drivers.webdav_tree import WebDAVTree  # noqa: PLC0415
         except ImportError as error:
             raise MissingExtraError('WebDAV needs a package: pip install "holdall[webdav]"', store=self) from error
-        cert: Any = self._cert
         client = DavClient(
             self.address,
             username=self.username,
             password=None if self._password is None else self._password.reveal(),
             token=None if self._token is None else self._token.reveal(),
-            cert=cert,
-            verify=self._verify,
+            tls=self._tls() if self.address.startswith("https:") else None,
             timeout=self._timeout,
             connect_timeout=self._connect_timeout,
             limit=self._max_connections,
+            retries=self._retries,
         )
         return WebDAVTree(client, create=self._create)
+
+    def _tls(self) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=self._ca_file)
+            if self._cert:
+                context.load_cert_chain(*self._cert)
+        except OSError as error:
+            raise ConfigError(f"'cert' or 'ca_file' cannot be used: {error.strerror or error}", store=self) from error
+        if not self._verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import queue
 import random
+import ssl
 import threading
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import httpx
@@ -25,10 +25,12 @@ from holdall.drivers.os_errors import of_status
 from holdall.drivers.tree import Entry
 from holdall.errors import HoldallError, NotFoundError, NotSupportedError, UnavailableError
 
-__all__ = ["LOST", "DavClient", "Upload", "raise_for"]
+__all__ = ["BUSY", "LOST", "DavClient", "Upload", "raise_for"]
 
 LOST = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.CloseError)
 """What a connection raises that the server closed while it was idle, or in the middle."""
+BUSY = frozenset({429, 500, 502, 503, 504})
+"""Statuses after which a request is made again. 500 too: wsgidav stumbles over files that are replaced under way."""
 _PLAIN = "/-._~!$&'()*+,;=:@"
 _WANTED = (
     b'<?xml version="1.0" encoding="utf-8"?><D:propfind xmlns:D="DAV:"><D:prop><D:resourcetype/><D:getcontentlength/>'
@@ -71,11 +73,11 @@ class DavClient:
         url: Address of the collection that is the root.
         username, password: For Basic or Digest.
         token: Sent as ``Authorization: Bearer``.
-        cert: Client certificate: a path, or ``(path, key)``.
-        verify: Check the server's certificate; or a path of certificates to trust.
+        tls: How to speak TLS, on an ``https`` address.
         timeout: Seconds without a byte or an answer.
         connect_timeout: Seconds that connecting may take.
         limit: Connections at most.
+        retries: How often a request is repeated.
     """
 
     def __init__(
@@ -85,14 +87,15 @@ class DavClient:
         username: str | None,
         password: str | None,
         token: str | None,
-        cert: Any,
-        verify: bool | str,
+        tls: ssl.SSLContext | None,
         timeout: float,
         connect_timeout: float,
         limit: int,
+        retries: int,
     ) -> None:
         self.root = url.rstrip("/")
         self.timeout = timeout
+        self.retries = retries
         self._base = unquote(urlsplit(self.root).path).rstrip("/")
         headers = {"Accept-Encoding": "identity", "User-Agent": "holdall"}
         if token is not None:
@@ -100,8 +103,7 @@ class DavClient:
         self.http = httpx.Client(
             auth=_Login(username, password or "") if username is not None else None,
             headers=headers,
-            cert=cert,
-            verify=verify,
+            verify=tls if tls is not None else True,
             timeout=httpx.Timeout(timeout, connect=connect_timeout),
             limits=httpx.Limits(max_connections=limit, max_keepalive_connections=limit),
             follow_redirects=False,
@@ -116,19 +118,28 @@ class DavClient:
     def request(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: bytes | None = None
     ) -> httpx.Response:
-        """Make a request that may be repeated; on a lost connection it is, once."""
-        for again in (True, False):
+        """Make a request that may be repeated; on a lost connection, or if the server is busy or stumbles, it is."""
+        redirects = 0
+        for pause in self.pauses():
             try:
                 response = self.http.request(method, url, headers=headers, content=content)
+                while response.is_redirect and method == "PROPFIND" and redirects < 5:
+                    url, redirects = self._redirected(response), redirects + 1
+                    response = self.http.request(method, url, headers=headers, content=content)
             except LOST:
-                if not again:
+                if pause is None:
                     raise
-                continue
-            if response.is_redirect and method in {"PROPFIND", "GET", "HEAD"}:
-                url = self._redirected(response)
-                continue
-            return response
-        raise UnavailableError("the server redirects in circles")
+            else:
+                if pause is None or response.status_code not in BUSY:
+                    return response
+            time.sleep(pause)
+        raise AssertionError  # pragma: no cover  # the last pause is None
+
+    def pauses(self) -> Iterator[float | None]:
+        """Yield how long to wait after each attempt that fails, ``None`` for the last."""
+        for attempt in range(self.retries):
+            yield random.uniform(0.5, 1.0) * 0.1 * 4**attempt  # noqa: S311  # spreads retries
+        yield None
 
     def _redirected(self, response: httpx.Response) -> str:
         """Return where an answer points, on this server only: credentials go nowhere else."""
@@ -182,16 +193,14 @@ class DavClient:
 
     # -- locks --------------------------------------------------------------------------------------------------------
 
-    def lock(self, url: str, held: str = "") -> tuple[str, bool]:
-        """Lock a resource exclusively; return the token, and whether the lock made the resource.
+    def lock(self, url: str) -> str:
+        """Lock a resource exclusively; return the token.
 
         Raises:
             NotSupportedError: The server has no locks.
             UnavailableError: Others kept it locked for the whole timeout.
         """
         headers = {"Depth": "0", "Timeout": f"Second-{LOCK_SECONDS}", "Content-Type": "application/xml"}
-        if held:
-            headers["If"] = held
         give_up = time.monotonic() + self.timeout
         while True:
             response = self.request("LOCK", url, headers=headers, content=_LOCK)
@@ -199,9 +208,9 @@ class DavClient:
                 token = response.headers.get("Lock-Token", "").strip("<> ")
                 if not token:
                     raise NotSupportedError("the server's locks have no tokens")
-                return token, response.status_code == 201
+                return token
             if response.status_code in {400, 405, 501}:
-                raise NotSupportedError("this server has no locks: it cannot create without races or compare and set")
+                raise NotSupportedError("this server has no locks: it cannot create without races")
             if response.status_code != 423 or time.monotonic() > give_up:
                 raise_for(response, "the resource")
             time.sleep(random.uniform(0.005, 0.05))  # noqa: S311  # spreads retries
@@ -214,6 +223,10 @@ class DavClient:
     def close(self) -> None:
         """Close all connections."""
         self.http.close()
+
+    def __del__(self) -> None:
+        with suppress(Exception):
+            self.http.close()
 
 
 class Upload:

@@ -2,7 +2,8 @@
 
 A PUT is not atomic on every server, so a write goes to a temporary name in the same collection, is checked for its size, and
 moved over the old resource. RFC 4918 (9.9.3) lets the server delete that one first: for a moment readers may find nothing,
-never a part. ``create`` and ``update`` happen under locks of the collection and the resource, which keep everybody else out.
+never a part. ``create`` happens under a lock of the collection, which keeps everybody else out. There is no compare-and-set: the
+etags of some servers (wsgidav: inode, second, size) are the same for two contents written within a second.
 """
 
 from __future__ import annotations
@@ -16,13 +17,25 @@ from typing import Self
 import httpx
 
 from holdall.core.options import PutOptions
-from holdall.core.preconditions import check_put, etag_matches, missing
+from holdall.core.preconditions import missing
 from holdall.drivers.os_errors import of_status
-from holdall.drivers.tree import BlockingReader, BlockingTree, BlockingWriter, Entry, Mode, Reader, Writer, beside, parent
-from holdall.drivers.webdav_client import LOST, DavClient, Upload, raise_for
+from holdall.drivers.tree import (
+    BlockingReader,
+    BlockingTree,
+    BlockingWriter,
+    Entry,
+    Mode,
+    Reader,
+    Writer,
+    beside,
+    parent,
+    temporary_name,
+)
+from holdall.drivers.webdav_client import BUSY, LOST, DavClient, Upload, raise_for
 from holdall.errors import (
     AlreadyExistsError,
     IntegrityError,
+    InvalidKeyError,
     IsDirectoryError,
     NotDirectoryError,
     NotFoundError,
@@ -36,6 +49,9 @@ __all__ = ["WebDAVTree"]
 BUFFER = 256 * 1024
 """Bytes up to which a body is sent from memory."""
 ATTEMPTS = 8
+"""How often a small file is read again that was replaced between its description and its bytes."""
+_ODD = frozenset("?;" + "".join(map(chr, range(32))) + "\x7f") - {"\0"}
+"""Characters that end or leave a path for whoever decodes a URL before taking it apart."""
 
 
 class WebDAVTree(BlockingTree):
@@ -49,7 +65,7 @@ class WebDAVTree(BlockingTree):
     def __init__(self, client: DavClient, *, create: bool) -> None:
         self.client = client
         self._may_create = create
-        self._ready = False
+        self._odd_names: bool | None = None
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -82,6 +98,7 @@ class WebDAVTree(BlockingTree):
 
     def create(self, path: str, size: int | None, options: PutOptions) -> Writer:
         """Begin a file. See `Tree.create`."""
+        self.check_name(path)
         return WebDAVWriter(self, path, size)
 
     def put_small(self, path: str, data: bytes) -> None:
@@ -126,25 +143,22 @@ class WebDAVTree(BlockingTree):
         for i in range(2, len(parts)):
             self.client.request("MKCOL", f"{scheme}://{'/'.join(parts[:i])}/")
 
-    def put_in_place(self, temporary: str, path: str, mode: Mode, if_match: str | None) -> None:
-        """Move over the old file, or only where none is, or only over the one that is meant.
+    def put_in_place(self, temporary: str, path: str, mode: Mode) -> None:
+        """Move over the old file, or only where none is.
 
         Raises:
-            AlreadyExistsError, PreconditionError, IsDirectoryError: Something else is there.
+            AlreadyExistsError, IsDirectoryError: Something else is there.
         """
-        if mode == "overwrite":
-            with suppress(NotFoundError):
-                if self.client.describe(path).kind == "directory":  # a MOVE would delete all that it holds
-                    raise IsDirectoryError(f"a directory stands at {path!r}")
-            self._move(temporary, path, overwrite=True)
+        if mode == "create":
+            with _Locked(self.client, parent(path)) as locked:
+                if self._is_there(path):
+                    raise AlreadyExistsError(f"{path!r} already exists")
+                self._move(temporary, path, overwrite=False, held=locked.held)
             return
-        with _Locked(self.client, path) as locked:
-            entry = locked.entry
-            if entry is not None and entry.kind == "directory":
+        with suppress(NotFoundError):
+            if self.client.describe(path).kind == "directory":  # a MOVE would delete all that it holds
                 raise IsDirectoryError(f"a directory stands at {path!r}")
-            options = PutOptions(mode=mode, if_match=if_match)
-            check_put(options, key=path, exists=entry is not None, etag=None if entry is None else entry.etag)
-            self._move(temporary, path, overwrite=entry is not None, held=locked.held)
+        self._move(temporary, path, overwrite=True)
 
     def _move(self, temporary: str, path: str, *, overwrite: bool, held: str = "") -> None:
         """Rename; where the answer is lost or unclear, the temporary name tells: gone means done."""
@@ -176,15 +190,45 @@ class WebDAVTree(BlockingTree):
                 raise UnavailableError(f"{path!r} could not be put in place")
             time.sleep(random.uniform(0.005, 0.05))  # noqa: S311  # spreads retries
 
+    def _is_there(self, path: str) -> bool:
+        try:
+            self.client.describe(path)
+        except NotFoundError:
+            return False
+        return True
+
+    def check_name(self, path: str) -> None:
+        """Make sure that a MOVE goes where it should: some servers decode a ``Destination`` before they take it apart.
+
+        Raises:
+            InvalidKeyError: This server would cut the name off, and so write over another file.
+        """
+        if not _ODD.intersection(path):
+            return
+        if self._odd_names is None:
+            self._odd_names = self._try_odd_names()
+        if not self._odd_names:
+            raise InvalidKeyError(
+                f"{path!r} cannot be stored here: the server takes no names with ? ; or control characters"
+            )
+
+    def _try_odd_names(self) -> bool:
+        """Tell whether an empty file can be moved to a name of odd characters; whatever comes of it is removed."""
+        client, name = self.client, temporary_name()
+        odd = f"{name}{''.join(sorted(_ODD))}x"
+        self.put_small(name, b"")
+        try:
+            response = client.request("MOVE", client.url(name), headers={"Destination": client.url(odd), "Overwrite": "F"})
+            if response.status_code in {401, 429, 502, 503, 504}:
+                raise_for(response, "a trial of odd names")
+            return self._is_there(odd)
+        finally:
+            for entry in client.members("") or ():
+                if entry.name.startswith(name):
+                    self._delete(client.url(entry.name))
+
     def remove(self, path: str, if_match: str | None = None) -> bool:
         """Remove a file. See `Tree.remove`."""
-        if if_match is not None:
-            with _Locked(self.client, path) as locked:
-                entry = locked.entry
-                if entry is None or entry.kind != "file" or not etag_matches(entry.etag, if_match):
-                    raise PreconditionError(f"{path!r} is not the version to be deleted (if_match)")
-                self._delete(self.client.url(path), locked.held)
-            return True
         if self.client.describe(path).kind == "directory":  # a DELETE would take all that it holds
             return False
         return self._delete(self.client.url(path))
@@ -210,13 +254,14 @@ class WebDAVTree(BlockingTree):
         if self.client.describe(path).kind != "directory":
             return False
         url = self.client.url(path, collection=True)
-        with _Locked(self.client, f"{path}/") as locked:  # nothing can be added meanwhile
+        with _Locked(self.client, path) as locked:  # nothing can be added meanwhile
             if self.client.members(path):
                 raise IsDirectoryError(f"the directory {path!r} is not empty")
             return self._delete(url, locked.held)
 
     def copy(self, src: str, dst: str, mode: Mode) -> Entry:
         """Copy a file: to a temporary name, then in place. See `Tree.copy`."""
+        self.check_name(dst)
         writer = WebDAVWriter(self, dst, None)
         entry = self.client.describe(src)
         if entry.kind != "file":
@@ -234,47 +279,27 @@ class WebDAVTree(BlockingTree):
 
 
 class _Locked:
-    """Locks of the collection that a path lies in, and of what is there: nobody else writes until they are given back.
+    """A lock of a collection: nobody else adds to it or removes it until the lock is given back.
 
     Attributes:
-        entry: What is at the path, ``None`` if nothing.
-        held: The tokens, as the ``If`` header wants them.
+        held: The token, as the ``If`` header wants it.
     """
 
-    def __init__(self, client: DavClient, path: str) -> None:
+    def __init__(self, client: DavClient, folder: str) -> None:
         self._client = client
-        self._path = path
-        self.entry: Entry | None = None
-        self.held = ""
-        self._tokens: list[tuple[str, str]] = []
+        self._url = client.url(folder, collection=True)
+        self._token = ""
+
+    @property
+    def held(self) -> str:
+        return f"<{self._url}> (<{self._token}>)"
 
     def __enter__(self) -> Self:
-        client, folder = self._client, parent(self._path.rstrip("/"))
-        try:
-            self._take(client.url(folder, collection=True))
-            if self._path.endswith("/"):
-                self._take(client.url(self._path.rstrip("/"), collection=True))
-                return self
-            with suppress(NotFoundError):
-                client.describe(self._path)
-                self._take(client.url(self._path))
-                self.entry = client.describe(self._path)
-        except BaseException:
-            self._give_back()
-            raise
+        self._token = self._client.lock(self._url)
         return self
 
-    def _take(self, url: str) -> None:
-        token, _ = self._client.lock(url, self.held)
-        self._tokens.append((url, token))
-        self.held = f"{self.held} <{url}> (<{token}>)".strip()
-
     def __exit__(self, *failure: object) -> None:
-        self._give_back()
-
-    def _give_back(self) -> None:
-        for url, token in reversed(self._tokens):
-            self._client.unlock(url, token)
+        self._client.unlock(self._url, self._token)
 
 
 class WebDAVReader(BlockingReader):
@@ -294,19 +319,21 @@ class WebDAVReader(BlockingReader):
             yield self.data[start:end]
             return
         url, headers = self._client.url(self._path), self._headers(start, end)
-        for again in (True, False):
+        for pause in self._client.pauses():
             request = self._client.http.build_request("GET", url, headers=headers)
             try:
                 response = self._client.http.send(request, stream=True)
             except LOST:
-                if not again:
+                if pause is None:
                     raise
-                continue
-            try:
-                yield from self._body(response, start, end)
-            finally:
-                response.close()
-            return
+            else:
+                try:
+                    if pause is None or response.status_code not in BUSY:
+                        yield from self._body(response, start, end)
+                        return
+                finally:
+                    response.close()
+            time.sleep(pause)
 
     def _headers(self, start: int, end: int) -> dict[str, str]:
         headers = {}
@@ -400,7 +427,7 @@ class WebDAVWriter(BlockingWriter):
         sent = tree.client.describe(self._temporary)
         if sent.size != self._size:
             raise IntegrityError(f"{self._path!r}: the server holds {sent.size} bytes of {self._size} sent")
-        tree.put_in_place(self._temporary, self._path, mode, if_match)
+        tree.put_in_place(self._temporary, self._path, mode)
         self._begun = False
         name = self._path.rpartition("/")[2]
         with suppress(NotFoundError):

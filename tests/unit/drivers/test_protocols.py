@@ -127,14 +127,6 @@ def options(spec):
         ),
         ({"type": "smb", "host": "h", "share": "s"}, ("smb", "/s", {"host": "h", "port": 445, "timeout": 60})),
         (
-            "webdavs://me:hunter2@h/dav?verify=no",
-            ("webdav", "", {"base_url": "https://h/dav", "auth": ("me", "hunter2"), "verify": False, "timeout": 30.0}),
-        ),
-        (
-            {"type": "webdav", "url": "http://h", "token": "hunter2", "path": "a", "cert": ["/c", "/k"], "timeout": 5},
-            ("webdav", "a", {"base_url": "http://h", "headers": {"Authorization": "Bearer hunter2"}, "cert": ("/c", "/k"), "verify": True, "timeout": 5.0}),
-        ),
-        (
             {"type": "github", "org": "o", "repo": "r", "sha": "main", "username": "u", "token": "hunter2", "path": "docs"},
             ("github", "docs", {"org": "o", "repo": "r", "sha": "main", "username": "u", "token": "hunter2"}),
         ),
@@ -194,7 +186,33 @@ def test_webdav_really(webdav_folder):
         assert store.get("a b/ü.txt").bytes() == b"hello"
         assert [m.key for page in store.list() for m in page.objects] == ["a b/ü.txt"]
     found = resolve(f"{url}/a%20b/%C3%BC.txt", table=MountTable())
-    assert found.store.get(found.key).bytes() == b"hello"
+    with found.store:
+        assert found.store.get(found.key).bytes() == b"hello"
     with open_store(url.replace(quote(server.password, safe=""), "hunter2")) as store, pytest.raises(HoldallError) as caught:
         store.get("a b/ü.txt")
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "address"),
+    [
+        ("webdav://h/dav/a%20b", "http://h/dav/a%20b"),
+        ("dav://h:8080", "http://h:8080"),
+        ("webdavs://h/dav?verify=no", "https://h/dav"),
+        ("davs://h/dav?create=no&timeout=5s&retries=0", "https://h/dav"),
+        ({"type": "dav", "url": "http://h", "base_path": "a b", "username": "u", "password": "hunter2"}, "http://h/a%20b"),
+        ({"type": "webdav", "url": "https://u:hunter2@h", "prefix": "a"}, "https://h/a"),
+        ({"type": "webdav", "url": "http://h", "token": "hunter2", "cert": ["/c", "/k"], "verify_ssl": False}, "http://h"),
+    ],
+)
+def test_webdav_addresses(spec, address):
+    with open_store(spec) as store:
+        assert store.address == address
+        assert "hunter2" not in repr(store)
+
+
+def test_webdav_certificates_that_are_not_there(tmp_path):
+    for field in ("cert", "ca_file"):
+        spec = {"type": "webdav", "url": "https://127.0.0.1:1", field: str(tmp_path / "absent.pem")}
+        with open_store(spec) as store, pytest.raises(ConfigError, match="cannot be used"):
+            store.get("k")

@@ -280,7 +280,7 @@ SMB = URLSpec(
 def _read_webdav(url: StoreURL, faults: Faults) -> dict[str, Any]:
     if not url.host:
         faults.add("there is no host")
-    return {"url": _address(url, "http" if url.scheme == "webdav" else "https"), **login(url)}
+    return {"url": _address(url, "https" if url.scheme.endswith("s") else "http"), **login(url)}
 
 
 def _check_webdav(fields: dict[str, Any], faults: Faults) -> None:
@@ -291,7 +291,7 @@ def _check_webdav(fields: dict[str, Any], faults: Faults) -> None:
 
 WEBDAV = URLSpec(
     type="webdav",
-    schemes={"webdav": 80, "webdavs": 443},
+    schemes={"webdav": 80, "webdavs": 443, "dav": 80, "davs": 443},
     path="base of all names",
     read=_read_webdav,
     check=_check_webdav,
@@ -303,6 +303,8 @@ WEBDAV = URLSpec(
         Param(name="token", secret=True, help="sent as `Authorization: Bearer`"),
         Param(name="cert", kind="any", help="client certificate: path, or (path, key)"),
         Param(name="verify_ssl", kind="bool", aliases=("verify",), default=True, help="check certificates"),
+        CA_FILE,
+        CREATE,
     ),
 )
 """WebDAV servers, Nextcloud and the like."""

@@ -41,9 +41,11 @@ class FaultContract(ContractBase):
 
     Attributes:
         patience: Seconds within which every verb must have given up.
+        gone: What it means if all there is answers 404: a store over directories misses its root, and can tell nothing.
     """
 
     patience: float = 30.0
+    gone: type[HoldallError] = NotFoundError
 
     def test_dead_server(self, verbs: Store, ground: Ground, proxy: FaultProxy) -> None:
         """Nobody there: `UnavailableError`, soon, and never "not found"; afterwards all is well again."""
@@ -186,7 +188,7 @@ class FaultContract(ContractBase):
         ground.write("k", OLD)
         read(verbs, "k")
         meanings: tuple[tuple[int, type[HoldallError]], ...] = (
-            (404, NotFoundError),
+            (404, self.gone),
             (403, PermissionDeniedError),
             (401, PermissionDeniedError),
             (429, ThrottledError),
