@@ -3,22 +3,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from holdall._concurrency import run
 from holdall.engine.colours import closed
-from holdall.errors import NotFoundError, NotSupportedError
+from holdall.errors import NotFoundError
 from holdall.records import objects_bare as bare
 from holdall.records import objects_many as many
+from holdall.records import objects_mirrored as mirrored
 from holdall.records import objects_record as one
 from holdall.records.drafts import Draft, Item, WriteVerb, draft, record_of
 from holdall.records.encoding import decode_body
 from holdall.records.engine import Engine
 from holdall.records.errors import CorruptRecordError, Outcome, RecordArchivedError, RecordNotFoundError
 from holdall.records.matching import cursor_after, cursor_mark, cut, predicate, row_key
-from holdall.records.objects_state import ObjectState
+from holdall.records.mirror.mirror import Mirror
+from holdall.records.mirror.rows import Row, row_of
+from holdall.records.mirror.selecting import check_select
+from holdall.records.objects_journal import journaled
+from holdall.records.objects_state import ObjectState, Stored
 from holdall.records.plans import EVERYTHING, Scope, scope_of
+from holdall.records.pushdown import pushdown
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.records.results import (
@@ -44,7 +53,7 @@ class ObjectEngine(Engine):
 
     def create(self, draft: Draft) -> Record:
         """Insert atomically. See `Engine`."""
-        stored = one.create(self.state, draft)
+        stored = self._written(draft.id, lambda: one.create(self.state, draft))
         return record_of(stored.body, stored.etag)
 
     def read(self, id: str) -> Record | None:
@@ -54,21 +63,36 @@ class ObjectEngine(Engine):
 
     def update(self, draft: Draft, expected_version: str | None) -> Record | None:
         """Replace a record. See `Engine`."""
-        stored = one.update(self.state, draft, expected_version)
+        stored = self._written(draft.id, lambda: one.update(self.state, draft, expected_version))
         return None if stored is None else record_of(stored.body, stored.etag)
 
     def upsert(self, draft: Draft, expected_version: str | None) -> Record:
         """Replace or insert. See `Engine`."""
-        stored = one.upsert(self.state, draft, expected_version)
+        stored = self._written(draft.id, lambda: one.upsert(self.state, draft, expected_version))
         return record_of(stored.body, stored.etag)
 
     def delete(self, id: str, expected_version: str | None) -> bool:
         """Delete. See `Engine`."""
-        return one.delete(self.state, id, expected_version)
+        effects: dict[str, Row | None] = {}
+        with journaled(self.state, [id], effects):
+            was_there = one.delete(self.state, id, expected_version)
+            effects[id] = Row(id, None, "gone")
+        return was_there
 
     def version(self, id: str) -> str | None:
         """Return the version token. See `Engine`."""
         return one.version(self.state, id)
+
+    def _written(self, id: str, write: Callable[[], Any]) -> Any:
+        """Write one record, with its outcome in the mirror."""
+        effects: dict[str, Row | None] = {}
+        with journaled(self.state, [id], effects):
+            stored: Stored | None = write()
+            if stored is None:
+                effects[id] = Row(id, None, "gone")
+            elif self.state.mirror is not None:
+                effects[stored.body.id] = row_of(stored.body, stored.etag, len(stored.data))
+        return stored
 
     # -- many ---------------------------------------------------------------------------------------------------------
 
@@ -77,8 +101,12 @@ class ObjectEngine(Engine):
         outcomes: list[Outcome] = []
         stopped: list[Exception] = []
         for chunk in many.chunked(items, lambda item: item.draft.size if item.draft else 0):
-            written = many.write_chunk(self.state, verb, chunk, stopped)
-            outcomes += [outcome for outcome, _ in written]
+            effects: dict[str, Row | None] = {}
+            with journaled(self.state, [item.draft.id for item in chunk if item.draft], effects):
+                for outcome, stored in many.write_chunk(self.state, verb, chunk, stopped):
+                    outcomes.append(outcome)
+                    if stored is not None and self.state.mirror is not None:
+                        effects[stored.body.id] = row_of(stored.body, stored.etag, len(stored.data))
         return outcomes
 
     def read_many(self, ids: Iterable[str]) -> list[Record | Exception | None]:
@@ -90,8 +118,11 @@ class ObjectEngine(Engine):
         outcomes: list[Outcome] = []
         for chunk in many.chunked(ids):
             base = len(outcomes)
-            done = many.delete_chunk(self.state, chunk)
-            outcomes += [replace(outcome, index=base + outcome.index) for outcome in done]
+            effects: dict[str, Row | None] = {}
+            with journaled(self.state, list(dict.fromkeys(chunk)), effects):
+                done = many.delete_chunk(self.state, chunk)
+                outcomes += [replace(outcome, index=base + outcome.index) for outcome in done]
+                effects |= {o.id: Row(o.id, None, "gone") for o in done if o.id is not None and o.status != "failed"}
         return outcomes
 
     def clear(self) -> int:
@@ -143,19 +174,39 @@ class ObjectEngine(Engine):
 
     def ids(self, prefix: str) -> Iterator[str]:
         """Yield ids in order. See `Engine`."""
-        with closed(bare.ids(self.state, Scope(None, prefix))) as ids:
-            yield from ids
+        mirror = self.state.mirror
+        if mirror is None:
+            with closed(bare.ids(self.state, Scope(None, prefix))) as ids:
+                for id in ids:
+                    yield id
+            return
+        scope, after = Scope(None, prefix), None
+        mirrored.fresh(self.state, mirror, None)
+        mirrored.load(self.state, mirror, scope, unknown=True)
+        while page := run(lambda after=after: mirror.ids(scope, after=after, limit=many.CHUNK)):  # type: ignore[misc]
+            for id in page:
+                yield id
+            after = page[-1]
 
     def count(self, query: Query | None, max_age: float | None) -> int:
         """Count records. See `Engine`."""
+        if self.state.mirror is not None:
+            return mirrored.count(self.state, self.state.mirror, query, max_age)
         if query is None or not query.conditions:
             return sum([1 for _ in self.ids("")])
         return sum([1 for _ in self._matched(query, [], max_age)])
 
     def _matched(self, query: Query, problems: list[Problem], max_age: float | None) -> Iterator[Record]:
         """Yield the records for which the conditions hold, by id."""
-        holds = predicate(query.condition)
+        mirror = self.state.mirror
         scope = scope_of(query.condition)
+        if mirror is not None and not self._cold(mirror, query, scope, max_age):
+            scope = mirrored.ready(self.state, mirror, query, max_age)
+            with closed(mirrored.matched(self.state, mirror, query, scope, problems)) as records:
+                for record in records:
+                    yield record
+            return
+        holds = predicate(query.condition)
         most = None
         if not query.conditions and not query.sorting and query.cursor is None and query.count is not None:
             most = query.skip + query.count + 1
@@ -164,9 +215,27 @@ class ObjectEngine(Engine):
                 if holds(record):
                     yield record
 
+    def _cold(self, mirror: Mirror, query: Query, scope: Scope, max_age: float | None) -> bool:
+        """Tell whether a query is cheaper to answer without the mirror: few records are asked for, and it is not up to date."""
+        first = query.count is not None and not query.conditions and not query.sorting and query.cursor is None
+        if scope == EVERYTHING and not first:
+            return False
+        since = time.time() - (self.state.options.cache_ttl if max_age is None else max_age)
+        if run(lambda: mirror.fresh(since)):
+            return False
+        return scope.ids is not None or not run(lambda: mirror.fresh(-math.inf))
+
     def select(self, sql: str, params: Sequence[Any], max_age: float | None, time_limit: float) -> list[dict[str, Any]]:
         """Answer one ``SELECT``. See `Engine`."""
-        raise NotSupportedError("select_query needs the mirror")
+        check_select(sql)
+        mirror = self.state.mirror
+        if mirror is not None:
+            return mirrored.select(self.state, mirror, sql, params, max_age, time_limit)
+        mirror = Mirror(None, "")
+        try:
+            return mirrored.select(self.state, mirror, sql, params, 0, time_limit)
+        finally:
+            mirror.close()
 
     # -- care ---------------------------------------------------------------------------------------------------------
 
@@ -179,7 +248,12 @@ class ObjectEngine(Engine):
 
     def refresh(self) -> RefreshReport:
         """Look at the storage now. See `Engine`."""
-        return RefreshReport(records=self.count(None, 0), changed=0)
+        mirror = self.state.mirror
+        if mirror is None:
+            return RefreshReport(records=self.count(None, 0), changed=0)
+        mirrored.fresh(self.state, mirror, 0)
+        changed = mirrored.load(self.state, mirror, EVERYTHING)
+        return RefreshReport(records=self.count(None, math.inf), changed=changed)
 
     def check(self) -> CheckReport:
         """Read everything. See `Engine`."""
@@ -188,11 +262,13 @@ class ObjectEngine(Engine):
             for page in pages:
                 foreign += [meta.key for id, meta in page if id is None]
         corrupt: list[Problem] = []
+        drift: list[str] = []
         records = 0
         with closed(bare.ids(self.state, EVERYTHING)) as source:
             ids = [id for id in source]
         for start in range(0, len(ids), many.CHUNK):
             part = ids[start : start + many.CHUNK]
+            held = self._held(part)
             for id, found in zip(part, self.read_many(part), strict=True):
                 if isinstance(found, (CorruptRecordError, RecordArchivedError)):
                     corrupt.append(bare.problem_of(self.state, id, found))
@@ -200,13 +276,35 @@ class ObjectEngine(Engine):
                     raise found
                 elif found is not None:
                     records += 1
-        return CheckReport(records=records, corrupt=tuple(corrupt), foreign=tuple(foreign))
+                    if id in held and mirrored.drifted(held[id], found):
+                        drift.append(id)
+        if drift and self.state.mirror is not None:
+            run(self.state.mirror.drop)
+        return CheckReport(records=records, corrupt=tuple(corrupt), foreign=tuple(foreign), drift=tuple(drift))
+
+    def _held(self, ids: Sequence[str]) -> dict[str, Row]:
+        """Return what a mirror that is up to date holds of some records."""
+        mirror = self.state.mirror
+        if mirror is None:
+            return {}
+        mirrored.fresh(self.state, mirror, None)
+        rows, _ = run(lambda: mirror.rows(Scope(tuple(ids)), "TRUE", ()))
+        return {row.id: row for row in rows}
 
     def explain(self, query: Query) -> Explanation:
         """Say how a query would be answered. See `Engine`."""
         scope = scope_of(query.condition)
-        requests = "all records are listed and read" if scope.ids is None else f"{len(scope.ids)} GET"
-        return Explanation(sql="", params=(), exact=False, requests=requests)
+        where, values, exact = pushdown(query.condition, "sqlite", str)
+        mirror = self.state.mirror
+        if mirror is None:
+            requests = "every record is listed and read" if scope.ids is None else f"{len(scope.ids)} GET"
+        elif run(lambda: mirror.fresh(time.time() - self.state.options.cache_ttl)):
+            requests = f"{len(run(lambda: mirror.pending(scope)))} GET"
+        elif scope.ids is not None:
+            requests = f"{len(scope.ids)} GET"
+        else:
+            requests = "one LIST per 1000 records, one GET per record that changed"
+        return Explanation(sql=f"SELECT * FROM records WHERE {where}", params=tuple(values), exact=exact, requests=requests)  # noqa: S608  # shown, not run
 
     def tags(self, id: str) -> dict[str, str]:
         """Return the tags that the store shows. See `Engine`."""
@@ -236,5 +334,6 @@ class ObjectEngine(Engine):
 
     def close(self) -> None:
         """Close the store, if it is our own. See `Engine`."""
+        run(self.state.close_mirror)
         if self.state.owned:
             self.state.store.close()

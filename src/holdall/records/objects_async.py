@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from holdall._concurrency import run_async
 from holdall.engine.colours import closed_async
-from holdall.errors import NotFoundError, NotSupportedError
+from holdall.errors import NotFoundError
 from holdall.records import objects_bare_async as bare
 from holdall.records import objects_many_async as many
+from holdall.records import objects_mirrored_async as mirrored
 from holdall.records import objects_record_async as one
 from holdall.records.drafts import Draft, Item, WriteVerb, draft, record_of
 from holdall.records.encoding import decode_body
 from holdall.records.engine_async import Engine
 from holdall.records.errors import CorruptRecordError, Outcome, RecordArchivedError, RecordNotFoundError
 from holdall.records.matching import cursor_after, cursor_mark, cut, predicate, row_key
-from holdall.records.objects_state import ObjectState
+from holdall.records.mirror.mirror import Mirror
+from holdall.records.mirror.rows import Row, row_of
+from holdall.records.mirror.selecting import check_select
+from holdall.records.objects_journal import journaled_async
+from holdall.records.objects_state import ObjectState, Stored
 from holdall.records.plans import EVERYTHING, Scope, scope_of
+from holdall.records.pushdown import pushdown
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.records.results import (
@@ -43,7 +52,7 @@ class ObjectEngine(Engine):
 
     async def create_async(self, draft: Draft) -> Record:
         """Insert atomically. See `Engine`."""
-        stored = await one.create_async(self.state, draft)
+        stored = await self._written_async(draft.id, lambda: one.create_async(self.state, draft))
         return record_of(stored.body, stored.etag)
 
     async def read_async(self, id: str) -> Record | None:
@@ -53,21 +62,36 @@ class ObjectEngine(Engine):
 
     async def update_async(self, draft: Draft, expected_version: str | None) -> Record | None:
         """Replace a record. See `Engine`."""
-        stored = await one.update_async(self.state, draft, expected_version)
+        stored = await self._written_async(draft.id, lambda: one.update_async(self.state, draft, expected_version))
         return None if stored is None else record_of(stored.body, stored.etag)
 
     async def upsert_async(self, draft: Draft, expected_version: str | None) -> Record:
         """Replace or insert. See `Engine`."""
-        stored = await one.upsert_async(self.state, draft, expected_version)
+        stored = await self._written_async(draft.id, lambda: one.upsert_async(self.state, draft, expected_version))
         return record_of(stored.body, stored.etag)
 
     async def delete_async(self, id: str, expected_version: str | None) -> bool:
         """Delete. See `Engine`."""
-        return await one.delete_async(self.state, id, expected_version)
+        effects: dict[str, Row | None] = {}
+        async with journaled_async(self.state, [id], effects):
+            was_there = await one.delete_async(self.state, id, expected_version)
+            effects[id] = Row(id, None, "gone")
+        return was_there
 
     async def version_async(self, id: str) -> str | None:
         """Return the version token. See `Engine`."""
         return await one.version_async(self.state, id)
+
+    async def _written_async(self, id: str, write: Callable[[], Any]) -> Any:
+        """Write one record, with its outcome in the mirror."""
+        effects: dict[str, Row | None] = {}
+        async with journaled_async(self.state, [id], effects):
+            stored: Stored | None = await write()
+            if stored is None:
+                effects[id] = Row(id, None, "gone")
+            elif self.state.mirror is not None:
+                effects[stored.body.id] = row_of(stored.body, stored.etag, len(stored.data))
+        return stored
 
     # -- many ---------------------------------------------------------------------------------------------------------
 
@@ -76,8 +100,12 @@ class ObjectEngine(Engine):
         outcomes: list[Outcome] = []
         stopped: list[Exception] = []
         for chunk in many.chunked(items, lambda item: item.draft.size if item.draft else 0):
-            written = await many.write_chunk_async(self.state, verb, chunk, stopped)
-            outcomes += [outcome for outcome, _ in written]
+            effects: dict[str, Row | None] = {}
+            async with journaled_async(self.state, [item.draft.id for item in chunk if item.draft], effects):
+                for outcome, stored in await many.write_chunk_async(self.state, verb, chunk, stopped):
+                    outcomes.append(outcome)
+                    if stored is not None and self.state.mirror is not None:
+                        effects[stored.body.id] = row_of(stored.body, stored.etag, len(stored.data))
         return outcomes
 
     async def read_many_async(self, ids: Iterable[str]) -> list[Record | Exception | None]:
@@ -89,8 +117,11 @@ class ObjectEngine(Engine):
         outcomes: list[Outcome] = []
         for chunk in many.chunked(ids):
             base = len(outcomes)
-            done = await many.delete_chunk_async(self.state, chunk)
-            outcomes += [replace(outcome, index=base + outcome.index) for outcome in done]
+            effects: dict[str, Row | None] = {}
+            async with journaled_async(self.state, list(dict.fromkeys(chunk)), effects):
+                done = await many.delete_chunk_async(self.state, chunk)
+                outcomes += [replace(outcome, index=base + outcome.index) for outcome in done]
+                effects |= {o.id: Row(o.id, None, "gone") for o in done if o.id is not None and o.status != "failed"}
         return outcomes
 
     async def clear_async(self) -> int:
@@ -142,20 +173,39 @@ class ObjectEngine(Engine):
 
     async def ids_async(self, prefix: str) -> AsyncIterator[str]:
         """Yield ids in order. See `Engine`."""
-        async with closed_async(bare.ids_async(self.state, Scope(None, prefix))) as ids:
-            async for id in ids:
+        mirror = self.state.mirror
+        if mirror is None:
+            async with closed_async(bare.ids_async(self.state, Scope(None, prefix))) as ids:
+                async for id in ids:
+                    yield id
+            return
+        scope, after = Scope(None, prefix), None
+        await mirrored.fresh_async(self.state, mirror, None)
+        await mirrored.load_async(self.state, mirror, scope, unknown=True)
+        while page := await run_async(lambda after=after: mirror.ids(scope, after=after, limit=many.CHUNK)):  # type: ignore[misc]
+            for id in page:
                 yield id
+            after = page[-1]
 
     async def count_async(self, query: Query | None, max_age: float | None) -> int:
         """Count records. See `Engine`."""
+        if self.state.mirror is not None:
+            return await mirrored.count_async(self.state, self.state.mirror, query, max_age)
         if query is None or not query.conditions:
             return sum([1 async for _ in self.ids_async("")])
         return sum([1 async for _ in self._matched_async(query, [], max_age)])
 
     async def _matched_async(self, query: Query, problems: list[Problem], max_age: float | None) -> AsyncIterator[Record]:
         """Yield the records for which the conditions hold, by id."""
-        holds = predicate(query.condition)
+        mirror = self.state.mirror
         scope = scope_of(query.condition)
+        if mirror is not None and not await self._cold_async(mirror, query, scope, max_age):
+            scope = await mirrored.ready_async(self.state, mirror, query, max_age)
+            async with closed_async(mirrored.matched_async(self.state, mirror, query, scope, problems)) as records:
+                async for record in records:
+                    yield record
+            return
+        holds = predicate(query.condition)
         most = None
         if not query.conditions and not query.sorting and query.cursor is None and query.count is not None:
             most = query.skip + query.count + 1
@@ -164,11 +214,29 @@ class ObjectEngine(Engine):
                 if holds(record):
                     yield record
 
+    async def _cold_async(self, mirror: Mirror, query: Query, scope: Scope, max_age: float | None) -> bool:
+        """Tell whether a query is cheaper to answer without the mirror: few records are asked for, and it is not up to date."""
+        first = query.count is not None and not query.conditions and not query.sorting and query.cursor is None
+        if scope == EVERYTHING and not first:
+            return False
+        since = time.time() - (self.state.options.cache_ttl if max_age is None else max_age)
+        if await run_async(lambda: mirror.fresh(since)):
+            return False
+        return scope.ids is not None or not await run_async(lambda: mirror.fresh(-math.inf))
+
     async def select_async(
         self, sql: str, params: Sequence[Any], max_age: float | None, time_limit: float
     ) -> list[dict[str, Any]]:
         """Answer one ``SELECT``. See `Engine`."""
-        raise NotSupportedError("select_query needs the mirror")
+        check_select(sql)
+        mirror = self.state.mirror
+        if mirror is not None:
+            return await mirrored.select_async(self.state, mirror, sql, params, max_age, time_limit)
+        mirror = Mirror(None, "")
+        try:
+            return await mirrored.select_async(self.state, mirror, sql, params, 0, time_limit)
+        finally:
+            mirror.close()
 
     # -- care ---------------------------------------------------------------------------------------------------------
 
@@ -181,7 +249,12 @@ class ObjectEngine(Engine):
 
     async def refresh_async(self) -> RefreshReport:
         """Look at the storage now. See `Engine`."""
-        return RefreshReport(records=await self.count_async(None, 0), changed=0)
+        mirror = self.state.mirror
+        if mirror is None:
+            return RefreshReport(records=await self.count_async(None, 0), changed=0)
+        await mirrored.fresh_async(self.state, mirror, 0)
+        changed = await mirrored.load_async(self.state, mirror, EVERYTHING)
+        return RefreshReport(records=await self.count_async(None, math.inf), changed=changed)
 
     async def check_async(self) -> CheckReport:
         """Read everything. See `Engine`."""
@@ -190,11 +263,13 @@ class ObjectEngine(Engine):
             async for page in pages:
                 foreign += [meta.key for id, meta in page if id is None]
         corrupt: list[Problem] = []
+        drift: list[str] = []
         records = 0
         async with closed_async(bare.ids_async(self.state, EVERYTHING)) as source:
             ids = [id async for id in source]
         for start in range(0, len(ids), many.CHUNK):
             part = ids[start : start + many.CHUNK]
+            held = await self._held_async(part)
             for id, found in zip(part, await self.read_many_async(part), strict=True):
                 if isinstance(found, (CorruptRecordError, RecordArchivedError)):
                     corrupt.append(bare.problem_of(self.state, id, found))
@@ -202,13 +277,35 @@ class ObjectEngine(Engine):
                     raise found
                 elif found is not None:
                     records += 1
-        return CheckReport(records=records, corrupt=tuple(corrupt), foreign=tuple(foreign))
+                    if id in held and mirrored.drifted(held[id], found):
+                        drift.append(id)
+        if drift and self.state.mirror is not None:
+            await run_async(self.state.mirror.drop)
+        return CheckReport(records=records, corrupt=tuple(corrupt), foreign=tuple(foreign), drift=tuple(drift))
+
+    async def _held_async(self, ids: Sequence[str]) -> dict[str, Row]:
+        """Return what a mirror that is up to date holds of some records."""
+        mirror = self.state.mirror
+        if mirror is None:
+            return {}
+        await mirrored.fresh_async(self.state, mirror, None)
+        rows, _ = await run_async(lambda: mirror.rows(Scope(tuple(ids)), "TRUE", ()))
+        return {row.id: row for row in rows}
 
     async def explain_async(self, query: Query) -> Explanation:
         """Say how a query would be answered. See `Engine`."""
         scope = scope_of(query.condition)
-        requests = "all records are listed and read" if scope.ids is None else f"{len(scope.ids)} GET"
-        return Explanation(sql="", params=(), exact=False, requests=requests)
+        where, values, exact = pushdown(query.condition, "sqlite", str)
+        mirror = self.state.mirror
+        if mirror is None:
+            requests = "every record is listed and read" if scope.ids is None else f"{len(scope.ids)} GET"
+        elif await run_async(lambda: mirror.fresh(time.time() - self.state.options.cache_ttl)):
+            requests = f"{len(await run_async(lambda: mirror.pending(scope)))} GET"
+        elif scope.ids is not None:
+            requests = f"{len(scope.ids)} GET"
+        else:
+            requests = "one LIST per 1000 records, one GET per record that changed"
+        return Explanation(sql=f"SELECT * FROM records WHERE {where}", params=tuple(values), exact=exact, requests=requests)  # noqa: S608  # shown, not run
 
     async def tags_async(self, id: str) -> dict[str, str]:
         """Return the tags that the store shows. See `Engine`."""
@@ -238,5 +335,6 @@ class ObjectEngine(Engine):
 
     async def close_async(self) -> None:
         """Close the store, if it is our own. See `Engine`."""
+        await run_async(self.state.close_mirror)
         if self.state.owned:
             await self.state.store.close_async()

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from holdall.core.dirs import cache_dir
 from holdall.engine.resolve import resolve
 from holdall.errors import ConfigError
 from holdall.records import objects, objects_async
 from holdall.records.database import Database
 from holdall.records.keys import SUFFIX, normalise_prefix
+from holdall.records.mirror.mirror import Mirror
 from holdall.records.objects_state import ObjectOptions, ObjectState, OnCorrupt
 from holdall.records.results import DatabaseCapabilities
 from holdall.store import Store
@@ -26,6 +32,9 @@ class ObjectDatabase(Database):
         max_workers: Requests in flight.
         cache_ttl: For how many seconds a listing counts as current; by default 60 on remote stores, 0 on local ones.
         on_corrupt: ``"raise"``, or ``"report"`` unreadable objects in `SearchResult.unreadable`.
+        mirror: The local index: ``"auto"`` (a file in the user's cache, in memory for a memory store), ``"memory"``, ``"off"``,
+            or the path of a file. It holds records in clear.
+        indexes: Paths, or tuples of paths, that searches often ask for.
         tags: ``"fit"``: metadata that fits becomes object tags; ``"strict"``: all must fit; ``"off"``; or names of metadata.
         storage_class: Of every object, single or in parts.
         new_id: Makes ids for records that have none.
@@ -49,6 +58,8 @@ class ObjectDatabase(Database):
         max_workers: int = 32,
         cache_ttl: float | None = None,
         on_corrupt: OnCorrupt = "raise",
+        mirror: str | os.PathLike[str] = "auto",
+        indexes: Iterable[str | Sequence[str]] = (),
         tags: str | Iterable[str] = "off",
         storage_class: str | None = None,
         new_id: Callable[[], str] | None = None,
@@ -64,6 +75,8 @@ class ObjectDatabase(Database):
             storage_class=storage_class,
         )
         self._state = ObjectState(store, normalise_prefix(prefix), options, owned=owned)
+        if mirror != "off":
+            self._state.make_mirror = partial(_make_mirror, self._state, os.fspath(mirror), tuple(indexes))
         super().__init__(objects.ObjectEngine(self._state), objects_async.ObjectEngine(self._state), mint=new_id)
 
     @property
@@ -75,6 +88,11 @@ class ObjectDatabase(Database):
     def prefix(self) -> str:
         """What stands before every key."""
         return self._state.prefix
+
+    @property
+    def mirror(self) -> Mirror | None:
+        """The local index: ``info()`` tells what it holds, ``drop()`` empties it; ``None`` if it is off."""
+        return self._state.mirror
 
     @property
     def capabilities(self) -> DatabaseCapabilities:
@@ -101,3 +119,19 @@ def _placed(store: Store | str | Any, prefix: str) -> tuple[Store, str]:
     if found.handle is not None:
         raise ConfigError("a database needs a storage, not an open file")
     return found.store, f"{found.key}/{prefix}" if found.key else prefix
+
+
+def _make_mirror(state: ObjectState, where: str, indexes: tuple[str | Sequence[str], ...]) -> Mirror:
+    """Make the mirror of a database; its file is named by storage, prefix and principal, so that no two share one."""
+    store = state.store
+    identity = store.identity
+    who = identity.principal
+    if not who and identity.service.startswith("s3"):
+        who = os.environ.get("AWS_ACCESS_KEY_ID") or os.environ.get("AWS_PROFILE") or ""
+    text = f"{replace(identity, principal=who)}#{state.prefix}"
+    if where == "memory" or (where == "auto" and store.capabilities.temporary):
+        return Mirror(None, text, indexes)
+    if where == "auto":
+        name = hashlib.sha256(text.encode()).hexdigest()[:32]
+        where = os.path.join(cache_dir(), "records", f"{name}.sqlite")
+    return Mirror(where, text, indexes)

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from holdall._concurrency import run
 from holdall.core.options import GetOptions
 from holdall.errors import (
     AlreadyExistsError,
@@ -123,7 +126,7 @@ def update(state: ObjectState, draft: Draft, expected: str | None) -> Stored | N
     """Replace what is there; never insert, never revive."""
     _check_versioned(state, expected)
     id = draft.id
-    known = state.known.get(id)
+    known = _known(state, id)
     if not state.compares or known is None or known.etag is None or (expected is not None and known.etag != expected):
         known = _look(state, id)
     for _ in range(_RACES):
@@ -152,7 +155,7 @@ def upsert(state: ObjectState, draft: Draft, expected: str | None) -> Stored:
         return _put(state, draft.stamped(created=found.created if found else None))
     if draft.mint is not None:
         return create(state, draft)
-    known = state.known.get(draft.id) or _look(state, draft.id)
+    known = _known(state, draft.id) or _look(state, draft.id)
     for _ in range(_RACES):
         try:
             if known is None or known.etag is None:
@@ -178,7 +181,7 @@ def delete(state: ObjectState, id: str, expected: str | None) -> bool:
             raise _lost(state, id, expected, actual) from error
         state.known.note(id, None, None)
         return True
-    known = state.known.get(id)
+    known = _known(state, id)
     etag = known.etag if known is not None else None
     for _ in range(_RACES):
         etag = etag or version(state, id)
@@ -214,3 +217,15 @@ def _look(state: ObjectState, id: str) -> Known | None:
         meta = state.store.head(state.key(id))
         return Known(meta.etag, None)
     return None if stored is None else Known(stored.etag, stored.body.created)
+
+
+def _known(state: ObjectState, id: str) -> Known | None:
+    """Return what this process or the mirror knows; only a guess, on which conditional writes may be tried."""
+    known = state.known.get(id)
+    mirror = state.mirror
+    if known is not None or mirror is None:
+        return known
+    held = run(lambda: mirror.known(id))
+    if held is None or held[1] is None:
+        return None
+    return Known(held[0], datetime.fromisoformat(held[1]))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from holdall._concurrency import run_async
 from holdall.core.options import GetOptions
 from holdall.errors import (
     AlreadyExistsError,
@@ -122,7 +125,7 @@ async def update_async(state: ObjectState, draft: Draft, expected: str | None) -
     """Replace what is there; never insert, never revive."""
     _check_versioned(state, expected)
     id = draft.id
-    known = state.known.get(id)
+    known = await _known_async(state, id)
     if not state.compares or known is None or known.etag is None or (expected is not None and known.etag != expected):
         known = await _look_async(state, id)
     for _ in range(_RACES):
@@ -151,7 +154,7 @@ async def upsert_async(state: ObjectState, draft: Draft, expected: str | None) -
         return await _put_async(state, draft.stamped(created=found.created if found else None))
     if draft.mint is not None:
         return await create_async(state, draft)
-    known = state.known.get(draft.id) or await _look_async(state, draft.id)
+    known = await _known_async(state, draft.id) or await _look_async(state, draft.id)
     for _ in range(_RACES):
         try:
             if known is None or known.etag is None:
@@ -177,7 +180,7 @@ async def delete_async(state: ObjectState, id: str, expected: str | None) -> boo
             raise _lost(state, id, expected, actual) from error
         state.known.note(id, None, None)
         return True
-    known = state.known.get(id)
+    known = await _known_async(state, id)
     etag = known.etag if known is not None else None
     for _ in range(_RACES):
         etag = etag or await version_async(state, id)
@@ -213,3 +216,15 @@ async def _look_async(state: ObjectState, id: str) -> Known | None:
         meta = await state.store.head_async(state.key(id))
         return Known(meta.etag, None)
     return None if stored is None else Known(stored.etag, stored.body.created)
+
+
+async def _known_async(state: ObjectState, id: str) -> Known | None:
+    """Return what this process or the mirror knows; only a guess, on which conditional writes may be tried."""
+    known = state.known.get(id)
+    mirror = state.mirror
+    if known is not None or mirror is None:
+        return known
+    held = await run_async(lambda: mirror.known(id))
+    if held is None or held[1] is None:
+        return None
+    return Known(held[0], datetime.fromisoformat(held[1]))

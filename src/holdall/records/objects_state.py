@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from holdall.core.options import PutOptions
 from holdall.records.encoding import Body, iso
 from holdall.records.errors import RecordArchivedError, SerializationError
 from holdall.records.keys import SUFFIX, id_to_key, key_to_id
+from holdall.records.mirror.mirror import Mirror
 from holdall.records.tags import TagsOmittedWarning, fit_tags
 from holdall.store import Store
 
@@ -98,10 +100,25 @@ class ObjectState:
     options: ObjectOptions
     owned: bool = False
     known: KnownRecords = field(default_factory=KnownRecords)
-    mirror: Any = None
+    make_mirror: Callable[[], Mirror] | None = None
+    _mirror: Mirror | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __repr__(self) -> str:
         return f"ObjectDatabase({self.store!r}, prefix={self.prefix!r})"
+
+    @property
+    def mirror(self) -> Mirror | None:
+        """The mirror, made when it is first needed; ``None`` if there is to be none."""
+        if self._mirror is None and self.make_mirror is not None:
+            with self._lock:
+                self._mirror = self._mirror or self.make_mirror()
+        return self._mirror
+
+    def close_mirror(self) -> None:
+        """Close the mirror, if it was ever made."""
+        if self._mirror is not None:
+            self._mirror.close()
 
     def key(self, id: str) -> str:
         """Return the key of an id."""

@@ -1,0 +1,111 @@
+"""A listing in the mirror (S1, S3 to S5): what the storage showed, against what was written here meanwhile."""
+
+# ruff: noqa: S608  # texts of SQL are built of our own names alone; values are bound
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from holdall.core.meta import ObjectMeta
+from holdall.records.mirror.journal import next_number, sweep
+
+__all__ = ["Listing", "apply", "drop", "fresh", "note", "start"]
+
+_UNSURE = timedelta(seconds=2)
+"""With weak etags: for how long after a write another one may look the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One listing under way.
+
+    Attributes:
+        started: When (`time.time`).
+        own: The number of the last own write before it.
+        table: Where its pages go.
+        weak: Etags do not identify content.
+        generation: Of the connection that has the table.
+    """
+
+    started: float
+    own: int
+    table: str
+    weak: bool
+    generation: int
+
+
+@lru_cache(maxsize=1)
+def _boot() -> str:
+    """Return what changes when the machine starts again; a clock of another boot is not believed."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def fresh(connection: sqlite3.Connection, since: float) -> bool:
+    """Tell whether the last complete listing started at or after a time."""
+    meta = dict(connection.execute("SELECT name, value FROM meta WHERE name IN ('started', 'boot')").fetchall())
+    return meta.get("boot") == _boot() and since <= float(meta["started"]) <= time.time()
+
+
+def start(connection: sqlite3.Connection, dead: Callable[[str], bool], *, weak: bool, generation: int) -> Listing:
+    """Begin: writes that are under way now may be missed by the pages to come."""
+    sweep(connection, dead)
+    number = next_number(connection)
+    connection.execute("UPDATE intent SET overlapped = 1")
+    table = f"temp.seen_{number}"
+    connection.execute(f"CREATE TABLE {table} (id TEXT PRIMARY KEY, etag TEXT, size INTEGER, modified TEXT, unsure INTEGER)")
+    return Listing(time.time(), number, table, weak, generation)
+
+
+def note(connection: sqlite3.Connection, listing: Listing, page: Iterable[tuple[str, ObjectMeta]]) -> None:
+    """Keep one page."""
+    recent = datetime.fromtimestamp(listing.started, UTC) - _UNSURE
+    rows = [
+        (id, meta.etag, meta.size, meta.last_modified.isoformat() if meta.last_modified else None,
+         int(listing.weak and (meta.last_modified is None or meta.last_modified >= recent)))
+        for id, meta in page
+    ]  # fmt: skip
+    connection.executemany(f"INSERT OR REPLACE INTO {listing.table} VALUES (?, ?, ?, ?, ?)", rows)
+
+
+def drop(connection: sqlite3.Connection, listing: Listing) -> None:
+    """Forget the pages of a listing that failed."""
+    connection.execute(f"DROP TABLE IF EXISTS {listing.table}")
+
+
+def apply(connection: sqlite3.Connection, listing: Listing) -> None:
+    """Take over a complete listing, in one transaction."""
+    number, seen, own = next_number(connection), listing.table, listing.own
+    same = "rec.etag IS s.etag AND rec.etag IS NOT NULL"
+    if listing.weak:
+        same = "rec.etag IS s.etag AND rec.size IS s.size AND rec.modified IS s.modified AND s.unsure = 0"
+    live = "(SELECT id FROM intent)"
+    blank = "state = 'listed', fields = NULL, metadata = NULL, reason = NULL"
+    under_way = (  # a write under way here: keep what the listing agrees with, read the rest again
+        f"UPDATE rec SET {blank}, etag = NULL, rev = ? WHERE own <= ? AND id IN {live} AND NOT coalesce("
+        f"CASE state WHEN 'gone' THEN id NOT IN (SELECT id FROM {seen})"
+        f" ELSE (SELECT {same} FROM {seen} s WHERE s.id = rec.id) END, 0)"
+    )
+    changed = (  # or back again
+        f"UPDATE rec SET {blank}, etag = s.etag, size = s.size, modified = s.modified, rev = ? FROM {seen} s"
+        f" WHERE s.id = rec.id AND rec.own <= ? AND rec.id NOT IN {live} AND (rec.state = 'gone' OR NOT ({same}))"
+    )
+    absent = f"DELETE FROM rec WHERE own <= ? AND id NOT IN {live} AND id NOT IN (SELECT id FROM {seen})"
+    new = (
+        f"INSERT INTO rec (id, etag, size, modified, state, rev) SELECT id, CASE WHEN id IN {live} THEN NULL ELSE etag END,"
+        f" size, modified, 'listed', ? FROM {seen} WHERE id NOT IN (SELECT id FROM rec)"
+    )
+    connection.execute(under_way, (number, own))
+    connection.execute(changed, (number, own))
+    connection.execute(absent, (own,))
+    connection.execute(new, (number,))
+    drop(connection, listing)
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('started', ?), ('boot', ?)", (listing.started, _boot()))

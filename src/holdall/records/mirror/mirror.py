@@ -1,0 +1,288 @@
+"""`Mirror`: what engine A asks of its index. Every method is one transaction and blocks; async callers run it in a thread."""
+
+# ruff: noqa: S608  # texts of SQL are built of our own names alone; values are bound
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from holdall.core.meta import ObjectMeta
+from holdall.records.mirror import journal, listing, selecting
+from holdall.records.mirror.file import MirrorFile
+from holdall.records.mirror.journal import Intent
+from holdall.records.mirror.listing import Listing
+from holdall.records.mirror.rows import COLUMNS, Row, scoped
+from holdall.records.plans import Scope
+
+__all__ = ["InterruptedListing", "Mirror", "MirrorInfo", "Pending"]
+
+T = TypeVar("T")
+
+
+class InterruptedListing(Exception):  # noqa: N818  # a signal to begin again, not an error of callers
+    """The mirror's file was replaced during a listing."""
+
+
+HELD = "state IN ('loaded', 'cut', 'corrupt', 'archived', 'listed')"
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A row whose body has to be fetched, and its revision when that was seen."""
+
+    id: str
+    rev: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorInfo:
+    """What the mirror holds.
+
+    Attributes:
+        path: Its file; ``None`` in memory.
+        records: Rows.
+        loaded: Rows whose content is held.
+        bytes: Size of the file.
+    """
+
+    path: str | None
+    records: int
+    loaded: int
+    bytes: int
+
+
+class Mirror:
+    """The index of one database: rows with the content of records, and what is being written.
+
+    Args:
+        path: Its file, ``None`` for memory.
+        identity: Of the database.
+        indexes: Paths, or tuples of paths, to be indexed.
+    """
+
+    def __init__(self, path: str | None, identity: str, indexes: Sequence[str | Sequence[str]] = ()) -> None:
+        paths = tuple((index,) if isinstance(index, str) else tuple(index) for index in indexes)
+        self._file = MirrorFile(path, identity, paths)
+        self._names: tuple[int, set[str]] = (0, set())
+
+    @property
+    def path(self) -> str | None:
+        """The file; ``None`` for memory."""
+        return self._file.path
+
+    # -- own writes ---------------------------------------------------------------------------------------------------
+
+    def begin(self, ids: Sequence[str]) -> list[Intent]:
+        """Note what is about to be written (S8)."""
+        return self._file.call(lambda connection: journal.begin(connection, self._file.process, ids))
+
+    def end(self, intents: Sequence[Intent], effects: Mapping[str, Row | None]) -> None:
+        """Note outcomes (S8)."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            journal.end(connection, intents, effects)
+            self._learn(connection, effects.values())
+
+        self._file.call(work)
+
+    def known(self, id: str) -> tuple[str, str | None] | None:
+        """Return etag and creation time of a loaded record."""
+
+        def work(connection: sqlite3.Connection) -> Any:
+            return connection.execute(
+                "SELECT etag, created_at FROM rec WHERE id = ? AND state IN ('loaded', 'cut') AND etag IS NOT NULL", (id,)
+            ).fetchone()
+
+        found = self._file.call(work, writes=False)
+        return None if found is None else (found[0], found[1])
+
+    # -- listings -----------------------------------------------------------------------------------------------------
+
+    def fresh(self, since: float) -> bool:
+        """Tell whether a complete listing started at or after a time (S1)."""
+        return self._file.call(lambda connection: listing.fresh(connection, since), writes=False)
+
+    def try_flight(self) -> Callable[[], None] | None:
+        """Take the lister's place (S2). See `MirrorFile.try_flight`."""
+        return self._file.try_flight()
+
+    def start(self, *, weak: bool) -> Listing:
+        """Begin a listing (S3)."""
+        return self._file.call(
+            lambda connection: listing.start(connection, self._file.dead, weak=weak, generation=self._file.generation)
+        )
+
+    def note(self, run: Listing, page: Iterable[tuple[str, ObjectMeta]]) -> None:
+        """Keep a page (S4).
+
+        Raises:
+            InterruptedListing: The file was replaced meanwhile.
+        """
+        entries = list(page)
+        self._during(run, lambda connection: listing.note(connection, run, entries))
+
+    def abandon(self, run: Listing) -> None:
+        """Forget the pages of a listing that failed (S4)."""
+        with contextlib.suppress(InterruptedListing):
+            self._during(run, lambda connection: listing.drop(connection, run))
+
+    def apply(self, run: Listing) -> None:
+        """Take over a complete listing (S5).
+
+        Raises:
+            InterruptedListing: The file was replaced meanwhile.
+        """
+        self._during(run, lambda connection: listing.apply(connection, run))
+
+    def _during(self, run: Listing, function: Callable[[sqlite3.Connection], None]) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            if self._file.generation != run.generation:
+                raise InterruptedListing
+            function(connection)
+
+        self._file.call(work)
+
+    # -- bodies -------------------------------------------------------------------------------------------------------
+
+    def pending(self, scope: Scope, *, unknown: bool = False) -> list[Pending]:
+        """Return the rows of a scope whose body is not held (S6); with ``unknown`` only those that may not even exist."""
+        where, values = scoped(scope)
+        extra = " AND etag IS NULL" if unknown else ""
+        sql = f"SELECT id, rev FROM rec WHERE state <> 'loaded' AND state = 'listed'{extra} AND {where} ORDER BY id"
+        return [
+            Pending(*row)
+            for row in self._file.call(lambda connection: connection.execute(sql, values).fetchall(), writes=False)
+        ]
+
+    def loaded(self, found: Sequence[tuple[Pending, Row | None]]) -> None:
+        """Keep fetched rows, ``None`` for an object that is gone, unless the row has moved on (S6)."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            for pending, row in found:
+                if row is None:
+                    connection.execute("DELETE FROM rec WHERE id = ? AND rev = ?", (pending.id, pending.rev))
+                    continue
+                now = connection.execute("SELECT rev FROM rec WHERE id = ?", (pending.id,)).fetchone()
+                if now is not None and now[0] == pending.rev:
+                    journal.store_row(connection, row, own=None, rev=journal.next_number(connection))
+            self._learn(connection, (row for _, row in found))
+
+        self._file.call(work)
+
+    # -- answers ------------------------------------------------------------------------------------------------------
+
+    def rows(
+        self, scope: Scope, where: str, values: Sequence[Any], *, after: str | None = None, limit: int | None = None
+    ) -> tuple[list[Row], bool]:
+        """Return rows by id: loaded ones for which the SQL holds, and all that SQL cannot decide on; and whether that is all (S7)."""
+        bound, bounds = scoped(scope)
+        if after is not None:
+            bound, bounds = f"{bound} AND id > ?", [*bounds, after]
+        tail = "" if limit is None else f" LIMIT {int(limit)}"
+        first = f"SELECT {COLUMNS} FROM rec WHERE state = 'loaded' AND {bound} AND {where} ORDER BY id{tail}"
+        odd = f"SELECT {COLUMNS} FROM rec WHERE state <> 'loaded' AND {HELD} AND {bound} ORDER BY id{tail}"
+
+        def work(connection: sqlite3.Connection) -> tuple[list[Row], bool]:
+            plain = [Row(*row) for row in connection.execute(first, (*bounds, *values))]
+            others = [Row(*row) for row in connection.execute(odd, bounds)]
+            whole = limit is None or (len(plain) < limit and len(others) < limit)
+            merged = sorted([*plain, *others], key=_by_id) if others else plain
+            if not whole and others:  # behind the last row of a list that was cut, rows may be missing
+                ends = [rows[-1].id for rows in (plain, others) if rows and len(rows) == limit]
+                merged = [row for row in merged if row.id <= min(ends)]
+            return merged, whole
+
+        return self._file.call(work, writes=False)
+
+    def count(self, scope: Scope, where: str, values: Sequence[Any]) -> int | None:
+        """Count by SQL alone; ``None`` if there are rows that SQL cannot decide on."""
+        bound, bounds = scoped(scope)
+
+        def work(connection: sqlite3.Connection) -> int | None:
+            odd = f"SELECT 1 FROM rec WHERE state <> 'loaded' AND {HELD} AND {bound} LIMIT 1"
+            if where != "TRUE" and connection.execute(odd, bounds).fetchone():
+                return None
+            state = HELD if where == "TRUE" else "state = 'loaded'"
+            sql = f"SELECT count(*) FROM rec WHERE {state} AND {bound} AND {where}"
+            return int(connection.execute(sql, (*bounds, *values)).fetchone()[0])
+
+        return self._file.call(work, writes=False)
+
+    def ids(self, scope: Scope, *, after: str | None = None, limit: int) -> list[str]:
+        """Return ids in order."""
+        bound, bounds = scoped(scope)
+        if after is not None:
+            bound, bounds = f"{bound} AND id > ?", [*bounds, after]
+        sql = f"SELECT id FROM rec WHERE {HELD} AND {bound} ORDER BY id LIMIT {int(limit)}"
+        return [id for (id,) in self._file.call(lambda connection: connection.execute(sql, bounds).fetchall(), writes=False)]
+
+    def select(
+        self, sql: str, params: Sequence[Any], whole: Mapping[str, tuple[str, str]], time_limit: float
+    ) -> list[dict[str, Any]]:
+        """Answer a ``SELECT``. See `holdall.records.mirror.selecting.select`."""
+
+        def work(connection: sqlite3.Connection) -> list[dict[str, Any]]:
+            names = [name for (name,) in connection.execute("SELECT name FROM names ORDER BY name")]
+            connection.execute("SAVEPOINT selecting")
+            try:
+                return selecting.select(connection, sql, params, names=names, whole=whole, time_limit=time_limit)
+            finally:
+                connection.execute("ROLLBACK TO selecting")
+
+        return self._file.call(work, writes=False)
+
+    def odd(self) -> list[Row]:
+        """Return the rows of which the content is not held whole."""
+        sql = f"SELECT {COLUMNS} FROM rec WHERE state <> 'loaded' AND {HELD} ORDER BY id"
+        return [Row(*row) for row in self._file.call(lambda connection: connection.execute(sql).fetchall(), writes=False)]
+
+    # -- care ---------------------------------------------------------------------------------------------------------
+
+    def info(self) -> MirrorInfo:
+        """Tell what is held."""
+
+        def work(connection: sqlite3.Connection) -> tuple[int, int]:
+            total = connection.execute(f"SELECT count(*) FROM rec WHERE {HELD}").fetchone()[0]
+            held = connection.execute("SELECT count(*) FROM rec WHERE state IN ('loaded', 'cut')").fetchone()[0]
+            return int(total), int(held)
+
+        total, held = self._file.call(work, writes=False)
+        size = os.path.getsize(self.path) if self.path is not None else 0
+        return MirrorInfo(path=self.path, records=total, loaded=held, bytes=size)
+
+    def drop(self) -> None:
+        """Forget everything that is held; the next search asks the storage."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM rec")
+            connection.execute("DELETE FROM names")
+            connection.execute("DELETE FROM meta WHERE name = 'started'")
+
+        self._names = (0, set())
+        self._file.call(work)
+
+    def close(self) -> None:
+        """Close the file; idempotent."""
+        self._file.close()
+
+    def _learn(self, connection: sqlite3.Connection, rows: Iterable[Row | None]) -> None:
+        """Note the names of fields."""
+        if self._names[0] != self._file.generation:
+            self._names = (self._file.generation, set())
+        learnt = self._names[1]
+        for row in rows:
+            if row is None or row.fields is None or row.fields == "{}":
+                continue
+            names = {name for (name,) in connection.execute("SELECT key FROM json_each(?)", (row.fields,))} - learnt
+            if names:
+                connection.executemany("INSERT OR IGNORE INTO names VALUES (?)", [(name,) for name in names])
+                learnt |= names
+
+
+def _by_id(row: Row) -> str:
+    return row.id

@@ -1,0 +1,160 @@
+"""``select_query`` over the mirror: one ``SELECT`` over a view of records, read-only, within a time limit."""
+
+# ruff: noqa: S608  # texts of SQL are built of our own names alone; values are bound
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from holdall.records.documents import key_text, undocument
+from holdall.records.errors import QueryError
+from holdall.records.pushdown import quote
+
+__all__ = ["check_select", "mentions", "select"]
+
+VIEWS = ("records", "S3Object")
+_SYSTEM = ("id", "created_at", "updated_at", "version", "metadata")
+_MOST = 1900
+"""Columns of a view, below SQLite's own limit."""
+_BEGIN = re.compile(r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*(select|with)\b", re.IGNORECASE | re.DOTALL)
+_MISSING = re.compile(r"no such column: (?:\w+\.)?(.+)")
+_REFUSED = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "zeroblob", "randomblob"})
+_PLAIN = re.compile(r"\w[\w \-]*", re.ASCII)
+
+
+def check_select(sql: str) -> None:
+    """Refuse at once what is no ``SELECT``.
+
+    Raises:
+        QueryError: It is something else.
+    """
+    if not isinstance(sql, str) or not _BEGIN.match(sql):
+        raise QueryError("select_query takes one SELECT statement")
+
+
+def mentions(sql: str, names: Iterable[str]) -> bool:
+    """Tell whether a statement may read one of these columns."""
+    lowered = sql.lower()
+    return "*" in lowered or any(
+        name.removeprefix("metadata.").lower() in lowered or name.startswith("metadata.") for name in names
+    )
+
+
+def select(
+    connection: sqlite3.Connection,
+    sql: str,
+    params: Sequence[Any],
+    *,
+    names: Sequence[str],
+    whole: Mapping[str, tuple[str, str]],
+    time_limit: float,
+) -> list[dict[str, Any]]:
+    """Answer a statement.
+
+    Args:
+        connection: Of the mirror, in a transaction.
+        sql: The statement.
+        params: Its values.
+        names: Known top-level fields.
+        whole: Fields and metadata of records of which the mirror holds a part only, as documents, by id.
+        time_limit: Seconds.
+
+    Raises:
+        QueryError: It is wrong, writes, or takes too long.
+    """
+    connection.execute("CREATE TEMP TABLE whole (id TEXT PRIMARY KEY, fields TEXT, metadata TEXT)")
+    connection.executemany("INSERT INTO whole VALUES (?, ?, ?)", [(id, *texts) for id, texts in whole.items()])
+    unknown: list[str] = []
+    deadline = time.monotonic() + time_limit
+    while True:
+        _make_views(connection, names, unknown)
+        try:
+            return _run(connection, sql, params, deadline)
+        except sqlite3.OperationalError as error:
+            missing = _MISSING.match(str(error))
+            name = missing[1].strip('"') if missing else None
+            if name is None or name in unknown:
+                raise _explained(error) from error
+            unknown.append(name)
+        except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, TypeError) as error:
+            raise _explained(error) from error
+        finally:
+            for view in VIEWS:
+                connection.execute(f"DROP VIEW temp.{view}")
+
+
+def _explained(error: Exception) -> QueryError:
+    text = str(error)
+    if text == "interrupted":
+        text = "it took longer than its time limit"
+    elif "prohibited" in text or "not authorized" in text:
+        text = f"only reading from {' or '.join(VIEWS)} is allowed ({text})"
+    return QueryError(f"select_query: {text}")
+
+
+def _make_views(connection: sqlite3.Connection, names: Sequence[str], unknown: Sequence[str]) -> None:
+    taken = {name.lower() for name in _SYSTEM}
+    columns = ["r.id AS id", "r.created_at AS created_at", "r.updated_at AS updated_at", "r.etag AS version"]
+    columns.append("coalesce(w.metadata, r.metadata) AS metadata")
+    for name in (*names, *unknown):
+        if name.lower() in taken or len(columns) >= _MOST:
+            continue
+        taken.add(name.lower())
+        label = '"' + name.replace('"', '""') + '"'
+        if name in unknown:
+            columns.append(f"NULL AS {label}")
+        elif _PLAIN.fullmatch(name):
+            columns.append(f"json_extract(coalesce(w.fields, r.fields), {quote(f'$.{chr(34)}{name}{chr(34)}')}) AS {label}")
+        else:
+            key = quote(key_text(name))
+            columns.append(f"(SELECT value FROM json_each(coalesce(w.fields, r.fields)) WHERE key = {key}) AS {label}")
+    body = (
+        f"SELECT {', '.join(columns)} FROM main.rec AS r LEFT JOIN temp.whole AS w ON w.id = r.id"
+        " WHERE r.state IN ('loaded', 'cut')"
+    )
+    for view in VIEWS:
+        connection.execute(f"CREATE TEMP VIEW {view} AS {body}")
+
+
+def _run(connection: sqlite3.Connection, sql: str, params: Sequence[Any], deadline: float) -> list[dict[str, Any]]:
+    def late() -> int:
+        return int(time.monotonic() > deadline)
+
+    connection.set_authorizer(_allowed)
+    connection.set_progress_handler(late, 10_000)
+    try:
+        cursor = connection.execute(sql, tuple(params))
+        labels = [column[0] for column in cursor.description]
+        return [dict(zip(labels, map(_value, row), strict=True)) for row in cursor]
+    finally:
+        connection.set_authorizer(None)
+        connection.set_progress_handler(None, 0)
+
+
+def _allowed(action: int, one: str | None, two: str | None, database: str | None, within: str | None) -> int:  # noqa: ARG001
+    if action in {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE}:
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_FUNCTION:
+        return sqlite3.SQLITE_DENY if (two or "").lower() in _REFUSED else sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_READ:
+        hidden = one in {"rec", "whole", "meta", "intent", "names"} or (one or "").startswith(
+            ("sqlite_", "seen_", "pragma_")
+        )
+        inside = within is not None and within.lower() in {view.lower() for view in VIEWS}
+        return sqlite3.SQLITE_DENY if hidden and not inside else sqlite3.SQLITE_OK
+    return sqlite3.SQLITE_DENY
+
+
+def _value(value: Any) -> Any:
+    """Return a result's value: tagged ones as what they stand for."""
+    if isinstance(value, str) and value.startswith('{"$'):
+        try:
+            return undocument(json.loads(value))
+        except ValueError:
+            return value
+    return value

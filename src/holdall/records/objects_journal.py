@@ -1,0 +1,47 @@
+"""Around own writes: intents before, outcomes after, in the mirror (S8)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+
+from holdall._concurrency import run_async
+from holdall.engine.colours import finish_async
+from holdall.records.mirror.rows import Row
+from holdall.records.objects_state import ObjectState
+
+__all__ = ["journaled", "journaled_async"]
+
+
+@contextmanager
+def journaled(state: ObjectState, ids: Sequence[str], effects: Mapping[str, Row | None]) -> Generator[None]:
+    """Note in the mirror what the block is about to write and, from ``effects``, what it wrote.
+
+    Args:
+        state: Of the database.
+        ids: What may be written.
+        effects: Filled by the block; an id without an entry is in doubt, and read again before the next answer.
+    """
+    mirror = state.mirror
+    if mirror is None:
+        yield
+        return
+    intents = mirror.begin(ids)
+    try:
+        yield
+    finally:
+        mirror.end(intents, effects)
+
+
+@asynccontextmanager
+async def journaled_async(state: ObjectState, ids: Sequence[str], effects: Mapping[str, Row | None]) -> AsyncGenerator[None]:
+    """Note in the mirror what the block writes. See `journaled`."""
+    mirror = state.mirror
+    if mirror is None:
+        yield
+        return
+    intents = await finish_async(lambda: run_async(lambda: mirror.begin(ids)))
+    try:
+        yield
+    finally:
+        await finish_async(lambda: run_async(lambda: mirror.end(intents, effects)))

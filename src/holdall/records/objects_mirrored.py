@@ -1,0 +1,253 @@
+# Generated from objects_mirrored_async.py by tools/twins.py: change that file, not this one.
+"""Questions by way of the mirror: list if it is too old (S1 to S5), fetch what changed (S6), answer (S7)."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from holdall._concurrency import map_bounded, run, sleep
+from holdall.engine.colours import closed
+from holdall.records import objects_many as many
+from holdall.records import objects_record as one
+from holdall.records.documents import encode_document
+from holdall.records.drafts import record_of
+from holdall.records.encoding import decode_body
+from holdall.records.errors import CorruptRecordError, RecordArchivedError
+from holdall.records.matching import predicate
+from holdall.records.mirror.mirror import InterruptedListing, Mirror, Pending
+from holdall.records.mirror.rows import Row, body_of, paths_of, row_of, touches
+from holdall.records.mirror.selecting import mentions
+from holdall.records.objects_state import ObjectState
+from holdall.records.plans import Scope, scope_of
+from holdall.records.pushdown import pushdown
+from holdall.records.query import Query
+from holdall.records.record import Record
+from holdall.records.results import Problem
+
+__all__ = ["count", "drifted", "fresh", "load", "matched", "ready", "select"]
+
+_COMMIT = 500
+_POLL = 0.02
+
+
+def _column(name: str) -> str:
+    return name
+
+
+def fresh(state: ObjectState, mirror: Mirror, max_age: float | None) -> None:
+    """Have a complete listing that started no longer ago than ``max_age`` before this call."""
+    age = state.options.cache_ttl if max_age is None else max_age
+    since = time.time() - age
+    if run(lambda: mirror.fresh(since)):
+        return
+    while True:
+        release = run(mirror.try_flight)
+        if release is None:
+            sleep(_POLL)  # somebody is listing: what comes of it may be fresh enough
+            if run(lambda: mirror.fresh(since)):
+                return
+            continue
+        try:
+            if not run(lambda: mirror.fresh(since)):
+                _list(state, mirror)
+                continue  # an infinite age is content with any listing, others with this one
+            return
+        finally:
+            release()
+
+
+def _list(state: ObjectState, mirror: Mirror) -> None:
+    """List everything once and take it over; if that fails, nothing has changed."""
+    weak = not state.store.capabilities.strong_etag
+    listing = run(lambda: mirror.start(weak=weak))
+    try:
+        with closed(many.listed(state)) as pages:
+            for page in pages:
+                found = [(id, meta) for id, meta in page if id is not None]
+                run(lambda found=found: mirror.note(listing, found))  # type: ignore[misc]
+        run(lambda: mirror.apply(listing))
+    except InterruptedListing:
+        return  # the caller sees that nothing is fresh, and begins again
+    except BaseException:
+        mirror.abandon(listing)
+        raise
+
+
+def load(state: ObjectState, mirror: Mirror, scope: Scope, *, unknown: bool = False) -> int:
+    """Fetch the bodies that a scope lacks; return how many. What was fetched before an error stays."""
+    wanted = run(lambda: mirror.pending(scope, unknown=unknown))
+    if not wanted:
+        return 0
+    found: list[tuple[Pending, Row | None]] = []
+
+    def fetch(pending: Pending) -> tuple[Pending, Row | None]:
+        return pending, row(state, pending.id)
+
+    def keep() -> None:
+        rows = list(found)
+        found.clear()
+        run(lambda: mirror.loaded(rows))
+
+    answers = map_bounded(fetch, wanted, limit=state.options.max_workers)
+    try:
+        with closed(answers) as rows:
+            for answer in rows:
+                found.append(answer)
+                if len(found) >= _COMMIT:
+                    keep()
+    except Exception:
+        keep()
+        raise
+    keep()
+    return len(wanted)
+
+
+def row(state: ObjectState, id: str) -> Row | None:
+    """Fetch one object as a row; what cannot be read is a row, too."""
+    try:
+        found = one.raw(state, id)
+    except RecordArchivedError as error:
+        return Row(id, None, "archived", reason=str(error))
+    if found is None:
+        return None
+    data, etag = found
+    try:
+        body = decode_body(data, id=id, key=state.key(id))
+    except CorruptRecordError as error:
+        return Row(id, etag, "corrupt", reason=error.reason)
+    state.known.note(id, etag, body.created)
+    return row_of(body, etag, len(data))
+
+
+def ready(state: ObjectState, mirror: Mirror, query: Query, max_age: float | None) -> Scope:
+    """Bring the mirror to where a query can be answered, and return the query's scope of ids."""
+    scope = scope_of(query.condition)
+    fresh(state, mirror, max_age)
+    load(state, mirror, scope)
+    return scope
+
+
+def count(state: ObjectState, mirror: Mirror, query: Query | None, max_age: float | None) -> int:
+    """Count; without conditions no body is fetched, but what may not even exist is looked at."""
+    if query is None or not query.conditions:
+        fresh(state, mirror, max_age)
+        load(state, mirror, Scope(), unknown=True)
+        found = run(lambda: mirror.count(Scope(), "TRUE", ()))
+        return found or 0
+    scope = ready(state, mirror, query, max_age)
+    where, values, exact = pushdown(query.condition, "sqlite", _column)
+    if exact:
+        counted = run(lambda: mirror.count(scope, where, values))
+        if counted is not None:
+            return counted
+    total = 0
+    with closed(matched(state, mirror, query, scope, [])) as records:
+        for _ in records:
+            total += 1
+    return total
+
+
+def matched(
+    state: ObjectState, mirror: Mirror, query: Query, scope: Scope, problems: list[Problem], *, batch: int = 1000
+) -> Iterator[Record]:
+    """Yield the records for which the conditions hold, by id; ``query.count`` bounds them only if no sort or cursor is asked for."""
+    where, values, exact = pushdown(query.condition, "sqlite", _column)
+    holds = predicate(query.condition)
+    deciding = paths_of(query)
+    wanted = None
+    if exact and not query.sorting and query.cursor is None and query.count is not None:
+        wanted = query.skip + query.count + 1
+    after: str | None = None
+    while True:
+        limit = batch if wanted is None else min(batch, wanted)
+        rows, whole = run(
+            lambda after=after, limit=limit: mirror.rows(scope, where, values, after=after, limit=limit)  # type: ignore[misc]
+        )
+        for record in _records(state, mirror, rows, query, deciding, holds, problems):
+            yield record
+            if wanted is not None:
+                wanted -= 1
+        if whole or not rows or (wanted is not None and wanted <= 0):
+            return
+        after = rows[-1].id
+
+
+def _records(
+    state: ObjectState,
+    mirror: Mirror,
+    rows: Sequence[Row],
+    query: Query,
+    deciding: set[str],
+    holds: Callable[[Record], bool],
+    problems: list[Problem],
+) -> list[Record]:
+    """Return the matching records of some rows; bodies that are not held whole, and matter, are fetched at once."""
+    found: dict[str, Record] = {}
+    fetch: list[str] = []
+    for row in rows:
+        if row.state in {"loaded", "cut"}:
+            try:
+                record = record_of(body_of(row), row.etag)
+            except sqlite3.DatabaseError:  # somebody wrote into the file: nothing in it is believed any more
+                run(mirror.drop)
+                fetch.append(row.id)
+                continue
+            if touches(deciding, row.names):
+                fetch.append(row.id)
+            elif holds(record):
+                if row.names and not (query.paths and not touches(query.paths, row.names)):
+                    fetch.append(row.id)
+                else:
+                    found[row.id] = record
+        elif row.state == "listed":
+            fetch.append(row.id)
+        elif state.options.on_corrupt == "report":
+            problems.append(Problem(key=state.key(row.id), id=row.id, reason=row.reason or ""))
+        elif row.state == "archived":
+            raise state.archived(row.id, None)
+        else:
+            key = state.key(row.id)
+            raise CorruptRecordError(
+                f"{key!r} is no readable record: {row.reason}", id=row.id, key=key, reason=row.reason or ""
+            )
+    if fetch:
+        for id, answer in zip(fetch, many.read_many(state, fetch), strict=True):
+            if isinstance(answer, (CorruptRecordError, RecordArchivedError)) and state.options.on_corrupt == "report":
+                reason = answer.reason if isinstance(answer, CorruptRecordError) else str(answer)
+                problems.append(Problem(key=state.key(id), id=id, reason=reason))
+            elif isinstance(answer, Exception):
+                raise answer
+            elif answer is not None and holds(answer):
+                found[id] = answer
+    return [found[row.id] for row in rows if row.id in found]
+
+
+def drifted(row: Row, record: Record) -> bool:
+    """Tell whether a row that claims to be a record's present state is not."""
+    if row.state != "loaded" or row.etag != record.version:
+        return False
+    try:
+        held = record_of(body_of(row), row.etag)
+    except sqlite3.DatabaseError:
+        return True
+    return encode_document(held.data) != encode_document(record.data) or held.metadata.keys() != record.metadata.keys()
+
+
+def select(
+    state: ObjectState, mirror: Mirror, sql: str, params: Sequence[Any], max_age: float | None, time_limit: float
+) -> list[dict[str, Any]]:
+    """Answer a ``SELECT`` over all records."""
+    ready(state, mirror, Query(), max_age)
+    whole: dict[str, tuple[str, str]] = {}
+    for row in run(mirror.odd):
+        if row.state in {"corrupt", "archived"}:
+            key = state.key(row.id)
+            raise CorruptRecordError(f"{key!r} cannot be read: {row.reason}", id=row.id, key=key, reason=row.reason or "")
+        if row.state == "listed" or mentions(sql, row.names):
+            stored = one.fetch(state, row.id)
+            if stored is not None:
+                whole[row.id] = encode_document(stored.body.fields), encode_document(stored.body.metadata)
+    return run(lambda: mirror.select(sql, params, whole, time_limit))

@@ -1,0 +1,252 @@
+"""Questions by way of the mirror: list if it is too old (S1 to S5), fetch what changed (S6), answer (S7)."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+from holdall._concurrency import map_bounded_async, run_async, sleep_async
+from holdall.engine.colours import closed_async
+from holdall.records import objects_many_async as many
+from holdall.records import objects_record_async as one
+from holdall.records.documents import encode_document
+from holdall.records.drafts import record_of
+from holdall.records.encoding import decode_body
+from holdall.records.errors import CorruptRecordError, RecordArchivedError
+from holdall.records.matching import predicate
+from holdall.records.mirror.mirror import InterruptedListing, Mirror, Pending
+from holdall.records.mirror.rows import Row, body_of, paths_of, row_of, touches
+from holdall.records.mirror.selecting import mentions
+from holdall.records.objects_state import ObjectState
+from holdall.records.plans import Scope, scope_of
+from holdall.records.pushdown import pushdown
+from holdall.records.query import Query
+from holdall.records.record import Record
+from holdall.records.results import Problem
+
+__all__ = ["count_async", "drifted", "fresh_async", "load_async", "matched_async", "ready_async", "select_async"]
+
+_COMMIT = 500
+_POLL = 0.02
+
+
+def _column(name: str) -> str:
+    return name
+
+
+async def fresh_async(state: ObjectState, mirror: Mirror, max_age: float | None) -> None:
+    """Have a complete listing that started no longer ago than ``max_age`` before this call."""
+    age = state.options.cache_ttl if max_age is None else max_age
+    since = time.time() - age
+    if await run_async(lambda: mirror.fresh(since)):
+        return
+    while True:
+        release = await run_async(mirror.try_flight)
+        if release is None:
+            await sleep_async(_POLL)  # somebody is listing: what comes of it may be fresh enough
+            if await run_async(lambda: mirror.fresh(since)):
+                return
+            continue
+        try:
+            if not await run_async(lambda: mirror.fresh(since)):
+                await _list_async(state, mirror)
+                continue  # an infinite age is content with any listing, others with this one
+            return
+        finally:
+            release()
+
+
+async def _list_async(state: ObjectState, mirror: Mirror) -> None:
+    """List everything once and take it over; if that fails, nothing has changed."""
+    weak = not state.store.capabilities.strong_etag
+    listing = await run_async(lambda: mirror.start(weak=weak))
+    try:
+        async with closed_async(many.listed_async(state)) as pages:
+            async for page in pages:
+                found = [(id, meta) for id, meta in page if id is not None]
+                await run_async(lambda found=found: mirror.note(listing, found))  # type: ignore[misc]
+        await run_async(lambda: mirror.apply(listing))
+    except InterruptedListing:
+        return  # the caller sees that nothing is fresh, and begins again
+    except BaseException:
+        mirror.abandon(listing)
+        raise
+
+
+async def load_async(state: ObjectState, mirror: Mirror, scope: Scope, *, unknown: bool = False) -> int:
+    """Fetch the bodies that a scope lacks; return how many. What was fetched before an error stays."""
+    wanted = await run_async(lambda: mirror.pending(scope, unknown=unknown))
+    if not wanted:
+        return 0
+    found: list[tuple[Pending, Row | None]] = []
+
+    async def fetch(pending: Pending) -> tuple[Pending, Row | None]:
+        return pending, await row_async(state, pending.id)
+
+    async def keep() -> None:
+        rows = list(found)
+        found.clear()
+        await run_async(lambda: mirror.loaded(rows))
+
+    answers = map_bounded_async(fetch, wanted, limit=state.options.max_workers)
+    try:
+        async with closed_async(answers) as rows:
+            async for answer in rows:
+                found.append(answer)
+                if len(found) >= _COMMIT:
+                    await keep()
+    except Exception:
+        await keep()
+        raise
+    await keep()
+    return len(wanted)
+
+
+async def row_async(state: ObjectState, id: str) -> Row | None:
+    """Fetch one object as a row; what cannot be read is a row, too."""
+    try:
+        found = await one.raw_async(state, id)
+    except RecordArchivedError as error:
+        return Row(id, None, "archived", reason=str(error))
+    if found is None:
+        return None
+    data, etag = found
+    try:
+        body = decode_body(data, id=id, key=state.key(id))
+    except CorruptRecordError as error:
+        return Row(id, etag, "corrupt", reason=error.reason)
+    state.known.note(id, etag, body.created)
+    return row_of(body, etag, len(data))
+
+
+async def ready_async(state: ObjectState, mirror: Mirror, query: Query, max_age: float | None) -> Scope:
+    """Bring the mirror to where a query can be answered, and return the query's scope of ids."""
+    scope = scope_of(query.condition)
+    await fresh_async(state, mirror, max_age)
+    await load_async(state, mirror, scope)
+    return scope
+
+
+async def count_async(state: ObjectState, mirror: Mirror, query: Query | None, max_age: float | None) -> int:
+    """Count; without conditions no body is fetched, but what may not even exist is looked at."""
+    if query is None or not query.conditions:
+        await fresh_async(state, mirror, max_age)
+        await load_async(state, mirror, Scope(), unknown=True)
+        found = await run_async(lambda: mirror.count(Scope(), "TRUE", ()))
+        return found or 0
+    scope = await ready_async(state, mirror, query, max_age)
+    where, values, exact = pushdown(query.condition, "sqlite", _column)
+    if exact:
+        counted = await run_async(lambda: mirror.count(scope, where, values))
+        if counted is not None:
+            return counted
+    total = 0
+    async with closed_async(matched_async(state, mirror, query, scope, [])) as records:
+        async for _ in records:
+            total += 1
+    return total
+
+
+async def matched_async(
+    state: ObjectState, mirror: Mirror, query: Query, scope: Scope, problems: list[Problem], *, batch: int = 1000
+) -> AsyncIterator[Record]:
+    """Yield the records for which the conditions hold, by id; ``query.count`` bounds them only if no sort or cursor is asked for."""
+    where, values, exact = pushdown(query.condition, "sqlite", _column)
+    holds = predicate(query.condition)
+    deciding = paths_of(query)
+    wanted = None
+    if exact and not query.sorting and query.cursor is None and query.count is not None:
+        wanted = query.skip + query.count + 1
+    after: str | None = None
+    while True:
+        limit = batch if wanted is None else min(batch, wanted)
+        rows, whole = await run_async(
+            lambda after=after, limit=limit: mirror.rows(scope, where, values, after=after, limit=limit)  # type: ignore[misc]
+        )
+        for record in await _records_async(state, mirror, rows, query, deciding, holds, problems):
+            yield record
+            if wanted is not None:
+                wanted -= 1
+        if whole or not rows or (wanted is not None and wanted <= 0):
+            return
+        after = rows[-1].id
+
+
+async def _records_async(
+    state: ObjectState,
+    mirror: Mirror,
+    rows: Sequence[Row],
+    query: Query,
+    deciding: set[str],
+    holds: Callable[[Record], bool],
+    problems: list[Problem],
+) -> list[Record]:
+    """Return the matching records of some rows; bodies that are not held whole, and matter, are fetched at once."""
+    found: dict[str, Record] = {}
+    fetch: list[str] = []
+    for row in rows:
+        if row.state in {"loaded", "cut"}:
+            try:
+                record = record_of(body_of(row), row.etag)
+            except sqlite3.DatabaseError:  # somebody wrote into the file: nothing in it is believed any more
+                await run_async(mirror.drop)
+                fetch.append(row.id)
+                continue
+            if touches(deciding, row.names):
+                fetch.append(row.id)
+            elif holds(record):
+                if row.names and not (query.paths and not touches(query.paths, row.names)):
+                    fetch.append(row.id)
+                else:
+                    found[row.id] = record
+        elif row.state == "listed":
+            fetch.append(row.id)
+        elif state.options.on_corrupt == "report":
+            problems.append(Problem(key=state.key(row.id), id=row.id, reason=row.reason or ""))
+        elif row.state == "archived":
+            raise state.archived(row.id, None)
+        else:
+            key = state.key(row.id)
+            raise CorruptRecordError(
+                f"{key!r} is no readable record: {row.reason}", id=row.id, key=key, reason=row.reason or ""
+            )
+    if fetch:
+        for id, answer in zip(fetch, await many.read_many_async(state, fetch), strict=True):
+            if isinstance(answer, (CorruptRecordError, RecordArchivedError)) and state.options.on_corrupt == "report":
+                reason = answer.reason if isinstance(answer, CorruptRecordError) else str(answer)
+                problems.append(Problem(key=state.key(id), id=id, reason=reason))
+            elif isinstance(answer, Exception):
+                raise answer
+            elif answer is not None and holds(answer):
+                found[id] = answer
+    return [found[row.id] for row in rows if row.id in found]
+
+
+def drifted(row: Row, record: Record) -> bool:
+    """Tell whether a row that claims to be a record's present state is not."""
+    if row.state != "loaded" or row.etag != record.version:
+        return False
+    try:
+        held = record_of(body_of(row), row.etag)
+    except sqlite3.DatabaseError:
+        return True
+    return encode_document(held.data) != encode_document(record.data) or held.metadata.keys() != record.metadata.keys()
+
+
+async def select_async(
+    state: ObjectState, mirror: Mirror, sql: str, params: Sequence[Any], max_age: float | None, time_limit: float
+) -> list[dict[str, Any]]:
+    """Answer a ``SELECT`` over all records."""
+    await ready_async(state, mirror, Query(), max_age)
+    whole: dict[str, tuple[str, str]] = {}
+    for row in await run_async(mirror.odd):
+        if row.state in {"corrupt", "archived"}:
+            key = state.key(row.id)
+            raise CorruptRecordError(f"{key!r} cannot be read: {row.reason}", id=row.id, key=key, reason=row.reason or "")
+        if row.state == "listed" or mentions(sql, row.names):
+            stored = await one.fetch_async(state, row.id)
+            if stored is not None:
+                whole[row.id] = encode_document(stored.body.fields), encode_document(stored.body.metadata)
+    return await run_async(lambda: mirror.select(sql, params, whole, time_limit))
