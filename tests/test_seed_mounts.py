@@ -153,7 +153,7 @@ def test_coming_from_pathlib(storage, tmp_path):
     assert names["content"] == after["content"] == "from the disk"
 
 
-def test_coming_from_boto3(storage, cloud):
+def test_a01_coming_from_boto3(storage, cloud):
     names = run(
         """
         # Before (boto3)
@@ -232,7 +232,7 @@ def test_custom_backends(storage):
         storage.node("mine:a.txt").read()
 
 
-def test_custom_backends_with_bodies(storage):
+def test_a01_custom_backends_with_bodies(storage):
     names = run(
         """
         from holdall import StorageBackend

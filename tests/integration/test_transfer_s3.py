@@ -129,7 +129,7 @@ def test_small_files_cost_one_request_each_and_a_listing(colour, moto_bucket, tm
         assert len(proxy.traffic.requests) == before + 1
 
 
-def test_multipart_etags_are_not_taken_for_digests(colour, store, tmp_path):
+def test_a15_multipart_etags_are_not_taken_for_digests(colour, store, tmp_path):
     local = LocalStore(tmp_path, create=True)
     fill(local, {"big": BIG, "small": b"1"})
     colour(engine).copy((local, ""), (store, "t"))
@@ -204,7 +204,7 @@ def test_a_local_source_changed_midway_leaves_no_parts(colour, store, bucket, tm
     assert bucket.ground.unfinished() == 0
 
 
-def test_a_source_replaced_midway_is_never_mixed(colour, store, tmp_path):
+def test_a20_a_source_replaced_midway_is_never_mixed(colour, store, tmp_path):
     local = LocalStore(tmp_path, create=True)
     local.put("f", b"old")
     store.put("f", BIG)

@@ -20,7 +20,7 @@ from holdall.errors import AlreadyExistsError, PreconditionError, UnavailableErr
 # -- state and content (A7) -----------------------------------------------------------------------------------------------
 
 
-def test_a_life_of_a_file(storage, say):
+def test_a07_a_life_of_a_file(storage, say):
     node = storage.node("here:docs/ä b%2F.txt")
     assert (say(node, "exists"), say(node, "isfile"), say(node, "isdir")) == (False, False, False)
     assert say(node, "write", "grüß\n") is True
@@ -79,7 +79,7 @@ def test_directories(storage, say):
         say(storage.node("here:none"), "children")
 
 
-def test_metadata_tags_and_type(storage, say):
+def test_a27_metadata_tags_and_type(storage, say):
     node = storage.node("here:m")
     say(node, "put", b"x", content_type="text/x-test", metadata={"Who": "me"}, tags={"t": "1"}, cache_control="no-store")
     stat = say(node, "stat")
@@ -114,7 +114,7 @@ def test_touch(storage, say):
         say(node, "touch", exist_ok=False)
 
 
-def test_no_server_is_not_no_file(say):
+def test_a07_no_server_is_not_no_file(say):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
@@ -197,7 +197,7 @@ def test_open_async_in_every_mode(storage):
     asyncio.run(main())
 
 
-def test_a_writer_that_fails_leaves_the_old_content(storage):
+def test_a08_a_writer_that_fails_leaves_the_old_content(storage):
     node = storage.node("here:w")
     node.write("old")
 
@@ -225,7 +225,7 @@ def test_a_writer_that_fails_leaves_the_old_content(storage):
     assert node.read() == "old"
 
 
-def test_one_winner_among_threads(storage):
+def test_a09_one_winner_among_threads(storage):
     node = storage.node("here:race")
     won: list[int] = []
     lost: list[int] = []
@@ -260,7 +260,7 @@ def _claim(data: bytes, number: int, answers) -> None:
         answers.put((number, False))
 
 
-def test_one_winner_among_processes(tmp_path, monkeypatch):
+def test_a09_one_winner_among_processes(tmp_path, monkeypatch):
     monkeypatch.setenv("HA_ROOT", str(tmp_path))
     storage = StorageManager({"disk": {"type": "local", "path": "${HA_ROOT}"}})
     node = storage.node("disk:race")
@@ -277,7 +277,7 @@ def test_one_winner_among_processes(tmp_path, monkeypatch):
     assert node.read() == str(winners[0])
 
 
-def test_two_appenders_lose_no_line(storage):
+def test_a09_two_appenders_lose_no_line(storage):
     node = storage.node("here:log")
     node.write("")
     written: list[str] = []
@@ -316,7 +316,7 @@ def versioned(request, moto_versioned_bucket, s3_mount):
         yield storage
 
 
-def test_versions(versioned, say):
+def test_a24_versions(versioned, say):
     node = versioned.node("old:v.txt")
     for text in ("one", "two", "three"):
         say(node, "write", text)
@@ -393,7 +393,7 @@ def test_signed_urls(everywhere, say, moto):
         say(node, "get_presigned_url", 10_000_000)
 
 
-def test_forked_children_work_or_say_so(everywhere):
+def test_a36_forked_children_work_or_say_so(everywhere):
     """A child process after use: local and memory work, S3 works or raises; nothing hangs."""
     for mount in ("ram", "disk", "s3"):
         everywhere.node(f"{mount}:f").write(mount)
@@ -425,7 +425,7 @@ def test_forked_children_work_or_say_so(everywhere):
 # -- real programs (A30) --------------------------------------------------------------------------------------------------
 
 
-def test_ffmpeg(storage, say):
+def test_a30_ffmpeg(storage, say):
     """A sound is made by Python, turned into FLAC and cut by ffmpeg, on every storage."""
     import io
     import math

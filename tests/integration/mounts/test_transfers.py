@@ -30,7 +30,7 @@ def tree(storage, mount, path=""):
 
 
 @pytest.mark.parametrize(("source", "target"), list(itertools.product(KINDS, KINDS)))
-def test_directories_always_merge(everywhere, say, source, target):
+def test_a13_directories_always_merge(everywhere, say, source, target):
     storage = everywhere
     fill(storage, f"{source}:src")
     storage.node(f"{target}2:full/kept.txt").write("kept")
@@ -46,7 +46,7 @@ def test_directories_always_merge(everywhere, say, source, target):
 
 
 @pytest.mark.parametrize(("source", "target"), list(itertools.product(KINDS, KINDS)))
-def test_files_go_to_exactly_the_target(everywhere, say, source, target):
+def test_a13_files_go_to_exactly_the_target(everywhere, say, source, target):
     storage = everywhere
     node = storage.node(f"{source}:x/a.txt")
     node.write("one")
@@ -82,7 +82,7 @@ def test_one_object_under_two_names_is_not_truncated(everywhere, say, storage):
 # -- choosing (A14, A15) --------------------------------------------------------------------------------------------------
 
 
-def test_filters_in_their_order(storage, say):
+def test_a14_filters_in_their_order(storage, say):
     fill(storage, "here:f", {"a.txt": "1", "b.txt": "2", "c.csv": "3", "d/a.txt": "4", "d/x.txt": "5"})
     reasons: dict[str, str] = {}
 
@@ -103,7 +103,7 @@ def test_filters_in_their_order(storage, say):
     assert "d/x.txt" in reasons
 
 
-def test_filters_hold_for_single_files(storage, say):
+def test_a14_filters_hold_for_single_files(storage, say):
     node = storage.node("here:one.txt")
     node.write("1")
     reasons: list[str] = []
@@ -114,7 +114,7 @@ def test_filters_hold_for_single_files(storage, say):
     assert len(reasons) == 3
 
 
-def test_skip_strategies(storage, say):
+def test_a15_skip_strategies(storage, say):
     fill(storage, "here:s", {"same": "abc", "size": "abc", "other": "abcd", "new": "x"})
     fill(storage, "there:s", {"same": "abc", "size": "xyz", "other": "ab"})
     expected = {
@@ -162,7 +162,7 @@ def test_skip_strategies(storage, say):
 # -- reporting (A16, A17) -------------------------------------------------------------------------------------------------
 
 
-def test_progress_ends_at_the_total(storage, say):
+def test_a16_progress_ends_at_the_total(storage, say):
     fill(storage, "here:p")
     storage.node("there:p/a.txt").write("aaa")
     seen: list[tuple[int, int]] = []
@@ -184,7 +184,7 @@ def test_progress_ends_at_the_total(storage, say):
     assert single == [(1, 1)]
 
 
-def test_a_callback_may_stop_it(storage, say):
+def test_a16_a_callback_may_stop_it(storage, say):
     fill(storage, "here:c", {f"{i:02}": "x" for i in range(30)})
 
     def stop(node):
@@ -229,7 +229,7 @@ class Locked(ForwardingStore):
         return self, key  # no way around it by a copy on the server's side
 
 
-def test_errors_are_collected(storage, say):
+def test_a17_errors_are_collected(storage, say):
     fill(storage, "here:e", {**{f"{i:02}": "x" for i in range(97)}, "1bad": "x", "2bad": "x", "3bad": "x"})
     storage.add_mount("locked", Locked(storage._open("here")))
     told: list[str] = []
@@ -250,7 +250,7 @@ def test_errors_are_collected(storage, say):
         say(storage.node("locked:e"), "copy_to", "there:e2")
 
 
-def test_a_dry_run_writes_nothing_and_predicts(storage, say):
+def test_a17_a_dry_run_writes_nothing_and_predicts(storage, say):
     fill(storage, "here:n")
     storage.node("there:n/a.txt").write("aaa")
     told = say(storage.node("here:n"), "copy_to", "there:n", skip="size", dry_run=True)
@@ -284,7 +284,7 @@ def test_what_is_skipped_stays(storage, say):
     assert tree(storage, "there", "k") == {"a": "there already", "b": "2"}
 
 
-def test_a_move_on_one_disk_is_a_rename(everywhere, say, tmp_path):
+def test_a18_a_move_on_one_disk_is_a_rename(everywhere, say, tmp_path):
     everywhere.node("disk:f").write("x")
     inode = (tmp_path / "one" / "f").stat().st_ino
     say(everywhere.node("disk:f"), "move_to", "disk2:g")
@@ -315,7 +315,7 @@ class Liar(ForwardingStore):
         return self, key
 
 
-def test_a_corrupted_upload_is_found_and_the_source_kept(storage, say):
+def test_a19_a_corrupted_upload_is_found_and_the_source_kept(storage, say):
     storage.node("here:v").write("precious")
     storage.add_mount("liar", Liar(storage._open("there")))
     with pytest.raises(IntegrityError):
@@ -330,7 +330,7 @@ def test_a_corrupted_upload_is_found_and_the_source_kept(storage, say):
 # -- sync (A23) -----------------------------------------------------------------------------------------------------------
 
 
-def test_sync(storage, say):
+def test_a23_sync(storage, say):
     fill(storage, "here:y")
     first = say(storage.node("here:y"), "sync_to", "there:y")
     assert (first.copied, first.skipped) == (4, 0)

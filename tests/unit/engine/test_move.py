@@ -222,7 +222,7 @@ def test_a_source_without_etags_is_compared_by_size_and_time(colour):
 
 
 @pytest.mark.parametrize("verb", ["get", "put", "head", "delete"])
-def test_an_interrupted_move_loses_nothing_and_can_be_finished(colour, verb):
+def test_a18_an_interrupted_move_loses_nothing_and_can_be_finished(colour, verb):
     source, target = FlakyStore(Apart()), FlakyStore(Apart())
     tree = {f"t/{i:02}": bytes([i]) * 100 for i in range(20)}
     fill(source, tree)

@@ -123,7 +123,7 @@ class Replaced(Apart):
 
 
 @pytest.mark.parametrize("nth", [1, 2, 4])
-def test_a_source_replaced_midway_is_an_error_never_a_mixture(colour, target, nth):
+def test_a20_a_source_replaced_midway_is_an_error_never_a_mixture(colour, target, nth):
     source = Replaced(nth)
     source.put("big", BIG)
     with pytest.raises(PreconditionError):
@@ -232,7 +232,7 @@ class Lying(Apart):
 
 @pytest.mark.parametrize("size", [100, 20 * MIB])
 @pytest.mark.parametrize("ranges", [True, False])
-def test_corrupted_downloads_never_reach_the_target(colour, target, size, ranges):
+def test_a19_corrupted_downloads_never_reach_the_target(colour, target, size, ranges):
     source = Lying(digests=frozenset({"md5"}), ranges=ranges)
     source.put("big", BIG[:size])
     with pytest.raises(IntegrityError, match="vouches"):

@@ -78,7 +78,7 @@ def test_fill(site, node, say):
 
 
 @pytest.mark.parametrize("path", ["/short", "/broken", "/none", "/to-file"])
-def test_what_fails_leaves_the_old_content(site, node, say, path):
+def test_a35_what_fails_leaves_the_old_content(site, node, say, path):
     with pytest.raises(OSError, match="Failed to download") as raised:
         say(node, "fill_from_url", site + path)
     assert isinstance(raised.value, DownloadError)
@@ -129,7 +129,7 @@ def test_other_urls(node, say, url):
     assert node.read() == "old"
 
 
-def test_no_credentials_in_errors(node, say):
+def test_a35_no_credentials_in_errors(node, say):
     with pytest.raises(DownloadError) as raised:
         say(node, "fill_from_url", "http://user:hunter2@127.0.0.1:1/x?token=hunter2", timeout=2)
     assert "hunter2" not in str(raised.value)

@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> str:
     return str(tmp_path / "data")
 
 
-def test_every_form_gives_the_same_mounts(tmp_path, folder):
+def test_a02_every_form_gives_the_same_mounts(tmp_path, folder):
     forms: list[object] = [
         [{"name": "disk", "type": "local", "path": folder, "permissions": "readonly"}, {"name": "ram", "type": "memory", "path": "a/b"}],
         [{"name": "disk", "protocol": "local", "base_path": folder, "permissions": "readonly"}, {"name": "ram", "protocol": "memory", "prefix": "/a//b/"}],
@@ -63,7 +63,7 @@ def test_every_form_gives_the_same_mounts(tmp_path, folder):
         assert _same(StorageManager(form)) == expected, form
 
 
-def test_urls_mean_the_same_as_mappings(folder):
+def test_a02_urls_mean_the_same_as_mappings(folder):
     pairs: list[tuple[object, dict[str, object]]] = [
         (f"file://{folder}?create=false", {"type": "local", "path": folder, "create": False}),
         ("memory://shared/a/b", {"type": "memory", "share": "shared", "path": "a/b"}),
@@ -91,7 +91,7 @@ def test_urls_mean_the_same_as_mappings(folder):
         assert given(by_url) == given(by_mapping), url
 
 
-def test_environment(monkeypatch, folder):
+def test_a03_environment(monkeypatch, folder):
     monkeypatch.setenv("HA_DIR", folder)
     monkeypatch.setenv("HA_TRICK", "${HA_DIR}")
     monkeypatch.delenv("HA_NONE", raising=False)
@@ -117,7 +117,7 @@ def test_environment(monkeypatch, folder):
     assert _same(raw)["a"][1]["path"] == "${HA_NONE}"  # type: ignore[index]
 
 
-def test_all_or_nothing(folder):
+def test_a04_all_or_nothing(folder):
     storage = StorageManager({"old": {"type": "memory"}})
     storage.node("old:kept").write("x")
     bad = [
@@ -158,7 +158,7 @@ def test_all_or_nothing(folder):
         ({"url": "nonsense://x"}, "nonsense"),
     ],
 )  # fmt: skip
-def test_errors_name_mount_and_key(entry, message):
+def test_a04_errors_name_mount_and_key(entry, message):
     storage = StorageManager()
     with pytest.raises(StorageConfigError, match=message) as raised:
         storage.configure([{"name": "uploads", **entry}])
@@ -304,7 +304,7 @@ def test_local_directories_must_be_there_unless_they_are_made(tmp_path):
     assert (tmp_path / "made" / "a").read_text() == "1"
 
 
-def test_secrets_are_not_shown(caplog):
+def test_a05_secrets_are_not_shown(caplog):
     secret = "hunter2-very-secret"
     entries = {
         "s": {"type": "s3", "bucket": "b", "key": "AKIAIOSFODNN7EXAMPLE", "secret": secret, "token": secret},
@@ -338,7 +338,7 @@ def test_secrets_are_not_shown(caplog):
         pickle.dumps(storage)
 
 
-def test_pickling_carries_the_configuration_as_written(monkeypatch, folder, tmp_path):
+def test_a05_pickling_carries_the_configuration_as_written(monkeypatch, folder, tmp_path):
     monkeypatch.setenv("HA_DIR", folder)
     storage = StorageManager({"disk": {"type": "local", "path": "${HA_DIR}"}, "part": "disk:sub"})
     storage.node("part:a").write("x")

@@ -17,7 +17,7 @@ from holdall.errors import ConfigError, InvalidKeyError, NotSupportedError, Perm
 # -- relative mounts ------------------------------------------------------------------------------------------------------
 
 
-def test_relative_mounts_in_any_order(say):
+def test_a11_relative_mounts_in_any_order(say):
     storage = StorageManager(
         [
             {"name": "deep", "path": "child:x/y"}, {"name": "child", "path": "base:sub"}, {"name": "base", "type": "memory"},
@@ -32,7 +32,7 @@ def test_relative_mounts_in_any_order(say):
     assert say(storage.node("deep:a.txt"), "rename", "deep:b.txt").read() == "x"
 
 
-def test_a_replaced_parent_moves_its_children():
+def test_a11_a_replaced_parent_moves_its_children():
     storage = StorageManager({"base": "memory://", "child": "base:sub"})
     storage.node("child:a").write("1")
     kept = storage._table["base"]
@@ -42,7 +42,7 @@ def test_a_replaced_parent_moves_its_children():
     assert storage.node("child:a").read() == "1"
 
 
-def test_a_deleted_parent_is_named():
+def test_a11_a_deleted_parent_is_named():
     storage = StorageManager({"base": "memory://", "child": "base:sub"})
     node = storage.node("child:a")
     storage.delete_mount("base")
@@ -53,14 +53,14 @@ def test_a_deleted_parent_is_named():
     assert not storage.has_mount("other")
 
 
-def test_circles_are_refused():
+def test_a11_circles_are_refused():
     with pytest.raises(ConfigError, match=r"circle: (one -> two -> one|two -> one -> two)"):
         StorageManager({"one": "two:x", "two": "one:y"})
     with pytest.raises(ConfigError, match="circle"):
         StorageManager({"me": "me:x"})
 
 
-def test_relative_mounts_cannot_climb():
+def test_a06_relative_mounts_cannot_climb():
     with pytest.raises(ValueError, match="traversal"):
         StorageManager({"base": "memory://", "up": "base:../x"})
     storage = StorageManager({"base": "memory://", "child": "base:sub"})
@@ -97,7 +97,7 @@ REMOVALS = [("delete",), ("unlink",)]
 
 
 @pytest.mark.parametrize("mount", ["readonly", "child", "narrow"])
-def test_readonly_refuses_every_writing_verb(permitted, say, mount):
+def test_a10_readonly_refuses_every_writing_verb(permitted, say, mount):
     path = "a.txt" if mount in {"child", "narrow"} else "d/a.txt"
     node = permitted.node(mount, path)
     assert say(node, "read") == "x"
@@ -140,7 +140,7 @@ def _opened_async(node, mode):
     asyncio.run(opening())
 
 
-def test_readwrite_refuses_removal(permitted, say):
+def test_a10_readwrite_refuses_removal(permitted, say):
     node = permitted.node("readwrite:d/a.txt")
     for call in WRITES:
         if call[0] not in {"mkdir", "touch"}:
@@ -161,7 +161,7 @@ def test_readwrite_refuses_removal(permitted, say):
     assert not node.capabilities.delete
 
 
-def test_a_child_narrows_and_never_widens(permitted):
+def test_a10_a_child_narrows_and_never_widens(permitted):
     assert permitted.node("child:a").capabilities.readonly
     with pytest.raises(ConfigError, match="read-only"):
         permitted.configure({"wide": {"path": "readonly:d", "permissions": "readwrite"}})
@@ -269,7 +269,7 @@ def test_path_functions_on_other_types(say):
 
 
 @pytest.mark.parametrize("answer", ["", "relative/dir", None, 5, "/a/../b"])
-def test_bad_answers(answer, say):
+def test_a06_bad_answers(answer, say):
     storage = StorageManager({"home": {"type": "local", "path": lambda: answer}})
     for call in (("exists",), ("read",), ("write", "x")):
         with pytest.raises(InvalidKeyError, match="Path escapes base directory"):
@@ -297,7 +297,7 @@ def test_a_function_of_two_arguments_is_refused():
         StorageManager({"home": {"type": "local", "path": lambda a, b: "/"}})
 
 
-def test_links_cannot_lead_from_one_tenant_to_another(homes, say):
+def test_a06_links_cannot_lead_from_one_tenant_to_another(homes, say):
     (homes / "bob" / "secret").write_text("bob's")
     os.symlink(homes / "bob", homes / "ann" / "friend")
     os.symlink(homes / "bob" / "secret", homes / "ann" / "stolen")
@@ -314,7 +314,7 @@ def test_permissions_hold_for_path_functions(homes, say):
     assert storage.node("home:a").capabilities.readonly
 
 
-def test_tenants_stay_apart_under_concurrency(homes):
+def test_a12_tenants_stay_apart_under_concurrency(homes):
     storage = StorageManager({"home": {"type": "local", "path": lambda: str(homes / tenant.get())}})
     errors: list[object] = []
 

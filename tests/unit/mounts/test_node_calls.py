@@ -70,21 +70,21 @@ def test_the_node_itself_may_be_changed(storage, say):
     assert other.read() == "x more"
 
 
-def test_nothing_is_written_back_if_nothing_changed(storage, say):
+def test_a30_nothing_is_written_back_if_nothing_changed(storage, say):
     node = storage.node("here:in.txt")
     etag = node.stat().etag
     say(node, "call", PYTHON, "-c", "pass", node)
     assert node.stat().etag == etag
 
 
-def test_an_input_that_is_changed_is_named(storage, say):
+def test_a30_an_input_that_is_changed_is_named(storage, say):
     node, other = storage.node("here:in.txt"), storage.node("here:other.txt")
     other.write("x")
     with pytest.raises(PermissionDeniedError, match=r"here:other\.txt"):
         say(node, "call", PYTHON, "-c", APPEND, other)
 
 
-def test_inputs_need_no_permission(storage, say):
+def test_a30_inputs_need_no_permission(storage, say):
     storage.configure({"fixed": {"path": "here:", "permissions": "readonly"}})
     source = storage.node("fixed:in.txt")
     say(storage.node("here:out"), "call", PYTHON, "-c", COPY, source, storage.node("here:out"))
@@ -152,7 +152,7 @@ def test_background(storage):
     assert printed.result(60) == "5\n"
 
 
-def test_background_errors_surface(storage):
+def test_a30_background_errors_surface(storage):
     node = storage.node("here:in.txt")
     handle = node.call(PYTHON, "-c", "raise SystemExit('no')", async_mode=True)
     with pytest.raises(subprocess.CalledProcessError):
@@ -179,7 +179,7 @@ def test_background_programs_can_be_ended(storage):
     assert raised.value.returncode == -signal.SIGTERM
 
 
-def test_cancelling_leaves_no_process(storage):
+def test_a30_cancelling_leaves_no_process(storage):
     node = storage.node("here:in.txt")
     code = "import os, sys, time; print(os.getpid(), flush=True); open(sys.argv[1], 'w').write('half'); time.sleep(60)"
     read, write = os.pipe()
@@ -219,7 +219,7 @@ def in_place(node, colour, mode, work, **named):
 
 
 @pytest.mark.parametrize("colour", ["blocking", "async"])
-def test_local_paths(storage, colour):
+def test_a29_local_paths(storage, colour):
     node = storage.node("here:in.txt")
     assert in_place(node, colour, "r", lambda path: Path(path).read_text()) == "text"
     assert in_place(node, colour, "r", os.path.basename) == "in.txt"
@@ -238,7 +238,7 @@ def test_local_paths(storage, colour):
 
 
 @pytest.mark.parametrize("colour", ["blocking", "async"])
-def test_local_paths_after_an_exception(storage, colour):
+def test_a29_local_paths_after_an_exception(storage, colour):
     node, new = storage.node("here:in.txt"), storage.node("here:new")
 
     def fail(path):
@@ -253,7 +253,7 @@ def test_local_paths_after_an_exception(storage, colour):
 
 
 @pytest.mark.parametrize("colour", ["blocking", "async"])
-def test_local_paths_and_somebody_else(colour):
+def test_a29_local_paths_and_somebody_else(colour):
     with StorageManager({"ram": "memory://"}) as storage:
         node = storage.node("ram:f")
         node.write("old")

@@ -151,7 +151,7 @@ class Meddler(ForwardingStore):
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_what_somebody_else_wrote_meanwhile_is_not_lost(memory, say, there):
+def test_a26_what_somebody_else_wrote_meanwhile_is_not_lost(memory, say, there):
     if there:
         memory.node("mem:k").write("old")
     meddler = Meddler(memory._open("mem"))

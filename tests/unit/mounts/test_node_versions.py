@@ -35,7 +35,7 @@ def test_versions_are_oldest_first(node, say):
     assert [say(node, "read_text", version=v["version_id"]) for v in versions] == ["one", "two", "three"]
 
 
-def test_indexes_ids_and_moments_agree(memory, say):
+def test_a24_indexes_ids_and_moments_agree(memory, say):
     node = memory.node("old:b")
     node.write("one")
     after_one = _moment()
@@ -60,7 +60,7 @@ def test_indexes_ids_and_moments_agree(memory, say):
         say(node, "read_text", version=0, as_of=after_one)
 
 
-def test_snapshots_read_and_never_write(node, say, memory):
+def test_a25_snapshots_read_and_never_write(node, say, memory):
     old = node.at(0)
     assert old == memory.node("old:a.txt", version=0)
     assert old.is_snapshot
@@ -104,7 +104,7 @@ def test_a_snapshot_can_be_copied(node, say, memory):
     assert memory.node("old:copy.txt").read() == "two"
 
 
-def test_deletion_is_a_version_too(node, say):
+def test_a25_deletion_is_a_version_too(node, say):
     before = _moment()
     node.delete()
     deleted = _moment()
@@ -141,7 +141,7 @@ def test_delete_version(node, say):
         say(node, "delete_version", first)
 
 
-def test_compaction_keeps_what_every_instant_showed(memory, say):
+def test_a25_compaction_keeps_what_every_instant_showed(memory, say):
     node = memory.node("old:c")
     for text in ("a", "a", "b", "b", "b", "a"):
         node.write(text)
@@ -199,6 +199,6 @@ def test_no_versions_at_all(memory, say):
         say(node, "restore")
 
 
-def test_unchanged_content_makes_no_version(node, say):
+def test_a26_unchanged_content_makes_no_version(node, say):
     assert say(node, "write", "three", skip_if_unchanged=True) is False
     assert node.version_count == 3

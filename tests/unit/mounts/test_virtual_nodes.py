@@ -43,7 +43,7 @@ def test_an_iternode_reads_as_all_of_them(three, say):
         assert node.get(range=(start, end)).bytes() == b"ONE\ntwo\nthree\nONE\ntwo\n"[start:end]
 
 
-def test_iternodes_nest_and_travel(three, say):
+def test_a28_iternodes_nest_and_travel(three, say):
     inner = three.iternode("mem:a.txt", "mem:b.txt")
     outer = three.iternode(inner, "mem:c.txt", inner)
     assert say(outer, "read") == "one\ntwo\nthree\none\ntwo\n"
@@ -86,7 +86,7 @@ def test_virtual_nodes_cannot_be_written(three, say):
             node.extend("mem:b.txt")
 
 
-def test_diffnodes(three, say):
+def test_a28_diffnodes(three, say):
     node = three.diffnode("mem:a.txt", "mem:b.txt")
     assert say(node, "read") == "--- mem:a.txt\n+++ mem:b.txt\n@@ -1 +1 @@\n-one\n+two\n"
     assert say(node, "size") == len(node.read())
@@ -160,7 +160,7 @@ def test_zip_methods(memory, say, compression):
         say(memory.node("mem:f"), "iter_zip", compression="rar")
 
 
-def test_zip_streams(memory):
+def test_a28_zip_streams(memory):
     memory.node("mem:big").write_bytes(bytes(1024) * 8192)
     pieces = memory.node("mem:big").iter_zip(compression="store")
     sizes = [len(piece) for piece in pieces]
@@ -195,7 +195,7 @@ def inline():
 
 
 @pytest.mark.parametrize("data", [b"hello", b"\xff\xef\xbe" * 5, b"\xfb\xff\xfe", bytes(range(256))])
-def test_inline_content(inline, say, data):
+def test_a31_inline_content(inline, say, data):
     texts = [
         base64.b64encode(data).decode(),
         base64.urlsafe_b64encode(data).decode(),
@@ -217,7 +217,7 @@ def test_inline_content(inline, say, data):
         assert inline.node("b64", text).read_bytes() == data
 
 
-def test_inline_content_begins_with_anything(inline):
+def test_a31_inline_content_begins_with_anything(inline):
     payload = base64.b64encode(b"\xff\xff\xff\x00").decode()
     assert payload.startswith("////")
     assert inline.node(f"b64:{payload}").read_bytes() == b"\xff\xff\xff\x00"
@@ -233,7 +233,7 @@ def test_invalid_inline_content(inline, say):
         say(inline.node("b64:not base64!"), "read")
 
 
-def test_writing_changes_the_node_itself(inline, say):
+def test_a31_writing_changes_the_node_itself(inline, say):
     for mount in ("b64", "rw"):
         node = inline.node(f"{mount}:")
         assert say(node, "write", "hello") is True
