@@ -41,7 +41,7 @@ def nanoseconds(moment: datetime) -> int:
 
 
 class LocalMeta(ObjectMeta):
-    """An `ObjectMeta` whose time and etag are worked out on first use: half of all reads look at neither.
+    """An `ObjectMeta` whose time, etag and defaults are worked out on first use: half of all reads look at none of them.
 
     Slots that were not filled come through `__getattr__`; from then on they are ordinary slots.
     """
@@ -54,6 +54,8 @@ class LocalMeta(ObjectMeta):
             value = etag_of(self._stat)
         elif name == "last_modified":
             value = moment(self._stat.st_mtime_ns)
+        elif name == "attributes":
+            value = NO_ATTRIBUTES
         elif name in {"version", "storage_class"}:
             value = None
         elif name == "digests":
@@ -77,6 +79,8 @@ class LocalMeta(ObjectMeta):
 
 
 _FIELDS = tuple(ObjectMeta.__dataclass_fields__)
+_members: Any = {**vars(ObjectMeta), **vars(LocalMeta)}
+_set_key, _set_size, _set_stat = (_members[name].__set__ for name in ("key", "size", "_stat"))
 
 
 def _plain(*values: Any) -> ObjectMeta:
@@ -86,10 +90,11 @@ def _plain(*values: Any) -> ObjectMeta:
 def describe(key: str, stat: os.stat_result, attributes: Attributes = NO_ATTRIBUTES) -> ObjectMeta:
     """Return the description of a file."""
     meta = _new(LocalMeta)
-    _set(meta, "key", key)
-    _set(meta, "size", stat.st_size)
-    _set(meta, "attributes", attributes)
-    _set(meta, "_stat", stat)
+    _set_key(meta, key)
+    _set_size(meta, stat.st_size)
+    _set_stat(meta, stat)
+    if attributes is not NO_ATTRIBUTES:
+        _set(meta, "attributes", attributes)
     return meta
 
 
