@@ -1,0 +1,107 @@
+"""`SQLDatabase`: records in one table of SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Self
+
+try:
+    import sqlalchemy as sa
+except ImportError as error:  # pragma: no cover  # the tests have it
+    from holdall.errors import MissingExtraError
+
+    raise MissingExtraError('records in SQL need SQLAlchemy: pip install "holdall[sql]"') from error
+
+from holdall.core.secrets import refuse_pickle
+from holdall.errors import ConfigError
+from holdall.records import sql_engine, sql_engine_async
+from holdall.records.database import Database
+from holdall.records.results import DatabaseCapabilities
+from holdall.records.sql_link import Link, checked_url
+from holdall.records.sql_rows import MOST_ID_BYTES
+from holdall.records.sql_table import Layout, table_of
+
+__all__ = ["SQLDatabase"]
+
+
+class SQLDatabase(Database):
+    """Records as rows: the same verbs and answers as on objects, a statement each.
+
+    Args:
+        target: ``sqlite:///path``, ``sqlite://`` (in memory), ``postgresql://user@host/name``, or a SQLAlchemy `Engine` of
+            yours (its async colour runs in threads; you close it).
+        table: Name of the table.
+        schema: Its schema, where it is not the default one.
+        indexes: Paths to index: ``"department"``, ``"address.city"``, or several together, ``("department", "created_at")``.
+        gin: Index whole documents for ``contains`` (PostgreSQL).
+        create_table: Make the table if it is not there; ``False`` if Alembic owns it.
+        pool_size: Connections that are kept.
+        new_id: Makes ids for records that have none.
+
+    Example:
+        >>> from holdall.records import Filter, Record, SQLDatabase
+        >>> with SQLDatabase("sqlite://") as db:
+        ...     ids = db.batch_create([Record({"id": "a", "n": 1}), Record({"id": "b", "n": 2})])
+        ...     db.count(Filter("n", ">", 1)), db.select_query("SELECT sum(n) AS total FROM records")
+        (1, [{'total': 3}])
+    """
+
+    def __init__(
+        self,
+        target: str | sa.Engine,
+        *,
+        table: str = "records",
+        schema: str | None = None,
+        indexes: Iterable[str | Iterable[str]] = (),
+        gin: bool = False,
+        create_table: bool = True,
+        pool_size: int = 5,
+        new_id: Callable[[], str] | None = None,
+    ) -> None:
+        if isinstance(target, sa.Engine):
+            checked_url(target.url.render_as_string())
+        elif not isinstance(target, str):
+            raise ConfigError(f"an SQL database is a URL or a sqlalchemy.Engine, not {type(target).__name__}")
+        chosen = [(paths,) if isinstance(paths, str) else tuple(paths) for paths in indexes]
+        link = Link(checked_url(target) if isinstance(target, str) else target, pool_size=pool_size)
+        dialect: Any = "sqlite" if link.lite else "postgresql"
+        made = table_of(table, schema, dialect)
+        name = link.url.get_dialect()().identifier_preparer.format_table(made)
+        link.layout = Layout(dialect, made, name, tuple(chosen), gin, create_table)
+        self._link = link
+        self._again = {
+            "table": table, "schema": schema, "indexes": tuple(chosen), "gin": gin, "create_table": create_table, "pool_size": pool_size,
+            "new_id": new_id,
+        }  # fmt: skip
+        super().__init__(sql_engine.SQLEngine(link), sql_engine_async.SQLEngine(link), mint=new_id)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Return a database of a mapping: ``url`` and the options of this class."""
+        options = dict(config)
+        if "url" not in options:
+            raise ConfigError("an SQL database needs its url")
+        return cls(options.pop("url"), **options)
+
+    @property
+    def table(self) -> sa.Table:
+        """The table, for Alembic and for your own statements."""
+        return self._link.layout.table
+
+    @property
+    def capabilities(self) -> DatabaseCapabilities:
+        """What works here; no I/O."""
+        return DatabaseCapabilities(engine="sql", snapshot_reads=True, native_sql=True, max_id_bytes=MOST_ID_BYTES)
+
+    def __repr__(self) -> str:
+        return f"SQLDatabase({str(self._link)!r}, table={self.table.name!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        url = self._link.url
+        if url.password is not None or self._link.memory or not self._link.owned:
+            refuse_pickle(repr(self))
+        return _again, (url.render_as_string(), self._again)
+
+
+def _again(url: str, options: dict[str, Any]) -> SQLDatabase:
+    return SQLDatabase(url, **options)

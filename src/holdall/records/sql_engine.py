@@ -1,0 +1,212 @@
+# Generated from sql_engine_async.py by tools/twins.py: change that file, not this one.
+"""Engine B: records in one SQL table. What is asked of a connection stands in `sql_writing` and `sql_reading`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from holdall.errors import HoldallError
+from holdall.records import sql_reading as reading
+from holdall.records import sql_writing as writing
+from holdall.records.drafts import Draft, Item, WriteVerb
+from holdall.records.engine import Engine
+from holdall.records.errors import CorruptRecordError, DuplicateRecordError, Outcome, RecordError
+from holdall.records.query import Query
+from holdall.records.record import Record
+from holdall.records.results import CheckReport, ConnectReport, Explanation, Problem, RefreshReport, SearchResult
+from holdall.records.sql_link import Link
+from holdall.records.sql_rows import possible, record_of_row, row_of
+from holdall.records.sql_select import select
+from holdall.records.sql_statement import Statement
+
+__all__ = ["SQLEngine"]
+
+
+class SQLEngine(Engine):
+    """The verbs over one table; see `holdall.records.sql_database.SQLDatabase`."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    # -- one record ---------------------------------------------------------------------------------------------------
+
+    def create(self, draft: Draft) -> Record:
+        """Insert atomically. See `Engine`."""
+        while True:
+            row = row_of(draft)
+            if self._link.run(partial(writing.insert, layout=self._link.layout, row=row), way="write"):
+                return record_of_row(row)
+            if draft.mint is None:
+                raise DuplicateRecordError(f"record {draft.id!r} is there already", id=draft.id, database=self._link)
+            draft = draft.renamed()
+
+    def read(self, id: str) -> Record | None:
+        """Return a record. See `Engine`."""
+        return self._link.run(partial(reading.read, layout=self._link.layout, id=id))
+
+    def update(self, draft: Draft, expected_version: str | None) -> Record | None:
+        """Replace a record. See `Engine`."""
+        act = partial(writing.replace, layout=self._link.layout, row=row_of(draft), expected=expected_version)
+        return self._link.run(act, way="write")
+
+    def upsert(self, draft: Draft, expected_version: str | None) -> Record:
+        """Replace or insert. See `Engine`."""
+        if expected_version is None:
+            act = partial(writing.upsert, layout=self._link.layout, row=row_of(draft))
+            return self._link.run(act, way="write")
+        found = self.update(draft, expected_version)
+        if found is None:
+            raise writing.stale(draft.id, expected_version, None)
+        return found
+
+    def delete(self, id: str, expected_version: str | None) -> bool:
+        """Delete. See `Engine`."""
+        if not possible(id):
+            return False
+        act = partial(writing.delete, layout=self._link.layout, id=id, expected=expected_version)
+        return self._link.run(act, way="write", retry=False)
+
+    def version(self, id: str) -> str | None:
+        """Return the version token. See `Engine`."""
+        if not possible(id):
+            return None
+        return self._link.run(partial(writing.version_of, layout=self._link.layout, id=id))
+
+    # -- many ---------------------------------------------------------------------------------------------------------
+
+    def write_many(self, verb: WriteVerb, items: Iterable[Item]) -> list[Outcome]:
+        """Write in statements of many rows. See `Engine`."""
+        outcomes: list[Outcome] = []
+        stopped: HoldallError | None = None
+        for chunk in writing.chunks(items):
+            batch = writing.Batch(verb, chunk)
+            outcomes += batch.outcomes
+            if not batch:
+                continue
+            if stopped is not None:
+                outcomes += batch.failed(stopped, "not_tried")
+                continue
+            try:
+                outcomes += self._link.run(partial(batch.write, layout=self._link.layout), way="write")
+            except RecordError:  # one of its rows; which one?
+                act = partial(batch.write_each, layout=self._link.layout)
+                outcomes += self._link.run(act, way="write", retry=False)
+            except HoldallError as error:
+                stopped = error
+                outcomes += batch.failed(error, getattr(error, "outcome", "failed"))
+        return outcomes
+
+    def read_many(self, ids: Iterable[str]) -> list[Record | Exception | None]:
+        """Return many records. See `Engine`."""
+        answers: list[Record | Exception | None] = []
+        wanted = iter(ids)
+        while chunk := list(islice(wanted, writing.BATCH)):
+            found = self._link.run(partial(reading.read_many, layout=self._link.layout, ids=chunk))
+            for id in chunk:
+                record = found.get(id)
+                answers.append(record.copy() if isinstance(record, Record) else record)
+        return answers
+
+    def delete_many(self, ids: Iterable[str]) -> list[Outcome]:
+        """Delete many records. See `Engine`."""
+        outcomes: list[Outcome] = []
+        wanted = iter(ids)
+        while chunk := list(islice(wanted, writing.BATCH)):
+            act = partial(writing.delete_many, layout=self._link.layout, ids=chunk)
+            there = self._link.run(act, way="write", retry=False)
+            for id in chunk:
+                gone = id in there
+                there.discard(id)  # a repeat finds nothing
+                outcomes.append(Outcome(index=len(outcomes), id=id, status="written" if gone else "missing"))
+        return outcomes
+
+    def clear(self) -> int:
+        """Delete all records in one statement. See `Engine`."""
+        return self._link.run(partial(writing.clear, layout=self._link.layout), way="write", retry=False)
+
+    # -- questions ----------------------------------------------------------------------------------------------------
+
+    def search(self, query: Query, max_age: float | None) -> SearchResult:
+        """Return the records of a query. See `Engine`."""
+        plan = reading.Plan(self._link.layout, query)
+        return self._link.run(partial(reading.search, plan=plan), way="read" if plan.exact else "snapshot")
+
+    def stream(self, query: Query, batch_size: int, max_age: float | None) -> Iterator[Record]:
+        """Yield the records of a query, of one snapshot, by a cursor of the database. See `Engine`."""
+        reader = reading.Reader(self._link.layout, query, batch_size)
+        if self._link.memory:  # one connection: it is not kept while the caller works
+            for record in self._link.run(reader.all):
+                yield record
+            return
+        with self._link.session() as session:
+            try:
+                while found := session.run(reader.step):
+                    for record in found:
+                        yield record
+            finally:
+                session.run(reader.close)
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        """Yield the ids that start with a text. See `Engine`."""
+        last: str | None = None
+        while True:
+            found = self._link.run(partial(reading.ids_after, layout=self._link.layout, prefix=prefix, last=last))
+            yield from found
+            if len(found) < writing.BATCH:
+                return
+            last = found[-1]
+
+    def count(self, query: Query | None, max_age: float | None) -> int:
+        """Count. See `Engine`."""
+        plan = reading.Plan(self._link.layout, Query() if query is None else Query(query.conditions))
+        return self._link.run(partial(reading.count, plan=plan), way="read" if plan.exact else "snapshot")
+
+    def select(self, sql: str, params: Sequence[Any], max_age: float | None, time_limit: float) -> list[dict[str, Any]]:
+        """Answer one read-only ``SELECT``. See `Engine`."""
+        statement = Statement(sql, params)
+        act = partial(select, layout=self._link.layout, statement=statement, time_limit=time_limit)
+        return self._link.run(act, way="ask")
+
+    # -- care ---------------------------------------------------------------------------------------------------------
+
+    def connect(self) -> ConnectReport:
+        """Ask whether the database answers. See `Engine`."""
+        self._link.run(lambda connection: connection.exec_driver_sql("SELECT 1").scalar())
+        return ConnectReport(compare_and_set=True, conditional_delete=True)
+
+    def refresh(self) -> RefreshReport:
+        """Count; nothing is kept locally. See `Engine`."""
+        return RefreshReport(records=self.count(None, None), changed=0)
+
+    def check(self) -> CheckReport:
+        """Read every row. See `Engine`."""
+        records = 0
+        corrupt: list[Problem] = []
+        ids: list[str] = []
+        for id in self.ids(""):
+            ids.append(id)
+            if len(ids) == writing.BATCH:
+                records += self._checked(ids, corrupt)
+                ids = []
+        records += self._checked(ids, corrupt)
+        return CheckReport(records=records, corrupt=tuple(corrupt))
+
+    def _checked(self, ids: list[str], corrupt: list[Problem]) -> int:
+        readable = 0
+        for id, found in zip(ids, self.read_many(ids), strict=True):
+            if isinstance(found, CorruptRecordError):
+                corrupt.append(Problem(key=id, id=id, reason=found.reason))
+            elif found is not None:
+                readable += 1
+        return readable
+
+    def explain(self, query: Query) -> Explanation:
+        """Say how a query would be answered. See `Engine`."""
+        return reading.Plan(self._link.layout, query).explain()
+
+    def close(self) -> None:
+        """Close the connections that are ours."""
+        self._link.close()

@@ -1,0 +1,199 @@
+"""What users write for `select_query`: one read-only ``SELECT``, taken apart into words. Pure, without a database."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from holdall.records.errors import QueryError
+from holdall.records.pushdown import MARK
+
+__all__ = ["SYSTEM_COLUMNS", "VIEWS", "Statement", "identifier"]
+
+VIEWS = ("S3Object", "records")
+SYSTEM_COLUMNS = ("id", "created_at", "updated_at", "version", "metadata")
+_TOKEN = re.compile(
+    r"""(?P<space>\s+|--[^\n]*|/\*.*?\*/)|(?P<text>'(?:[^']|'')*')|(?P<name>"(?:[^"]|"")*")|(?P<number>\d[\w.]*)"""
+    r"""|(?P<word>[^\W\d]\w*)|(?P<mark>\?)|(?P<sign>.)""",
+    re.DOTALL,
+)
+_RESERVED = frozenset(
+    [
+        "select",
+        "from",
+        "where",
+        "and",
+        "or",
+        "not",
+        "in",
+        "like",
+        "between",
+        "is",
+        "null",
+        "group",
+        "by",
+        "order",
+        "limit",
+        "offset",
+        "having",
+        "as",
+        "distinct",
+        "case",
+        "when",
+        "then",
+        "else",
+        "end",
+        "join",
+        "on",
+        "left",
+        "right",
+        "full",
+        "inner",
+        "outer",
+        "cross",
+        "union",
+        "all",
+        "except",
+        "intersect",
+        "exists",
+        "asc",
+        "desc",
+        "with",
+        "recursive",
+        "values",
+        "cast",
+        "collate",
+        "using",
+        "escape",
+        "true",
+        "false",
+        "nulls",
+        "first",
+        "last",
+        "filter",
+        "over",
+        "partition",
+    ]
+)
+_REFUSED = re.compile(
+    r"(pg_\w*|lo_\w*|dblink\w*|set_config|current_setting|information_schema|\w*_to_xml\w*|ts_stat|load_extension)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+
+
+def identifier(name: str) -> str:
+    """Return a quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+class Statement:
+    """One ``SELECT`` of a user.
+
+    Args:
+        sql: Its text; a ``?`` for each value.
+        params: The values: ``None``, bool, int, float, str or bytes.
+
+    Attributes:
+        names: What may be fields in it, in order.
+        star: It selects ``*``, so all fields are wanted.
+
+    Raises:
+        QueryError: Not one ``SELECT``, or a value of another type.
+
+    Example:
+        >>> Statement("SELECT name, count(*) AS n FROM records WHERE age > ? GROUP BY name;", [3]).names
+        ('name', 'age')
+    """
+
+    def __init__(self, sql: str, params: Sequence[Any] = ()) -> None:
+        if not isinstance(sql, str) or MARK in sql:
+            raise QueryError("a statement is text without NUL")
+        for value in params:
+            if value is not None and not isinstance(value, (bool, int, float, str, bytes)):
+                raise QueryError(f"a value is None, bool, int, float, str or bytes, not {type(value).__name__}")
+        self.params = tuple(params)
+        self._tokens = list(_tokens(sql))
+        while self._tokens and (self._tokens[-1].kind == "space" or self._tokens[-1].text == ";"):
+            self._tokens.pop()
+        self._solid = [token for token in self._tokens if token.kind != "space"]
+        self._check()
+        self.names, self.star = self._fields()
+
+    def _check(self) -> None:
+        if not self._solid or self._solid[0].text.lower() not in {"select", "with"}:
+            raise QueryError("a statement is one SELECT")
+        if any(token.text == ";" for token in self._solid):
+            raise QueryError("a statement is one SELECT, not several statements")
+        for token in self._solid:
+            if token.kind in {"word", "name"} and _REFUSED.fullmatch(token.text.strip('"')):
+                raise QueryError(f"{token.text} is not for a SELECT over records")
+            if token.kind == "sign" and token.text in "'\"$\\`[":
+                raise QueryError(f"a statement has no {token.text} outside of text and names")
+        for before, token in zip(self._tokens, self._tokens[1:], strict=False):
+            if before.kind == "word" and token.kind == "text":
+                raise QueryError(f"text is written '…', without a prefix like {before.text}")
+        marks = sum(token.kind == "mark" for token in self._solid)
+        if marks != len(self.params):
+            raise QueryError(f"the statement has {marks} '?' and {len(self.params)} values were given")
+
+    def _fields(self) -> tuple[tuple[str, ...], bool]:
+        names: dict[str, str] = {}
+        star = False
+        solid = self._solid
+        for at, token in enumerate(solid):
+            before = solid[at - 1].text.lower() if at else ""
+            after = solid[at + 1].text if at + 1 < len(solid) else ""
+            if token.text == "*" and before in {"select", "distinct", "all", ",", "."}:
+                star = True
+            if token.kind not in {"word", "name"} or before == "as":
+                continue
+            plain = token.text if token.kind == "word" else token.text[1:-1].replace('""', '"')
+            if token.kind == "word" and (plain.lower() in _RESERVED or after == "("):
+                continue
+            if plain.lower() not in SYSTEM_COLUMNS and plain not in VIEWS:
+                names.setdefault(plain.lower(), plain)
+        return tuple(names.values()), star
+
+    def words(self) -> Iterator[str]:
+        """Yield names and words that stand before a dot: aliases, or schemas."""
+        for token, after in zip(self._solid, self._solid[1:], strict=False):
+            if after.text == "." and token.kind in {"word", "name"}:
+                yield token.text if token.kind == "word" else token.text[1:-1]
+
+    def over(self, view: str, *, quoted: Mapping[str, str] | None = None) -> str:
+        """Return the statement with the view in front, a `MARK` for each value.
+
+        Args:
+            view: A ``SELECT``, which is named as each of `VIEWS`.
+            quoted: Words that are written as these names instead.
+        """
+        parts = [
+            MARK
+            if token.kind == "mark"
+            else (quoted or {}).get(token.text, token.text)
+            if token.kind == "word"
+            else token.text
+            for token in self._tokens
+            if not token.text.startswith(("--", "/*"))
+        ]
+        text = "".join(parts).strip()
+        head = f"S3Object AS ({view}), records AS (SELECT * FROM S3Object)"
+        found = re.match(r"with(\s+recursive)?\s", text, re.IGNORECASE)
+        if found is None:
+            return f"WITH {head} {text}"
+        return f"WITH{found[1] or ''} {head}, {text[found.end() :]}"
+
+
+def _tokens(sql: str) -> Iterator[_Token]:
+    for found in _TOKEN.finditer(sql):
+        kind = str(found.lastgroup)
+        text = found.group()
+        yield _Token(kind, " " if kind == "space" else text)
