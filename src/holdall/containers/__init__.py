@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdall.containers.arrays import TypedArray
+    from holdall.containers.combiner import FileInfo, LazyCombiner, append, append_async, combine, combine_async
     from holdall.containers.errors import EncodeError, FormatError, MissingIndexError, MissingKeyError
-    from holdall.containers.options import ReadOptions, ReadStats, WriteOptions, WriteResult
+    from holdall.containers.options import ReadOptions, ReadStats, VerifyReport, WriteOptions, WriteResult
     from holdall.containers.plain import stream_list, stream_map
     from holdall.containers.reader import LazyReader, load, load_async
     from holdall.containers.views import LazyArray, LazyDict, LazyList, to_obj
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "EncodeError": "errors",
+    "FileInfo": "combiner",
     "FormatError": "errors",
     "LazyArray": "views",
+    "LazyCombiner": "combiner",
     "LazyDict": "views",
     "LazyList": "views",
     "LazyReader": "reader",
@@ -27,8 +30,13 @@ _HOMES = {
     "ReadOptions": "options",
     "ReadStats": "options",
     "TypedArray": "arrays",
+    "VerifyReport": "options",
     "WriteOptions": "options",
     "WriteResult": "options",
+    "append": "combiner",
+    "append_async": "combiner",
+    "combine": "combiner",
+    "combine_async": "combiner",
     "dump": "writer",
     "dump_async": "writer",
     "dumps": "writer",
@@ -42,8 +50,10 @@ _HOMES = {
 
 __all__ = [
     "EncodeError",
+    "FileInfo",
     "FormatError",
     "LazyArray",
+    "LazyCombiner",
     "LazyDict",
     "LazyList",
     "LazyReader",
@@ -53,8 +63,13 @@ __all__ = [
     "ReadOptions",
     "ReadStats",
     "TypedArray",
+    "VerifyReport",
     "WriteOptions",
     "WriteResult",
+    "append",
+    "append_async",
+    "combine",
+    "combine_async",
     "dump",
     "dump_async",
     "dumps",

@@ -1,23 +1,29 @@
-"""An opened archive: what its header and table say, and the bytes fetched so far. State only; `walking` does the I/O."""
+"""What is open: the object that bytes come from, and the archives in it with their tables. State only; `fetching` does the I/O."""
 
 from __future__ import annotations
 
 import threading
 import zlib
 from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
 from holdall.containers.engines import Engine, engine
 from holdall.containers.errors import FormatError
 from holdall.containers.header import HEADER, Header, parse_header
+from holdall.containers.held import HeldBytes, HeldFile
+from holdall.containers.legacy import restored
 from holdall.containers.options import ReadOptions, ReadStats
-from holdall.containers.toc import Bounds, Node, Root, parse_node, parse_root
+from holdall.containers.toc import Bounds, Leaf, Node, Root, parse_node, parse_root
 from holdall.containers.wire import array_head, map_head
-from holdall.errors import IntegrityError
+from holdall.errors import ClosedError, IntegrityError
 from holdall.store import Store
 
-__all__ = ["Archive", "ByteCache", "Cursor", "Table", "table_of"]
+__all__ = ["Archive", "ByteCache", "Cursor", "Flights", "Origin", "Span", "Table", "table_of"]
+
+Span = tuple[int, int]
 
 
 class ByteCache:
@@ -30,10 +36,10 @@ class ByteCache:
     def __init__(self, limit: int | None) -> None:
         self.limit = limit
         self.size = 0
-        self._held: OrderedDict[tuple[int, int], bytes] = OrderedDict()
+        self._held: OrderedDict[Span, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, span: tuple[int, int]) -> bytes | None:
+    def get(self, span: Span) -> bytes | None:
         """Return the bytes of a range, if held."""
         with self._lock:
             data = self._held.get(span)
@@ -41,7 +47,7 @@ class ByteCache:
                 self._held.move_to_end(span)
             return data
 
-    def put(self, span: tuple[int, int], data: bytes) -> None:
+    def put(self, span: Span, data: bytes) -> None:
         """Hold the bytes of a range."""
         if self.limit is not None and len(data) > self.limit:
             return
@@ -60,6 +66,74 @@ class ByteCache:
             self.size = 0
 
 
+class Flights:
+    """Ranges that are being fetched, so that nobody else fetches them too."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[Span, Future[bytes | None]] = {}
+        self._lock = threading.Lock()
+
+    def claim(self, spans: Sequence[Span]) -> tuple[list[Span], dict[Span, Future[bytes | None]]]:
+        """Return the ranges that the caller has to fetch, and those that others are fetching."""
+        with self._lock:
+            others = {span: self._under_way[span] for span in spans if span in self._under_way}
+            mine = [span for span in spans if span not in others]
+            self._under_way |= {span: Future() for span in mine}
+        return mine, others
+
+    def land(self, spans: Sequence[Span], found: Sequence[bytes] | None) -> None:
+        """Hand fetched ranges to those who wait; ``None`` tells them to fetch for themselves."""
+        with self._lock:
+            ended = [self._under_way.pop(span) for span in spans]
+        for i, future in enumerate(ended):
+            future.set_result(None if found is None else found[i])
+
+
+@dataclass(slots=True)
+class Origin:
+    """The object that an archive and those embedded in it are read from.
+
+    Attributes:
+        store, key: Where it is.
+        etag, version: What every read is pinned to.
+        size: Its size, where it was known before opening.
+        recipe: What names it in another process.
+        file: The local file, held open, or bytes in memory.
+        flights, flights_async: What each colour is fetching: a thread never waits for a task of a loop that it may be blocking.
+    """
+
+    store: Store
+    key: str
+    options: ReadOptions
+    stats: ReadStats
+    cache: ByteCache
+    etag: str | None = None
+    version: str | None = None
+    size: int | None = None
+    file: HeldFile | HeldBytes | None = None
+    closed: bool = False
+    recipe: Any = None
+    archive: Archive | None = None
+    flights: Flights = field(default_factory=Flights)
+    flights_async: Flights = field(default_factory=Flights)
+
+    def check_open(self) -> None:
+        """Raise if the reader was closed.
+
+        Raises:
+            ClosedError: It was.
+        """
+        if self.closed:
+            raise ClosedError("the reader is closed", key=self.key, store=self.store)
+
+    def close(self) -> None:
+        """Let go of the file and of what was read."""
+        self.closed = True
+        self.file = None
+        self.archive = None
+        self.cache.clear()
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """What a header and a table of contents say."""
@@ -76,60 +150,71 @@ class Archive:
     """One archive, or one embedded in another.
 
     Attributes:
-        store, key: The object it lies in.
-        base: Where it begins in the object.
-        etag: Validator that every read is pinned to.
+        origin: The object.
         table: Its table of contents.
-        prefix: Path of this archive in the outermost one.
+        base: Where it begins in the object.
+        nesting: How many archives it lies in.
+        children: The archives in it that were opened, by offset.
+        directory: The key directory that was read last, with its place.
     """
 
-    store: Store
-    key: str
-    options: ReadOptions
-    stats: ReadStats
-    cache: ByteCache
+    origin: Origin
+    table: Table
     base: int = 0
-    etag: str | None = None
-    version: str | None = None
-    table: Table | None = None
-    prefix: tuple[Any, ...] = ()
     nesting: int = 0
-    closed: bool = False
-    children: dict[int, Archive] = field(default_factory=dict)
-    _engines: dict[str, Engine] = field(default_factory=dict)
+    children: dict[int, Archive] = field(default_factory=dict[int, "Archive"])
+    directory: tuple[Span, dict[Any, int]] | None = None
+    _nodes: dict[int, Node] = field(default_factory=dict[int, Node])
+    _engine: Engine | None = None
 
     @property
-    def opened(self) -> Table:
-        """The table; only used behind `walking.attach`."""
-        assert self.table is not None
-        return self.table
+    def options(self) -> ReadOptions:
+        """How to read."""
+        return self.origin.options
 
-    def engine(self) -> Engine:
-        """Return the engine of this archive's codec."""
-        codec = self.opened.header.codec
-        if codec not in self._engines:
-            self._engines[codec] = engine(codec)
-        return self._engines[codec]
+    @property
+    def end(self) -> int:
+        """Where it ends in the object."""
+        return self.base + self.table.size
 
-    def checked(self, data: bytes, checksum: int | None, path: tuple[Any, ...], span: tuple[int, int]) -> bytes:
-        """Return bytes whose CRC-32 holds.
+    def at(self, start: int, end: int) -> Span:
+        """Return a range of the document as a range of the object."""
+        shift = self.base + HEADER
+        return start + shift, end + shift
+
+    def node(self, raw: Any, within: Span | None) -> Node:
+        """Return the node of a raw entry of the table; those that take work are parsed once."""
+        found = self._nodes.get(id(raw))
+        if found is None:
+            found = parse_node(raw, self.table.bounds, within)
+            if not isinstance(found, Leaf) or found.run is not None:
+                self._nodes[id(raw)] = found  # the table keeps `raw`, so its identity stays its own
+        return found
+
+    def checked(self, data: bytes | memoryview, checksum: int | None, path: tuple[Any, ...], start: int) -> None:
+        """Compare bytes of the document with their CRC-32.
 
         Raises:
-            IntegrityError: It does not; names path and byte range.
+            IntegrityError: They differ; names path and byte range.
         """
         if checksum is not None and self.options.verify == "read" and zlib.crc32(data) != checksum:
             where = "/".join(map(str, path)) or "the root"
-            low, high = self.base + HEADER + span[0], self.base + HEADER + span[1]
-            raise IntegrityError(f"{where}: bytes {low} to {high} are damaged", key=self.key, store=self.store)
-        return data
+            low, high = self.at(start, start + len(data))
+            raise IntegrityError(f"{where}: bytes {low} to {high} are damaged", key=self.origin.key, store=self.origin.store)
+
+    def decoded(self, data: bytes) -> Any:
+        """Decode one document."""
+        if self._engine is None:
+            self._engine = engine(self.table.header.codec, max_depth=self.options.max_depth)
+        value = self._engine.decode(data)
+        return restored(value) if self.options.legacy_arrays else value
 
     def items(self, data: bytes, count: int, *, is_map: bool = False) -> Any:
         """Decode a block: ``count`` items, or pairs, without a header."""
-        codec = self.opened.header.codec
-        head = (map_head if is_map else array_head)(count, codec)
-        found = self.engine().decode(head + data)
+        head = (map_head if is_map else array_head)(count, self.table.header.codec)
+        found = self.decoded(head + data)
         if len(found) != count:
-            raise FormatError(f"a block of {len(found)} instead of {count} items", kind="toc")
+            raise FormatError(f"a block of {len(found)} instead of {count} items", kind="toc", key=self.origin.key)
         return found
 
 
@@ -140,7 +225,7 @@ class Cursor:
     archive: Archive
     node: Node
     path: tuple[Any, ...]
-    within: tuple[int, int] | None = None
+    within: Span | None = None
 
 
 def table_of(head: bytes, toc: bytes, size: int, options: ReadOptions) -> Table:
@@ -157,14 +242,13 @@ def table_of(head: bytes, toc: bytes, size: int, options: ReadOptions) -> Table:
         IntegrityError: Their CRC-32 does not hold.
     """
     header = parse_header(head, options.magic)
-    raw = engine(header.codec).decode(toc) if toc else None
+    raw = engine(header.codec, max_depth=options.max_depth).decode(toc)
     root = parse_root(raw)
     if root is not None and root.checksum is not None and options.verify == "read":
-        stored = root.checksum.to_bytes(4, "big")
-        if toc[-4:] == stored and zlib.crc32(toc[:-4], zlib.crc32(head[:HEADER])) != root.checksum:
-            raise IntegrityError("the header or the table of contents is damaged")
-        if toc[-4:] != stored:
+        if toc[-4:] != root.checksum.to_bytes(4, "big"):
             raise IntegrityError("the table of contents does not end with its checksum")
+        if zlib.crc32(toc[:-4], zlib.crc32(head[:HEADER])) != root.checksum:
+            raise IntegrityError("the header or the table of contents is damaged")
     length = size if root is None or root.length is None else root.length
     bounds = Bounds(header.toc_start, min(size, length) - HEADER)
     return Table(header, bounds, root, parse_node(raw, bounds, root=True), size)

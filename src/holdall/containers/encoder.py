@@ -40,9 +40,10 @@ _KEYS = frozenset({str, int, float, bool, bytes, type(None)})
 
 
 class Emit(NamedTuple):
-    """Bytes that follow what was emitted before."""
+    """Bytes that follow what was emitted before; ``pin`` promises that all of them will be patched."""
 
     data: bytes
+    pin: bool = False
 
 
 class Patch(NamedTuple):
@@ -53,7 +54,7 @@ class Patch(NamedTuple):
 
 
 class Pull(NamedTuple):
-    """A request for at most ``most`` items of an async stream; answered by a list, empty at its end."""
+    """A request for at most ``most`` items of a stream, answered by a list, shorter at its end; ``most`` 0 asks for a lazy value."""
 
     stream: Any
     most: int
@@ -169,14 +170,21 @@ class Encoder:
         container = as_container(value)
         if container is None:
             return self._scalar(value)
+        if isinstance(container, Stream) and container.whole:
+            return self._whole(container.source)
         if not isinstance(container, Stream) and not at_least(container, self.layout.leaf_bytes, LOOK):
             return self._small(container)
         if isinstance(container, Mapping):
-            return self._map(iter(container.items()), len(container))
+            return self._container(iter(container.items()), len(container), is_map=True)
         if isinstance(container, Stream):
-            source = container.source if isinstance(container.source, AsyncIterable) else iter(container.source)
-            return self._map(source, None) if container.is_map else self._list(source, None)
-        return self._list(iter(container), len(container))
+            given: Any = container.source
+            return self._container(given if container.drawn else iter(given), container.count, is_map=container.is_map)
+        return self._container(iter(container), len(container), is_map=False)
+
+    def _whole(self, lazy: Any) -> _Frame:
+        """Write what a reader or a lazy array stands for."""
+        (value,) = yield Pull(lazy, 0)
+        return (yield from self._frame(value))
 
     def _scalar(self, value: Any) -> _Frame:
         start = self.position
@@ -198,35 +206,37 @@ class Encoder:
             data = self._one(value)
         except Unusual:
             frame = (
-                self._map(iter(value.items()), len(value))
+                self._container(iter(value.items()), len(value), is_map=True)
                 if isinstance(value, Mapping)
-                else self._list(iter(value), len(value))
+                else self._container(iter(value), len(value), is_map=False)
             )
             return (yield from frame)
         yield self._emit(data)
         return _Written(start, self.position, self._leaf(start, data), len(data) < self.layout.leaf_bytes)
 
-    def _list(self, source: Any, count: int | None) -> _Frame:
-        return (yield from self._container(source, count, is_map=False))
-
-    def _map(self, source: Any, count: int | None) -> _Frame:
-        return (yield from self._container(source, count, is_map=True))
-
     def _container(self, source: Any, count: int | None, *, is_map: bool) -> _Frame:
         start = self.position
-        yield self._emit((map_head if is_map else array_head)(count or 0, self.codec, wide=count is None))
+        head = (map_head if is_map else array_head)(count or 0, self.codec, wide=count is None)
+        yield self._emit(head, pin=count is None)
         run = _Run(self, start, is_map=is_map)
-        seen: set[Any] = set()
-        total = 0
-        while chunk := (yield from self._draw(source, self._chunk_size(run))):
+        keys = _Keys()
+        total, wanted, drawn = 0, 1, 1
+        while drawn == wanted:
+            wanted = self._chunk_size(run)
+            chunk: list[Any] = yield from self._draw(source, wanted)
+            drawn = len(chunk)
+            if not chunk:
+                break
             if is_map and count is None:
-                _check_new(chunk, seen)
+                keys.check(chunk, self._where())
             before = self.position
             yield from self._items(run, chunk, total)
-            total += len(chunk)
-            self._remember((self.position - before) / len(chunk))
+            total += drawn
+            self._remember((self.position - before) / drawn)
         if count is None:
             yield self._patch(start, self._head(total, is_map=is_map))
+        elif total != count:
+            raise EncodeError(f"{count} members announced, {total} came", path=self._where(), type="container")
         return self._close(run, start)
 
     def _array(self, value: Any) -> _Frame:
@@ -342,13 +352,13 @@ class Encoder:
 
     # -- bytes --------------------------------------------------------------------------------------------------------
 
-    def _emit(self, data: bytes) -> Emit:
+    def _emit(self, data: bytes, *, pin: bool = False) -> Emit:
         self.position += len(data)
         keep = max(2 * self.layout.leaf_bytes, LEAF_MAP)
         self._tail += data[-keep:] if len(data) > keep else data
         if len(self._tail) > 2 * keep:
             del self._tail[:-keep]
-        return Emit(data)
+        return Emit(data, pin)
 
     def _patch(self, position: int, data: bytes) -> Patch:
         """Put bytes over earlier ones, also where they are remembered."""
@@ -418,11 +428,30 @@ class Encoder:
         return EncodeError(why or f"an archive cannot hold a {name}", path=self._where(), type=name)
 
 
-def _check_new(pairs: list[Any], seen: set[Any]) -> None:
-    for key, _ in pairs:
-        if key in seen:
-            raise ValueError(f"the key {key!r} stands twice in a stream of pairs")
-        seen.add(key)
+class _Keys:
+    """The keys of a stream of pairs: none may come twice."""
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen: set[Any] = set()
+
+    def check(self, pairs: list[Any], path: str) -> None:
+        """Take the next pairs.
+
+        Raises:
+            ValueError: A key that came before.
+        """
+        for pair in pairs:
+            if not isinstance(pair, tuple) or len(pair) != 2:
+                raise EncodeError("a stream of pairs has pairs of key and value", path=path, type=type(pair).__name__)
+            key = pair[0]
+            try:
+                if key in self._seen:
+                    raise ValueError(f"the key {key!r} stands twice in a stream of pairs")
+                self._seen.add(key)
+            except TypeError as error:
+                raise EncodeError("a map's key is a scalar", path=path, type=type(key).__name__) from error
 
 
 class _Run:

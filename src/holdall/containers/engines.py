@@ -11,7 +11,7 @@ from holdall.containers.errors import FormatError
 from holdall.containers.plain import as_container, is_array, simplified
 from holdall.containers.wire import CodecName
 
-__all__ = ["Engine", "Unusual", "engine"]
+__all__ = ["KEYS", "Engine", "Unusual", "engine"]
 
 
 class Unusual(Exception):  # noqa: N818  # a signal within the encoder, never seen by users
@@ -35,22 +35,23 @@ class Engine(Protocol):
         ...
 
 
-def engine(codec: CodecName, hook: Hook | None = None) -> Engine:
+def engine(codec: CodecName, hook: Hook | None = None, *, max_depth: int = 10_000) -> Engine:
     """Return the engine of a codec.
 
     Args:
         codec: ``msgpack`` or ``cbor``.
         hook: Called with a value that is not built in; returns what to encode for it, or raises `Unusual`.
+        max_depth: Deepest nesting that is decoded.
     """
-    return _Msgpack(hook) if codec == "msgpack" else _Cbor(hook)
+    return _Msgpack(hook, max_depth) if codec == "msgpack" else _Cbor(hook, max_depth)
 
 
 class _Msgpack:
-    """msgspec; part of the base install."""
+    """ormsgpack for what is plain through and through, where it is installed; else msgspec, after a look at the keys."""
 
     codec: CodecName = "msgpack"
 
-    def __init__(self, hook: Hook | None) -> None:
+    def __init__(self, hook: Hook | None, max_depth: int) -> None:
         import msgspec  # noqa: PLC0415  # third-party, on first use
 
         self._errors = (msgspec.MsgspecError, TypeError, OverflowError, ValueError, RecursionError)
@@ -59,18 +60,28 @@ class _Msgpack:
         self._decode = msgspec.msgpack.Decoder(ext_hook=decode_ext).decode
         self._decode_errors = (msgspec.MsgspecError, UnicodeDecodeError, ValueError, TypeError, OverflowError)
         self._hook = hook
+        self._plain = _plain_encoder()
+        self._max_depth = max_depth
 
     def one(self, value: Any) -> bytes:
+        if self._plain is not None:
+            try:
+                return self._plain(value)
+            except TypeError:  # keys or values that are not plain
+                pass
         try:
-            return self._encode(value)
+            data: bytes = self._encode(value)
         except self._errors as error:
             raise Unusual(str(error)) from error
+        if not keys_are_scalars(value):  # it came to an end above: no cycle
+            raise Unusual(KEYS)
+        return data
 
     def decode(self, data: bytes) -> Any:
         try:
             return self._decode(data)
         except RecursionError:
-            return _whole(data, self.codec)
+            return _whole(data, self.codec, self._max_depth)
         except self._decode_errors as error:
             raise FormatError(f"a value that cannot be decoded: {error}") from error
 
@@ -86,19 +97,55 @@ class _Msgpack:
         return self._ext(answer.code, answer.data) if isinstance(answer, wire.Ext) else answer
 
 
+def _plain_encoder() -> Callable[[Any], bytes] | None:
+    """Return an encoder of str-keyed maps, lists and scalars of the exact builtin types, which raises `TypeError` for all else."""
+    try:
+        import ormsgpack  # noqa: PLC0415  # optional
+    except ImportError:
+        return None
+    option = (
+        ormsgpack.OPT_PASSTHROUGH_DATACLASS
+        | ormsgpack.OPT_PASSTHROUGH_DATETIME
+        | ormsgpack.OPT_PASSTHROUGH_ENUM
+        | ormsgpack.OPT_PASSTHROUGH_SUBCLASS
+        | ormsgpack.OPT_PASSTHROUGH_UUID
+    )
+    pack = ormsgpack.packb
+    return lambda value: pack(value, None, option)
+
+
+KEYS = "a map's key is a str, int, float, bool, None or bytes"
+
+
+def keys_are_scalars(value: Any) -> bool:
+    """Tell whether no map in a value has a tuple as key: the encoders in C take those, but nobody could read them back."""
+    containers = (dict, list, tuple)
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            if any(isinstance(key, (tuple, frozenset)) for key in item):
+                return False
+            stack.extend(member for member in item.values() if isinstance(member, containers))
+        elif isinstance(item, (list, tuple)):
+            stack.extend(member for member in item if isinstance(member, containers))
+    return True
+
+
 class _Cbor:
     """cbor2 where installed and the types are its own; the iterative writer below everywhere else."""
 
     codec: CodecName = "cbor"
 
-    def __init__(self, hook: Hook | None) -> None:
+    def __init__(self, hook: Hook | None, max_depth: int) -> None:
         self._hook = hook
+        self._max_depth = max_depth
 
     def one(self, value: Any) -> bytes:
         return cbor_bytes(value, self._hook)
 
     def decode(self, data: bytes) -> Any:
-        return _whole(data, self.codec)
+        return _whole(data, self.codec, self._max_depth)
 
 
 def cbor_bytes(value: Any, hook: Hook | None) -> bytes:
@@ -146,7 +193,7 @@ def cbor_bytes(value: Any, hook: Hook | None) -> bytes:
 def _pairs(items: Mapping[Any, Any]) -> Any:
     for key, value in items.items():
         if isinstance(key, (tuple, frozenset)):
-            raise Unusual("a key is a scalar")
+            raise Unusual(KEYS)
         yield key
         yield value
 
@@ -192,8 +239,8 @@ def _cbor_plain(value: Any, hook: Hook | None) -> Any:
     return hook(value)
 
 
-def _whole(data: bytes, codec: CodecName) -> Any:
-    value, end = wire.decode(data, codec, ext=decode_ext if codec == "msgpack" else decode_tag)
+def _whole(data: bytes, codec: CodecName, max_depth: int) -> Any:
+    value, end = wire.decode(data, codec, max_depth=max_depth, ext=decode_ext if codec == "msgpack" else decode_tag)
     if end != len(data):
         raise FormatError(f"{len(data) - end} bytes behind a value", offset=end)
     return value

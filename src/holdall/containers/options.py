@@ -35,8 +35,11 @@ class WriteOptions:
         meta: Small map kept in the table of contents.
         default: Called with values of unknown types; returns what to store.
         max_depth: Deepest nesting.
-        part_size: Bytes per part of a multipart upload.
-        spool: ``auto`` spools one-shot iterators for stores that only take a PUT; ``never`` refuses them.
+        part_size: Bytes per part of a multipart upload; doubles every 1,000 parts.
+        size_hint: About how large the archive will be, for the size of parts.
+        in_flight: Parts on their way at once.
+        equal_parts: Never let the size of parts grow; ``None`` goes by what the store says.
+        spool: ``auto`` collects the archive first for stores that take an object in one piece only; ``never`` refuses those.
         spool_memory: Bytes of a spool kept in memory.
         put: Content type, metadata and so on of the object; its mode comes from the writer.
         magic: The archive's magic, at most 30 bytes.
@@ -52,6 +55,9 @@ class WriteOptions:
     default: Callable[[Any], Any] | None = None
     max_depth: int = 10_000
     part_size: int = 8 * MiB
+    size_hint: int | None = None
+    in_flight: int = 4
+    equal_parts: bool | None = None
     spool: Literal["auto", "never"] = "auto"
     spool_memory: int = 64 * MiB
     put: PutOptions = field(default_factory=PutOptions)
@@ -67,6 +73,9 @@ class WriteOptions:
         _at_least("max_depth", self.max_depth, 1)
         _at_least("part_size", self.part_size, 5 * MiB)
         _at_least("spool_memory", self.spool_memory, 0)
+        _at_least("in_flight", self.in_flight, 1)
+        if self.size_hint is not None:
+            _at_least("size_hint", self.size_hint, 1)
         pad_magic(self.magic)
         if self.put.mode != "overwrite":
             raise ValueError("the mode is the writer's: mode='x' creates, if_match= updates")
@@ -93,6 +102,7 @@ class ReadOptions:
         max_toc_bytes: Largest table of contents.
         max_value_bytes: Largest single value that is decoded at once.
         max_depth: Deepest nesting.
+        legacy_arrays: Read the arrays that other writers stored as pickles, through a decoder that knows arrays alone.
         paths: ``python`` slices, or the three-part rules of ``msglc``.
         window: Bytes asked for at either end when opening.
         coalesce_gap: Ranges nearer than this are fetched as one.
@@ -105,6 +115,7 @@ class ReadOptions:
     max_toc_bytes: int = 256 * MiB
     max_value_bytes: int = 1024 * MiB
     max_depth: int = 10_000
+    legacy_arrays: bool = False
     paths: Literal["python", "msglc"] = "python"
     window: int = 64 * KiB
     coalesce_gap: int = 32 * KiB
@@ -133,7 +144,8 @@ class WriteResult:
         etag, version: Of the object, where the store has them.
         bytes_uploaded: Sent by this process.
         bytes_copied: Copied on the server's side.
-        spooled: Whether the document went through a spool first.
+        requests: Requests that writing took.
+        spooled: Whether the archive was collected on disk first.
     """
 
     size: int
@@ -143,6 +155,7 @@ class WriteResult:
     version: str | None = None
     bytes_uploaded: int = 0
     bytes_copied: int = 0
+    requests: int = 0
     spooled: bool = False
 
 

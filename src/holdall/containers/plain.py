@@ -21,17 +21,26 @@ class Stream:
     """Items of unknown length, drawn one after the other while they are written.
 
     Attributes:
-        source: An iterable, or (in the async colour) an async iterable.
+        source: An iterable, or (in the async colour) an async iterable; or a view or reader of another archive.
         is_map: Whether the items are pairs of a map.
+        count: How many there are, where that is known.
+        whole: Whether the source stands for one value, which the driver asks it for.
     """
 
-    __slots__ = ("is_map", "source")
+    __slots__ = ("count", "is_map", "source", "whole")
 
-    def __init__(self, source: Iterable[Any] | AsyncIterable[Any], *, is_map: bool) -> None:
-        if not isinstance(source, (Iterable, AsyncIterable)):
+    def __init__(self, source: Any, *, is_map: bool, count: int | None = None, whole: bool = False) -> None:
+        if not whole and not isinstance(source, (Iterable, AsyncIterable)):
             raise TypeError(f"a stream is made of an iterable, not of {type(source).__name__}")
         self.source = source
         self.is_map = is_map
+        self.count = count
+        self.whole = whole
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the driver draws the items: the source is async, or reading it takes requests."""
+        return isinstance(self.source, AsyncIterable)
 
 
 def stream_list(iterable: Iterable[Any] | AsyncIterable[Any]) -> Stream:
@@ -55,6 +64,11 @@ def as_container(value: Any) -> Mapping[Any, Any] | list[Any] | tuple[Any, ...] 
     kind = type(value)
     if kind in _SCALARS:
         return None
+    lazy = getattr(kind, "lazy_kind", None)
+    if lazy is not None:
+        if lazy == "value":
+            return Stream(value, is_map=False, whole=True)
+        return Stream(value, is_map=lazy == "map", count=len(value))
     if kind in {dict, list, tuple, Stream} or isinstance(value, Mapping):
         return value  # type: ignore[no-any-return]
     if isinstance(value, (list, tuple)):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from holdall.containers import walking, walking_async
-from holdall.containers.archive import Archive, ByteCache, Cursor
-from holdall.containers.options import MiB, ReadOptions, ReadStats
+from holdall.containers import fetching, fetching_async, verifying, walking
+from holdall.containers.archive import Archive, ByteCache, Cursor, Origin
+from holdall.containers.options import MiB, ReadOptions, ReadStats, VerifyReport
 from holdall.containers.paths import Path, segments
 from holdall.containers.places import place_of
+from holdall.containers.toc import Combined
 from holdall.containers.views import LazyDict, viewed
-from holdall.errors import ClosedError
 from holdall.store import Store
 
 __all__ = ["RAISE", "LazyReader", "load", "load_async"]
@@ -43,6 +43,8 @@ class LazyReader:
         2
     """
 
+    lazy_kind: ClassVar[str] = "value"
+
     def __init__(
         self,
         source: Any,
@@ -58,15 +60,18 @@ class LazyReader:
         options: ReadOptions | None = None,
     ) -> None:
         found = place_of(source, fs=fs, s3fs=s3fs, store=store)
-        self._owned = found.owned
-        self._archive = Archive(
+        self._path: tuple[Any, ...] = ()
+        self._origin = Origin(
             found.store,
             found.key,
             options or ReadOptions(),
             stats if stats is not None else ReadStats(),
             ByteCache(cache_bytes if cached else 0),
             etag=if_match,
-            version=version,
+            version=version if version is not None else found.version,
+            size=found.size,
+            file=found.held,
+            recipe=found.recipe,
         )
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -77,32 +82,26 @@ class LazyReader:
         Raises:
             FormatError: The object is no archive.
         """
-        walking.attach(self._archive)
+        self._archive()
         return self
 
     async def open_async(self) -> Self:
         """Open the archive now. See `open`."""
-        await walking_async.attach_async(self._archive)
+        await self._archive_async()
         return self
 
     def close(self) -> None:
-        """Let go of the source and the cache; plain values survive, views raise `ClosedError`."""
-        self._archive.closed = True
-        self._archive.cache.clear()
-        if self._owned:
-            self._archive.store.close()
+        """Let go of the source and the cache; plain values survive, views and child readers raise `ClosedError`."""
+        self._origin.close()
 
     async def close_async(self) -> None:
         """Let go of the source and the cache. See `close`."""
-        self._archive.closed = True
-        self._archive.cache.clear()
-        if self._owned:
-            await self._archive.store.close_async()
+        self._origin.close()
 
     @property
     def closed(self) -> bool:
         """Whether the reader was closed."""
-        return self._archive.closed
+        return self._origin.closed
 
     def __enter__(self) -> Self:
         return self.open()
@@ -119,13 +118,17 @@ class LazyReader:
         await self.close_async()
 
     def __repr__(self) -> str:
-        return f"LazyReader({self._archive.key!r}, {self._archive.store!r})"
+        return f"LazyReader({self._origin.key!r}, {self._origin.store!r})"
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
     @property
     def root(self) -> Any:
         """The document: a view of it, or its value if it is small."""
+        return self.read()
+
+    def unwrap(self) -> Any:
+        """Return the document. See `root`."""
         return self.read()
 
     def read(self, path: Path = ()) -> Any:
@@ -137,12 +140,12 @@ class LazyReader:
         Raises:
             MissingKeyError, MissingIndexError: Nothing is there.
         """
-        return viewed(walking.settle(walking.resolve(self._root(), segments(path))))
+        return viewed(self._drive(self._read(segments(path))))
 
     async def read_async(self, path: Path = ()) -> Any:
         """Return what is at a path. See `read`."""
-        root = await self._root_async()
-        return viewed(await walking_async.settle_async(await walking_async.resolve_async(root, segments(path))))
+        await self._archive_async()
+        return viewed(await self._drive_async(self._read(segments(path))))
 
     def __getitem__(self, path: Path) -> Any:
         return self.read(path)
@@ -162,36 +165,94 @@ class LazyReader:
             return default
 
     def read_many(self, paths: Sequence[Path], *, default: Any = RAISE) -> list[Any]:
-        """Return what is at many paths; what lies side by side is fetched together."""
-        root = self._root()
-        found = walking.many(root, [segments(path) for path in paths])
+        """Return what is at many paths; what they need is fetched in one wave, near ranges together.
+
+        Raises:
+            MissingKeyError, MissingIndexError: A path leads nowhere, and there is no default.
+        """
+        found = self._drive(walking.many(self._root(), [segments(path) for path in paths]))
         return [self._or_default(value, default) for value in found]
 
     async def read_many_async(self, paths: Sequence[Path], *, default: Any = RAISE) -> list[Any]:
         """Return what is at many paths. See `read_many`."""
         root = await self._root_async()
-        found = await walking_async.many_async(root, [segments(path) for path in paths])
+        found = await self._drive_async(walking.many(root, [segments(path) for path in paths]))
         return [self._or_default(value, default) for value in found]
 
+    def prefetch(self, paths: Sequence[Path] | None = None, *, max_bytes: int | None = None) -> int:
+        """Bring values into the cache, as far as it holds them, and return their encoded bytes.
+
+        Args:
+            paths: What to bring; everything if ``None``.
+            max_bytes: Stop before this many.
+        """
+        return int(self._drive(walking.warm(self._root(), _parsed(paths), self._most(max_bytes))))
+
+    async def prefetch_async(self, paths: Sequence[Path] | None = None, *, max_bytes: int | None = None) -> int:
+        """Bring values into the cache. See `prefetch`."""
+        root = await self._root_async()
+        return int(await self._drive_async(walking.warm(root, _parsed(paths), self._most(max_bytes))))
+
     def to_obj(self) -> Any:
-        """Return the whole document as plain containers."""
-        return walking.load(self._root())
+        """Return the whole document as fresh plain containers."""
+        return self._drive(walking.load(self._root()))
 
     async def to_obj_async(self) -> Any:
-        """Return the whole document as plain containers."""
-        return await walking_async.load_async(await self._root_async())
+        """Return the whole document as fresh plain containers."""
+        return await self._drive_async(walking.load(await self._root_async()))
+
+    materialise = read
+    materialise_async = read_async
+
+    def child(self, name: Any) -> LazyReader:
+        """Return a reader of an embedded archive, which shares this reader's source, cache and life.
+
+        Args:
+            name: Its name, or its position in an unnamed combination.
+
+        Raises:
+            TypeError: This archive is not combined.
+            MissingKeyError, MissingIndexError: There is no such member.
+        """
+        return self._of(self._drive(walking.resolve(self._combined(self._root()), (name,))))
+
+    async def child_async(self, name: Any) -> LazyReader:
+        """Return a reader of an embedded archive. See `child`."""
+        root = self._combined(await self._root_async())
+        return self._of(await self._drive_async(walking.resolve(root, (name,))))
 
     def payload(self) -> Iterator[bytes]:
         """Iterate over the document's bytes: plain msgpack or CBOR."""
-        return walking.stretch(self._archive, 50, 50 + walking.attach(self._archive).header.toc_start)
+        return fetching.stretch(self._origin, *_payload(self._archive()))
 
-    def payload_async(self) -> AsyncIterator[bytes]:
+    async def payload_async(self) -> AsyncIterator[bytes]:
         """Iterate over the document's bytes."""
-        return walking_async.payload_async(self._archive)
+        async for data in fetching_async.stretch_async(self._origin, *_payload(await self._archive_async())):
+            yield data
 
     def raw(self) -> Iterator[bytes]:
         """Iterate over the bytes of the whole archive."""
-        return walking.stretch(self._archive, 0, walking.attach(self._archive).size)
+        return fetching.stretch(self._origin, *_extent(self._archive()))
+
+    async def raw_async(self) -> AsyncIterator[bytes]:
+        """Iterate over the bytes of the whole archive."""
+        async for data in fetching_async.stretch_async(self._origin, *_extent(await self._archive_async())):
+            yield data
+
+    def verify(self) -> VerifyReport:
+        """Read everything once, and check every checksum and that table and document agree.
+
+        Raises:
+            IntegrityError: A checksum differs; names path and byte range.
+            FormatError: Table and document contradict each other.
+        """
+        report: VerifyReport = self._drive(verifying.verify(self._root()))
+        return report
+
+    async def verify_async(self) -> VerifyReport:
+        """Read and check everything. See `verify`."""
+        report: VerifyReport = await self._drive_async(verifying.verify(await self._root_async()))
+        return report
 
     # -- a root that is a container -----------------------------------------------------------------------------------
 
@@ -231,38 +292,80 @@ class LazyReader:
     @property
     def stats(self) -> ReadStats:
         """What reading has cost so far."""
-        return self._archive.stats
+        return self._origin.stats
 
     @property
     def codec(self) -> str:
         """``msgpack`` or ``cbor``."""
-        return walking.attach(self._archive).header.codec
+        return self._archive().table.header.codec
+
+    @property
+    def kind(self) -> str:
+        """What the document is: ``map``, ``list``, ``array``, ``value``; ``combined map`` or ``combined list`` for archives in one."""
+        return walking.kind_of(self._archive().table.node)
 
     @property
     def size(self) -> int:
         """Bytes of the archive."""
-        return walking.attach(self._archive).size
+        start, end = _extent(self._archive())
+        return end - start
 
     @property
     def etag(self) -> str | None:
         """The etag that every read is pinned to."""
-        return self._archive.etag
+        archive = self._archive()
+        file = archive.origin.file
+        return archive.origin.etag if file is None else file.etag
 
     @property
     def meta(self) -> Mapping[str, Any]:
         """The writer's small map of metadata."""
-        root = walking.attach(self._archive).root
+        root = self._archive().table.root
         return {} if root is None else root.meta
 
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from holdall.containers.recipes import reader_recipe  # noqa: PLC0415  # it makes readers
+
+        return reader_recipe(self._origin, self._path)
+
+    def _archive(self) -> Archive:
+        return fetching.descend(self._origin, self._path)
+
+    async def _archive_async(self) -> Archive:
+        return await fetching_async.descend_async(self._origin, self._path)
+
     def _root(self) -> Cursor:
-        if self.closed:
-            raise ClosedError("the reader is closed", key=self._archive.key)
-        return Cursor(self._archive, walking.attach(self._archive).node, ())
+        return Cursor(self._archive(), self._archive().table.node, ())
 
     async def _root_async(self) -> Cursor:
-        if self.closed:
-            raise ClosedError("the reader is closed", key=self._archive.key)
-        return Cursor(self._archive, (await walking_async.attach_async(self._archive)).node, ())
+        archive = await self._archive_async()
+        return Cursor(archive, archive.table.node, ())
+
+    def _read(self, path: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+        return (yield from walking.settle((yield from walking.resolve(self._root(), path))))
+
+    def _drive(self, steps: Generator[Any, Any, Any]) -> Any:
+        return fetching.drive(self._origin, steps)
+
+    async def _drive_async(self, steps: Generator[Any, Any, Any]) -> Any:
+        return await fetching_async.drive_async(self._origin, steps)
+
+    def _of(self, cursor: Cursor) -> LazyReader:
+        reader = object.__new__(LazyReader)
+        reader._origin = self._origin
+        reader._path = (*self._path, *cursor.path)
+        return reader
+
+    def _combined(self, root: Cursor) -> Cursor:
+        if not isinstance(root.node, Combined):
+            raise TypeError("the archive is not combined of others: it has no children")
+        return root
+
+    def _most(self, max_bytes: int | None) -> int | None:
+        limit = self._origin.cache.limit
+        return limit if max_bytes is None else max_bytes if limit is None else min(limit, max_bytes)
 
     def _map(self) -> Mapping[Any, Any]:
         root = self.root
@@ -276,6 +379,24 @@ class LazyReader:
                 raise found
             return default
         return viewed(found)
+
+
+def _parsed(paths: Sequence[Path] | None) -> list[tuple[Any, ...]] | None:
+    return None if paths is None else [segments(path) for path in paths]
+
+
+def _payload(archive: Archive) -> tuple[int, int]:
+    return archive.at(0, archive.table.header.toc_start)
+
+
+def _extent(archive: Archive) -> tuple[int, int]:
+    """Return where an archive lies in its object, without what follows it in its slot."""
+    root = archive.table.root
+    said = None if root is None else root.length
+    size = archive.table.size
+    if archive.nesting:
+        size = min(size, archive.table.header.end if said is None else said)
+    return archive.base, archive.base + size
 
 
 def load(source: Any, **named: Any) -> Any:

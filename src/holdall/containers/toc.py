@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import accumulate
+from operator import ge, gt, sub
 from typing import Any, TypeAlias
 
 from holdall.containers.arrays import itemsize
@@ -55,6 +57,8 @@ class RunMap:
         checksums: CRC-32 of each block, or empty.
         firsts: The first key of each block, ascending; or ``None``.
         directory: ``(start, end, crc)`` of all keys as one array; or ``None``.
+        nested: The node of the value in a block that is one big pair.
+        edges: Pairs up to the end of each block.
     """
 
     counts: tuple[int, ...]
@@ -63,6 +67,8 @@ class RunMap:
     checksums: tuple[int, ...] = ()
     firsts: tuple[Any, ...] | None = None
     directory: tuple[int, int, int] | None = None
+    nested: Mapping[int, Any] = field(default_factory=dict[int, Any])
+    edges: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +90,13 @@ class Blocks:
     starts: tuple[int, ...]
     ends: tuple[int, ...]
     checksums: tuple[int, ...] = ()
-    nested: Mapping[int, Any] | None = None
+    nested: Mapping[int, Any] = field(default_factory=dict[int, Any])
+    edges: tuple[int, ...] = ()
 
     @property
     def count(self) -> int:
         """Items in the list."""
-        return sum(self.counts)
+        return self.edges[-1] if self.edges else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +189,18 @@ def parse_node(raw: object, bounds: Bounds, within: tuple[int, int] | None = Non
             raise _fault("a malformed checksum")
         return Leaf(start, end, checksum, _array(raw.get("n"), start, end), _run(raw.get("m"), start, end, bounds))
     counts, starts, ends = _blocks(place, low, high)
-    checksums = _checksums(raw.get("c"), len(counts))
-    nested = raw.get("s")
-    if nested is not None:
-        valid = isinstance(nested, Mapping) and all(_is_position(i) and i < len(counts) and counts[i] == 1 for i in nested)
-        if not valid:
-            raise _fault("a malformed 's'")
-    return Blocks(counts, starts, ends, checksums, nested)
+    return Blocks(
+        counts, starts, ends, _checksums(raw.get("c"), len(counts)), _nested(raw.get("s"), counts), tuple(accumulate(counts))
+    )
+
+
+def _nested(raw: object, counts: Sequence[int]) -> Mapping[int, Any]:
+    """Return the nodes of blocks that are one big item."""
+    if raw is None:
+        return {}
+    if not isinstance(raw, Mapping) or not all(_is_position(i) and i < len(counts) and counts[i] == 1 for i in raw):
+        raise _fault("a malformed 's'")
+    return raw
 
 
 def _parse_table(
@@ -220,24 +232,25 @@ def _slots(offsets: Sequence[int], bounds: Bounds) -> dict[int, int]:
 
 
 def _blocks(place: object, low: int, high: int) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Return counts, starts and ends of blocks; large tables are checked column by column."""
     if not isinstance(place, (list, tuple)):
         raise _fault("a 'p' that is neither a range nor blocks")
-    counts: list[int] = []
-    starts: list[int] = []
-    ends: list[int] = []
-    for block in place:
-        if not isinstance(block, (list, tuple)) or len(block) != 3 or not all(_is_position(x) for x in block):
-            raise _fault("a malformed block")
-        count, start, end = block
-        start, end = _span(start, end, low, high)
-        if not 1 <= count <= end - start:
-            raise FormatError(f"a block of {count} items in {end - start} bytes", kind="range", offset=50 + start)
-        if ends and start != ends[-1]:
-            raise FormatError("blocks that do not follow each other", kind="range", offset=50 + start)
-        counts.append(count)
-        starts.append(start)
-        ends.append(end)
-    return tuple(counts), tuple(starts), tuple(ends)
+    if not place:
+        return (), (), ()
+    if not all(type(block) in {list, tuple} and len(block) == 3 for block in place):
+        raise _fault("a malformed block")
+    counts, starts, ends = zip(*place, strict=True)
+    if {*map(type, counts), *map(type, starts), *map(type, ends)} != {int} or min(counts) < 0 or min(starts) < 0:
+        raise _fault("a malformed block")
+    if low > starts[0] or ends[-1] > high:
+        raise FormatError(
+            f"bytes {starts[0]} to {ends[-1]} lie outside {low} to {high}", kind="range", offset=50 + starts[0]
+        )
+    if starts[1:] != ends[:-1]:
+        raise FormatError("blocks that do not follow each other", kind="range", offset=50 + starts[0])
+    if min(counts) < 1 or any(map(gt, counts, map(sub, ends, starts))):
+        raise FormatError("a block of more items than bytes", kind="range", offset=50 + starts[0])
+    return counts, starts, ends
 
 
 def _run(raw: object, start: int, end: int, bounds: Bounds) -> RunMap | None:
@@ -257,8 +270,23 @@ def _run(raw: object, start: int, end: int, bounds: Bounds) -> RunMap | None:
         if keys[0] < keys[1] <= bounds.size:
             directory = (keys[0], keys[1], keys[2])
     return RunMap(
-        counts, starts, ends, _checksums(raw.get("c"), len(counts)), None if firsts is None else tuple(firsts), directory
+        counts,
+        starts,
+        ends,
+        _checksums(raw.get("c"), len(counts)),
+        None if firsts is None else _ascending(firsts),
+        directory,
+        _nested(raw.get("s"), counts),
+        tuple(accumulate(counts)),
     )
+
+
+def _ascending(firsts: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the first keys of blocks, which are of one type and in order."""
+    kinds = set(map(type, firsts))
+    if len(kinds) > 1 or not kinds <= {str, int, bytes} or any(map(ge, firsts, firsts[1:])):
+        raise _fault("first keys that are not in order")
+    return tuple(firsts)
 
 
 def _array(raw: object, start: int, end: int) -> ArrayInfo | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any, overload
+from collections.abc import AsyncIterator, Generator, ItemsView, Iterator, Mapping, Sequence, ValuesView
+from typing import Any, ClassVar, overload
 
-from holdall.containers import walking, walking_async
+from holdall.containers import fetching, fetching_async, walking
 from holdall.containers.archive import Cursor
 from holdall.containers.arrays import build, itemsize
 from holdall.containers.errors import FormatError
@@ -48,31 +48,69 @@ class _View:
         Raises:
             MissingKeyError, MissingIndexError: Nothing is there.
         """
-        return viewed(walking.settle(walking.resolve(self._cursor, segments(path))))
+        return viewed(self._drive(_read(self._cursor, segments(path))))
 
     async def read_async(self, path: Path = ()) -> Any:
         """Return what is at a path below. See `read`."""
-        return viewed(await walking_async.settle_async(await walking_async.resolve_async(self._cursor, segments(path))))
+        return viewed(await self._drive_async(_read(self._cursor, segments(path))))
 
     def to_obj(self) -> Any:
         """Return everything below as fresh plain containers, fetched in parallel."""
-        return walking.load(self._cursor)
+        return self._drive(walking.load(self._cursor))
 
     async def to_obj_async(self) -> Any:
         """Return everything below as plain containers. See `to_obj`."""
-        return await walking_async.load_async(self._cursor)
+        return await self._drive_async(walking.load(self._cursor))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from holdall.containers.recipes import view_recipe  # noqa: PLC0415  # readers make views
+
+        return view_recipe(self._cursor)
+
+    def _drive(self, steps: Generator[Any, Any, Any]) -> Any:
+        return fetching.drive(self._cursor.archive.origin, steps)
+
+    async def _drive_async(self, steps: Generator[Any, Any, Any]) -> Any:
+        return await fetching_async.drive_async(self._cursor.archive.origin, steps)
+
+    def _items(self, steps: Generator[Any, Any, Any]) -> Iterator[Any]:
+        return fetching.items(self._cursor.archive.origin, steps)
+
+    def _items_async(self, steps: Generator[Any, Any, Any]) -> AsyncIterator[Any]:
+        return fetching_async.items_async(self._cursor.archive.origin, steps)
 
     def _get(self, segment: Any) -> Any:
-        return viewed(walking.settle(walking.follow(self._cursor, segment)))
+        return viewed(self._drive(_read(self._cursor, (segment,))))
 
     async def _get_async(self, segment: Any) -> Any:
-        return viewed(await walking_async.settle_async(await walking_async.follow_async(self._cursor, segment)))
+        return viewed(await self._drive_async(_read(self._cursor, (segment,))))
+
+
+def _read(cursor: Cursor, path: Sequence[Any]) -> Generator[Any, Any, Any]:
+    return (yield from walking.settle((yield from walking.resolve(cursor, path))))
+
+
+class _Items(ItemsView[Any, Any]):
+    """The pairs of a lazy map: iterated block by block, not key by key."""
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        mapping: Any = self._mapping  # type: ignore[attr-defined]  # of every view of the standard library
+        return ((key, viewed(value)) for key, value in mapping._items(walking.pairs(mapping._cursor)))
+
+
+class _Values(ValuesView[Any]):
+    """The values of a lazy map: iterated block by block, not key by key."""
+
+    def __iter__(self) -> Iterator[Any]:
+        mapping: Any = self._mapping  # type: ignore[attr-defined]  # of every view of the standard library
+        return (viewed(value) for _, value in mapping._items(walking.pairs(mapping._cursor)))
 
 
 class LazyDict(_View, Mapping[Any, Any]):
     """A map of the document that is read in part; compares by value, is not hashable."""
 
     __slots__ = ()
+    lazy_kind: ClassVar[str] = "map"
     __hash__ = None  # type: ignore[assignment]
 
     def __getitem__(self, key: Any) -> Any:
@@ -82,7 +120,7 @@ class LazyDict(_View, Mapping[Any, Any]):
         node = self._cursor.node
         if isinstance(node, (Indexed, Combined)):
             return iter(list(node.children))
-        return (key for key, _ in walking.pairs(self._cursor))
+        return (key for key, _ in self._items(walking.pairs(self._cursor)))
 
     def __len__(self) -> int:
         node = self._cursor.node
@@ -95,10 +133,18 @@ class LazyDict(_View, Mapping[Any, Any]):
         if isinstance(node, (Indexed, Combined)):
             return key in node.children
         try:
-            walking.follow(self._cursor, key)
+            self._drive(walking.follow(self._cursor, key))
         except KeyError:
             return False
         return True
+
+    def items(self) -> ItemsView[Any, Any]:
+        """Return the pairs, a set-like view."""
+        return _Items(self)
+
+    def values(self) -> ValuesView[Any]:
+        """Return the values."""
+        return _Values(self)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Mapping) or len(other) != len(self):
@@ -117,8 +163,8 @@ class LazyDict(_View, Mapping[Any, Any]):
 
     async def items_async(self) -> AsyncIterator[tuple[Any, Any]]:
         """Iterate over the pairs."""
-        async for key, place in walking_async.pairs_async(self._cursor):
-            yield key, viewed(await walking_async.settle_async(place))
+        async for key, value in self._items_async(walking.pairs(self._cursor)):
+            yield key, viewed(value)
 
     async def keys_async(self) -> AsyncIterator[Any]:
         """Iterate over the keys."""
@@ -127,7 +173,7 @@ class LazyDict(_View, Mapping[Any, Any]):
             for key in list(node.children):
                 yield key
             return
-        async for key, _ in walking_async.pairs_async(self._cursor):
+        async for key, _ in self._items_async(walking.pairs(self._cursor)):
             yield key
 
     async def values_async(self) -> AsyncIterator[Any]:
@@ -143,6 +189,7 @@ class LazyList(_View, Sequence[Any]):
     """A list of the document that is read in part; compares by value, is not hashable."""
 
     __slots__ = ()
+    lazy_kind: ClassVar[str] = "list"
     __hash__ = None  # type: ignore[assignment]
 
     @overload
@@ -162,15 +209,15 @@ class LazyList(_View, Sequence[Any]):
         return len(node.children) if isinstance(node, (Indexed, Combined)) else 0
 
     def __iter__(self) -> Iterator[Any]:
-        return (viewed(walking.settle(place)) for place in walking.iterate(self._cursor))
+        return (viewed(item) for item in self._items(walking.iterate(self._cursor)))
 
     def __reversed__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self) - 1, -1, -1))
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         """Iterate over the items."""
-        async for place in walking_async.iterate_async(self._cursor):
-            yield viewed(await walking_async.settle_async(place))
+        async for item in self._items_async(walking.iterate(self._cursor)):
+            yield viewed(item)
 
     async def get_async(self, index: int | slice) -> Any:
         """Return an item or a slice."""
@@ -191,6 +238,10 @@ class LazyArray(_View):
     """A typed array that is read in part: ranges of the first axis cost exactly their bytes."""
 
     __slots__ = ()
+    lazy_kind: ClassVar[str] = "value"
+
+    materialise = _View.to_obj
+    materialise_async = _View.to_obj_async
 
     @property
     def _info(self) -> Any:
@@ -216,13 +267,13 @@ class LazyArray(_View):
     def __getitem__(self, index: Any) -> Any:
         """Return part of the array; a whole number or a step-1 slice of the first axis reads only its rows."""
         span, shape, rest = self._plan(index)
-        data = walking.fetch(self._cursor.archive, [span])[0] if span[1] > span[0] else b""
+        data = self._drive(_bytes(self._cursor, span))
         return self._cut(data, shape, rest)
 
     async def get_async(self, index: Any) -> Any:
         """Return part of the array. See ``array[index]``."""
         span, shape, rest = self._plan(index)
-        data = (await walking_async.fetch_async(self._cursor.archive, [span]))[0] if span[1] > span[0] else b""
+        data = await self._drive_async(_bytes(self._cursor, span))
         return self._cut(data, shape, rest)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
@@ -259,3 +310,11 @@ class LazyArray(_View):
 
     def _cut(self, data: bytes, shape: tuple[int, ...], rest: Any) -> Any:
         return build(self.dtype, shape, data)[rest]
+
+
+def _bytes(cursor: Cursor, span: tuple[int, int]) -> Generator[Any, Any, bytes]:
+    if span[1] == span[0]:
+        return b""
+    (data,) = yield walking.Want([cursor.archive.at(*span)])
+    found: bytes = data
+    return found

@@ -1,445 +1,513 @@
-# Generated from walking_async.py by tools/twins.py: change that file, not this one.
-"""Open archives, fetch exact ranges, and follow paths through them: all the I/O of reading."""
+"""Follow paths through an archive without any I/O: generators that ask for ranges (`Want`) and are given their bytes.
+
+`together` runs several at once, so that one wave of requests serves them all; `fetching` carries the waves out in either colour.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
-from typing import Any
+from collections.abc import Generator, Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
-from holdall._concurrency import gather
-from holdall.containers.archive import Archive, Cursor, Table, table_of
-from holdall.containers.errors import FormatError
-from holdall.containers.header import HEADER, parse_header
+from holdall.containers.archive import Archive, Cursor, Origin, Span, table_of
+from holdall.containers.errors import FormatError, MissingIndexError, MissingKeyError
+from holdall.containers.header import HEADER, Header, parse_header
 from holdall.containers.paths import as_position, key_error, shown, walk
-from holdall.containers.toc import Blocks, Combined, Indexed, Leaf, RunMap, parse_node
-from holdall.core.options import GetOptions
-from holdall.core.ranges import ByteRange, Coalesce, coalesce
-from holdall.errors import ClosedError, NotFoundError, PreconditionError, RangeNotSatisfiableError
-from holdall.results import GetResult
+from holdall.containers.toc import Blocks, Combined, Indexed, Leaf, Node, RunMap
 
 __all__ = [
-    "attach",
-    "fetch",
-    "follow",
-    "iterate",
-    "load",
-    "pairs",
-    "resolve",
-    "settle",
-]
+    "Flow", "Steps", "Want", "below", "check_size", "embedded", "follow", "inner", "iterate", "kind_of", "load", "many", "member", "pairs",
+    "resolve", "settle", "together", "warm",
+]  # fmt: skip
 
+T = TypeVar("T")
 MOST_NESTED = 64
-"""Archives within archives."""
+"""Archives within archives, and tables within tables that have no range of their own."""
 WAVE = 64 * 1024 * 1024
-"""Encoded bytes in flight while a whole value is read."""
+"""Encoded bytes in flight while a long list is read."""
+AT_ONCE = 16
+"""Members of a container without a range of its own that are read at once."""
+FIRST_READ = 64 * 1024
+"""Encoded bytes of an iteration's first wave; each one may be twice as large as the one before."""
+LARGEST_READ = 4 * 1024 * 1024
 
 
-# -- opening -----------------------------------------------------------------------------------------------------------
+class Want(NamedTuple):
+    """A request for ranges of the object, answered by their bytes; ``keep`` says whether they may go into the cache."""
+
+    spans: list[Span]
+    keep: bool = True
 
 
-def attach(archive: Archive) -> Table:
-    """Open an archive: header and end are asked for at once, the table comes with them or in one more request.
+Steps = Generator[Want, Any, T]
+Flow = Generator["Want | list[Any]", Any, None]
+
+
+def together(tasks: Iterable[Steps[T]], *, missing: bool = False) -> Steps[list[Any]]:
+    """Run several steps in lock-step: what they ask for at one time is one `Want`.
+
+    Args:
+        tasks: The steps.
+        missing: Give the error of a path that leads nowhere as its result, instead of raising it.
+    """
+    live = list(enumerate(tasks))
+    results: list[Any] = [None] * len(live)
+    answers: list[Any] = [None] * len(live)
+    while live:
+        asked: list[tuple[int, Steps[T]]] = []
+        counts: list[int] = []
+        spans: list[Span] = []
+        keep = True
+        for i, task in live:
+            try:
+                want = task.send(answers[i])
+            except StopIteration as end:
+                results[i] = end.value
+            except (MissingKeyError, MissingIndexError) as error:
+                if not missing:
+                    raise
+                results[i] = error
+            else:
+                asked.append((i, task))
+                counts.append(len(want.spans))
+                spans += want.spans
+                keep = keep and want.keep
+        live = asked
+        if asked:
+            found = yield Want(spans, keep)
+            at = 0
+            for (i, _), count in zip(asked, counts, strict=True):
+                answers[i] = found[at : at + count]
+                at += count
+    return results
+
+
+# -- embedded archives -------------------------------------------------------------------------------------------------
+
+
+def check_size(origin: Origin, header: Header, size: int) -> None:
+    """Check where a header says that its table lies.
 
     Raises:
-        FormatError: Not an archive.
-        PreconditionError: It is being replaced faster than it can be opened.
+        FormatError: Outside the archive, or larger than the options allow.
     """
-    if archive.closed:
-        raise ClosedError("the reader is closed", key=archive.key, store=archive.store)
-    if archive.table is not None:
-        return archive.table
-    for _ in range(3):
-        try:
-            archive.table = _attach(archive)
-            return archive.table
-        except PreconditionError:
-            if archive.etag is not None:
-                raise
-    raise _changed(archive)
+    if header.end > size or header.toc_size < 1:
+        raise FormatError(f"the header points to byte {header.end} of {size}", kind="header", offset=30, key=origin.key)
+    if header.toc_size > origin.options.max_toc_bytes:
+        raise FormatError(f"a table of contents of {header.toc_size} bytes", kind="limit", offset=40, key=origin.key)
 
 
-def _attach(archive: Archive) -> Table:
-    window = archive.options.window
-
-    def part(wanted: ByteRange) -> tuple[GetResult, bytes]:
-        options = GetOptions(range=wanted, if_match=archive.etag, version=archive.version)
-        with archive.store.get(archive.key, options) as result:
-            return result, result.bytes()
-
-    try:
-        if archive.store.capabilities.suffix_ranges:
-            wanted = [ByteRange(0, window), ByteRange.last(window)]
-            (result, front), (other, back) = gather([lambda w=w: part(w) for w in wanted])  # type: ignore[misc]
-            if other.meta.etag != result.meta.etag or other.meta.size != result.meta.size:
-                raise _changed(archive)
-        else:
-            result, front = part(ByteRange(0, window))
-            back = b""
-    except RangeNotSatisfiableError as error:
-        raise FormatError("an empty object is no archive", kind="magic", key=archive.key) from error
-    archive.stats.requests += 2 if back else 1
-    archive.stats.serial_rounds += 1
-    archive.stats.bytes += len(front) + len(back)
-    size = result.meta.size
-    header = parse_header(front, archive.options.magic)
-    _check_size(archive, header.end, header.toc_size, size)
-    if archive.etag is None and archive.store.capabilities.conditional_read:
-        archive.etag = result.meta.etag
-    low, high = HEADER + header.toc_start, header.end
-    if high <= len(front):
-        toc = front[low:high]
-    elif back and low >= size - len(back):
-        toc = back[low - (size - len(back)) : high - (size - len(back))]
-    else:
-        _, toc = part(ByteRange(low, high))
-        archive.stats.requests += 1
-        archive.stats.serial_rounds += 1
-        archive.stats.bytes += len(toc)
-    return table_of(front, toc, size, archive.options)
-
-
-def embedded(archive: Archive, offset: int, end: int, path: tuple[Any, ...]) -> Archive:
+def embedded(archive: Archive, offset: int, end: int) -> Steps[Archive]:
     """Open an embedded archive: its header and the end of its slot are fetched in one wave."""
     known = archive.children.get(offset)
     if known is not None:
         return known
+    origin = archive.origin
     if archive.nesting >= MOST_NESTED:
-        raise FormatError(f"archives nested deeper than {MOST_NESTED}", kind="depth", key=archive.key)
-    base, stop = archive.base + HEADER + offset, archive.base + HEADER + end
-    size = stop - base
-    window = archive.options.window
-    spans = [(base, min(base + window, stop)), (max(base, stop - window), stop)]
-    front, back = _ranges(archive, spans)
+        raise FormatError(f"archives nested deeper than {MOST_NESTED}", kind="depth", key=origin.key)
+    base, stop = archive.at(offset, end)
+    size, window = stop - base, archive.options.window
+    front, back = yield Want([(base, min(base + window, stop)), (max(base, stop - window), stop)])
     header = parse_header(front, archive.options.magic)
-    _check_size(archive, header.end, header.toc_size, size)
+    check_size(origin, header, size)
     low, high = HEADER + header.toc_start, header.end
     if high <= len(front):
         toc = front[low:high]
     elif low >= size - len(back):
         toc = back[low - (size - len(back)) : high - (size - len(back))]
     else:
-        (toc,) = _ranges(archive, [(base + low, base + high)])
-    child = Archive(
-        archive.store, archive.key, archive.options, archive.stats, archive.cache, base, archive.etag, archive.version,
-        table_of(front, toc, size, archive.options), path, archive.nesting + 1,
-    )  # fmt: skip
-    archive.children[offset] = child
-    return child
-
-
-def _check_size(archive: Archive, end: int, toc_size: int, size: int) -> None:
-    if end > size or toc_size < 1:
-        raise FormatError(f"the header points to byte {end} of {size}", kind="header", offset=30, key=archive.key)
-    if toc_size > archive.options.max_toc_bytes:
-        raise FormatError(f"a table of contents of {toc_size} bytes", kind="limit", offset=40, key=archive.key)
-
-
-# -- fetching ----------------------------------------------------------------------------------------------------------
-
-
-def fetch(archive: Archive, spans: Sequence[tuple[int, int]]) -> list[bytes]:
-    """Return the bytes of ranges of the document (counted from byte 50), those at hand from the cache.
-
-    Raises:
-        PreconditionError: The object was replaced since it was opened (``kind="changed"``).
-    """
-    shift = archive.base + HEADER
-    absolute = [(start + shift, end + shift) for start, end in spans]
-    held = {span: archive.cache.get(span) for span in set(absolute)}
-    missing = sorted(span for span, data in held.items() if data is None)
-    archive.stats.cache_hits += len(held) - len(missing)
-    if missing:
-        for span, data in zip(missing, _ranges(archive, missing), strict=True):
-            if len(data) != span[1] - span[0]:
-                raise FormatError("the object ends within a value", kind="range", offset=span[0], key=archive.key)
-            held[span] = data
-            archive.cache.put(span, data)
-    return [held[span] or b"" for span in absolute]
-
-
-def _ranges(archive: Archive, spans: Sequence[tuple[int, int]]) -> list[bytes]:
-    if archive.closed:
-        raise ClosedError("the reader is closed", key=archive.key, store=archive.store)
-    options = archive.options
-    rule = Coalesce(gap=options.coalesce_gap, largest=options.coalesce_max)
-    try:
-        if archive.version is not None:
-            parts = gather([lambda s=s: _version(archive, s) for s in spans], limit=options.concurrency)  # type: ignore[misc]
-        else:
-            parts = archive.store.get_ranges(archive.key, list(spans), if_match=archive.etag, coalesce=rule)
-    except (PreconditionError, NotFoundError) as error:
-        raise _changed(archive) from error
-    fetched = coalesce(list(spans), rule)
-    archive.stats.requests += len(fetched)
-    archive.stats.bytes += sum(part.end - part.start for part in fetched)
-    archive.stats.serial_rounds += 1
-    return parts
-
-
-def _version(archive: Archive, span: tuple[int, int]) -> bytes:
-    options = GetOptions(range=ByteRange(*span), version=archive.version)
-    with archive.store.get(archive.key, options) as result:
-        return result.bytes()
-
-
-def _changed(archive: Archive) -> PreconditionError:
-    return PreconditionError(
-        f"{archive.key!r} was replaced while it was read", key=archive.key, store=archive.store, kind="changed"
-    )
+        (toc,) = yield Want([(base + low, base + high)])
+    child = Archive(origin, table_of(front, toc, size, archive.options), base, archive.nesting + 1)
+    return archive.children.setdefault(offset, child)
 
 
 # -- following ---------------------------------------------------------------------------------------------------------
 
 
-def resolve(place: Any, rest: Sequence[Any]) -> Any:
+def resolve(cursor: Cursor, rest: Sequence[Any]) -> Steps[Any]:
     """Follow segments from a place; the answer is a plain value, or a `Cursor` that was not read."""
+    place: Any = cursor
+    start, rules = cursor.path, cursor.archive.options.paths
     for at, segment in enumerate(rest):
         if not isinstance(place, Cursor):
-            return walk(place, rest[at:], tuple(rest[:at]))
-        place = follow(place, segment)
+            return walk(place, rest[at:], (*start, *rest[:at]), rules)
+        place = yield from follow(place, segment)
     return place
 
 
-def follow(cursor: Cursor, segment: Any) -> Any:
+def follow(cursor: Cursor, segment: Any) -> Steps[Any]:
     """Take one step from a place that was not read.
 
     Raises:
         MissingKeyError, MissingIndexError: There is no such member; decided without I/O where the table knows.
     """
-    archive, node, path = cursor.archive, cursor.node, cursor.path
-    rules = archive.options.paths
-    if isinstance(node, Leaf) and node.run is not None:
-        return _find(cursor, node.run, segment)
+    node, path, rules = cursor.node, cursor.path, cursor.archive.options.paths
     if isinstance(node, Leaf):
-        return walk(load(cursor), (segment,), path, rules)
+        if node.run is not None:
+            return (yield from _find(cursor, node.run, segment))
+        return walk((yield from load(cursor)), (segment,), path, rules)
     if isinstance(node, Blocks):
         position = as_position(segment, node.count, path, rules)
         if isinstance(position, slice):
-            return _several(cursor, range(node.count)[position])
-        return (_items(cursor, node, [position]))[0]
-    children = node.children
-    if isinstance(children, dict):
-        try:
-            chosen = children[segment]
-        except (KeyError, TypeError):
-            raise key_error(path, segment) from None
-    else:
-        position = as_position(segment, len(children), path, rules)
-        if isinstance(position, slice):
-            return _several(cursor, range(len(children))[position])
-        segment, chosen = position, children[position]
+            return (yield from _settled((yield from _items(cursor, node, range(node.count)[position]))))
+        return (yield from _items(cursor, node, [position]))[0]
+    if isinstance(node.children, dict):
+        return (yield from member(cursor, node, segment))
+    position = as_position(segment, len(node.children), path, rules)
+    if not isinstance(position, slice):
+        return (yield from member(cursor, node, position))
+    several = yield from together([member(cursor, node, at) for at in range(len(node.children))[position]])
+    return (yield from _settled(several))
+
+
+def _settled(places: Sequence[Any]) -> Steps[list[Any]]:
+    if any(isinstance(place, Cursor) for place in places):
+        return (yield from together([settle(place) for place in places]))
+    return list(places)
+
+
+def member(cursor: Cursor, node: Indexed | Combined, segment: Any) -> Steps[Cursor]:
+    """Return the place of a member that the table lists."""
+    children: Any = node.children
+    try:
+        chosen = children[segment]
+    except (KeyError, TypeError):
+        raise key_error(cursor.path, segment) from None
     if isinstance(node, Combined):
-        child = embedded(archive, chosen, node.slots[chosen], (*path, segment))
-        return Cursor(child, child.opened.node, (*path, segment))
-    return _below(cursor, node, chosen, segment)
+        child = yield from embedded(cursor.archive, chosen, node.slots[chosen])
+        return Cursor(child, child.table.node, (*cursor.path, segment))
+    return below(cursor, node, chosen, segment)
 
 
-def _below(cursor: Cursor, node: Indexed, raw: Any, segment: Any) -> Cursor:
+def below(cursor: Cursor, node: Indexed, raw: Any, segment: Any) -> Cursor:
+    """Return the place of a member of an indexed container."""
     within = cursor.within if node.start is None or node.end is None else (node.start, node.end)
-    return Cursor(cursor.archive, parse_node(raw, cursor.archive.opened.bounds, within), (*cursor.path, segment), within)
+    return Cursor(cursor.archive, cursor.archive.node(raw, within), (*cursor.path, segment), within)
 
 
-def _several(cursor: Cursor, positions: Sequence[int]) -> list[Any]:
-    """Return several items of a list, plain ones fetched in one wave."""
-    if isinstance(cursor.node, Blocks):
-        return [settle(item) for item in _items(cursor, cursor.node, positions)]
-    places = [follow(cursor, position) for position in positions]
-    leaves = [p for p in places if isinstance(p, Cursor) and isinstance(p.node, Leaf) and p.node.run is None]
-    fetch(
-        cursor.archive,
-        [(p.node.start, p.node.end) for p in leaves if p.archive is cursor.archive and isinstance(p.node, Leaf)],
-    )
-    return [settle(place) for place in places]
-
-
-def _items(cursor: Cursor, node: Blocks, positions: Sequence[int]) -> list[Any]:
-    """Return items of a blocked list: the blocks that hold them are fetched in one wave."""
-    edges = list(accumulate(node.counts))
-    chosen = [bisect_right(edges, position) for position in positions]
-    nested = node.nested or {}
-    wanted = sorted({block for block in chosen if block not in nested})
-    spans = [(node.starts[block], node.ends[block]) for block in wanted]
-    decoded: dict[int, Any] = {}
-    for block, span, data in zip(wanted, spans, fetch(cursor.archive, spans), strict=True):
-        checksum = node.checksums[block] if node.checksums else None
-        checked = cursor.archive.checked(data, checksum, (*cursor.path, f"block {block}"), span)
-        decoded[block] = cursor.archive.items(checked, node.counts[block])
+def _items(cursor: Cursor, node: Blocks, positions: Sequence[int]) -> Steps[list[Any]]:
+    """Return items of a blocked list: the blocks that hold them are asked for in one wave."""
+    archive = cursor.archive
+    chosen = [bisect_right(node.edges, position) for position in positions]
+    wanted = sorted({block for block in chosen if block not in node.nested})
+    found = (yield Want([archive.at(node.starts[i], node.ends[i]) for i in wanted])) if wanted else []
+    decoded = {i: _block(cursor, node, i, data) for i, data in zip(wanted, found, strict=True)}
     answers: list[Any] = []
     for position, block in zip(positions, chosen, strict=True):
-        if block in nested:
-            span = (node.starts[block], node.ends[block])
-            child = parse_node(nested[block], cursor.archive.opened.bounds, span)
-            answers.append(Cursor(cursor.archive, child, (*cursor.path, position), span))
+        if block in node.nested:
+            answers.append(inner(cursor, node, block, position))
         else:
-            answers.append(decoded[block][position - (edges[block] - node.counts[block])])
+            answers.append(decoded[block][position - node.edges[block] + node.counts[block]])
     return answers
 
 
-def _find(cursor: Cursor, run: RunMap, key: Any) -> Any:
+def _block(cursor: Cursor, node: Blocks | RunMap, block: int, data: bytes, *, is_map: bool = False) -> Any:
+    """Return the items of a block, or its pairs as a dict."""
+    start = node.starts[block]
+    if node.checksums and block not in node.nested:
+        cursor.archive.checked(data, node.checksums[block], (*cursor.path, f"block {block}"), start)
+    return cursor.archive.items(data, node.counts[block], is_map=is_map)
+
+
+def inner(cursor: Cursor, node: Blocks | RunMap, block: int, segment: Any) -> Cursor:
+    """Return the place of the one big item of a block."""
+    span = (node.starts[block], node.ends[block])
+    return Cursor(cursor.archive, cursor.archive.node(node.nested[block], span), (*cursor.path, segment), span)
+
+
+def _find(cursor: Cursor, run: RunMap, key: Any) -> Steps[Any]:
     """Find a key of a run map: by bisection over first keys, by its directory, or by a scan where both are missing."""
-    if run.firsts is not None and run.firsts:
+    if run.firsts:
         if type(key) is not type(run.firsts[0]) or key < run.firsts[0]:
             raise key_error(cursor.path, key)
-        blocks = [bisect_right(run.firsts, key) - 1]
+        block = bisect_right(run.firsts, key) - 1
+        if block in run.nested and run.firsts[block] != key:
+            raise key_error(cursor.path, key)
     elif run.directory is not None:
-        start, end, checksum = run.directory
-        (data,) = fetch(cursor.archive, [(start, end)])
-        checked = cursor.archive.checked(data, checksum, (*cursor.path, "keys"), (start, end))
-        keys = cursor.archive.engine().decode(checked)
+        directory = yield from _directory(cursor, run, run.directory)
         try:
-            at = keys.index(key)
-        except ValueError:
-            raise key_error(cursor.path, key) from None
-        blocks = [bisect_right(list(accumulate(run.counts)), at)]
-    else:
-        blocks = list(range(len(run.counts)))
-    for block in blocks:
-        pairs = _block(cursor, run, block)
-        try:
-            return pairs[key]
+            block = bisect_right(run.edges, directory[key])
         except (KeyError, TypeError):
-            continue
-    raise key_error(cursor.path, key)
+            raise key_error(cursor.path, key) from None
+    else:
+        for block in range(len(run.counts)):
+            pairs = yield from _pairs(cursor, run, block)
+            if key in pairs:
+                return pairs[key]
+        raise key_error(cursor.path, key)
+    if block in run.nested:
+        return inner(cursor, run, block, key)
+    try:
+        return (yield from _pairs(cursor, run, block))[key]
+    except (KeyError, TypeError):
+        raise key_error(cursor.path, key) from None
 
 
-def _block(cursor: Cursor, run: RunMap, block: int) -> dict[Any, Any]:
-    span = (run.starts[block], run.ends[block])
-    (data,) = fetch(cursor.archive, [span])
-    checksum = run.checksums[block] if run.checksums else None
-    if checksum == 0:
-        checksum = None  # a large value: its own leaves have checksums
-    checked = cursor.archive.checked(data, checksum, (*cursor.path, f"block {block}"), span)
-    pairs: dict[Any, Any] = cursor.archive.items(checked, run.counts[block], is_map=True)
+def _directory(cursor: Cursor, run: RunMap, place: tuple[int, int, int]) -> Steps[dict[Any, int]]:
+    """Return where each key stands; the directory that was read last is kept."""
+    archive, (start, end, checksum) = cursor.archive, place
+    kept = archive.directory
+    if kept is not None and kept[0] == (start, end):
+        return kept[1]
+    _check_value(cursor, end - start)
+    (data,) = yield Want([archive.at(start, end)])
+    archive.checked(data, checksum, (*cursor.path, "keys"), start)
+    keys = archive.decoded(data)
+    try:
+        directory = {key: at for at, key in enumerate(keys)}
+    except TypeError as error:
+        raise FormatError("a key directory with keys that are none", kind="toc", key=archive.origin.key) from error
+    if not isinstance(keys, list) or len(directory) != sum(run.counts):
+        raise FormatError("a key directory that does not match its map", kind="toc", key=archive.origin.key)
+    archive.directory = (start, end), directory
+    return directory
+
+
+def _pairs(cursor: Cursor, run: RunMap, block: int) -> Steps[dict[Any, Any]]:
+    (data,) = yield Want([cursor.archive.at(run.starts[block], run.ends[block])])
+    pairs: dict[Any, Any] = _block(cursor, run, block, data, is_map=True)
     return pairs
+
+
+def many(root: Cursor, paths: Sequence[tuple[Any, ...]]) -> Steps[list[Any]]:
+    """Follow many paths at once; an answer may be the error of its path."""
+
+    def one(path: tuple[Any, ...]) -> Steps[Any]:
+        return (yield from settle((yield from resolve(root, path))))
+
+    return (yield from together([one(path) for path in paths], missing=True))
 
 
 # -- whole values ------------------------------------------------------------------------------------------------------
 
 
-def settle(place: Any) -> Any:
+def settle(place: Any) -> Steps[Any]:
     """Return a plain value for a place that is one; containers that are read in part stay a `Cursor`."""
     if isinstance(place, Cursor) and isinstance(place.node, Leaf) and place.node.run is None and place.node.array is None:
-        return load(place)
+        return (yield from load(place))
     return place
 
 
-def load(place: Any) -> Any:
+class _Budget:
+    """The encoded bytes that one value may still take: ranges that are shared cannot multiply."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self.left = cursor.archive.table.size
+        self._key = cursor.archive.origin.key
+
+    def take(self, size: int) -> None:
+        self.left -= size
+        if self.left < 0:
+            raise FormatError("values that overlap", kind="limit", key=self._key)
+
+
+def load(place: Any, budget: _Budget | None = None, depth: int = 0) -> Steps[Any]:
     """Return the whole value of a place as fresh plain containers."""
     if not isinstance(place, Cursor):
         return place
-    archive, node = place.archive, place.node
-    if isinstance(node, Leaf):
-        return _span(place, node.start, node.end, node.checksum)
-    if isinstance(node, Indexed) and node.start is not None and node.end is not None:
-        return _span(place, node.start, node.end, None)
+    node = place.node
+    budget = budget or _Budget(place)
+    if depth > 2 * MOST_NESTED:
+        raise FormatError("tables nested too deep", kind="depth", key=place.archive.origin.key)
+    if isinstance(node, Leaf) or (isinstance(node, Indexed) and node.start is not None):
+        return (yield from _whole(place, node, budget))
     if isinstance(node, Blocks):
-        return [item for item in _block_items(place, node)]  # in one colour
-    if isinstance(node.children, dict):
-        keys = list(node.children)
-        if isinstance(node, Indexed):
-            _check_sum(archive, place, [_below(place, node, raw, key) for key, raw in node.children.items()])
-        found = gather([lambda k=k: _member(place, k) for k in keys], limit=archive.options.concurrency)  # type: ignore[misc]
-        return dict(zip(keys, found, strict=True))
-    positions = range(len(node.children))
-    return gather([lambda i=i: _member(place, i) for i in positions], limit=archive.options.concurrency)  # type: ignore[misc]
+        return (yield from _list(place, node, budget))
+    segments: list[Any] = list(node.children) if isinstance(node.children, dict) else list(range(len(node.children)))
+    found: list[Any] = []
+    for at in range(0, len(segments), AT_ONCE):
+        chosen = segments[at : at + AT_ONCE]
+        found += yield from together([_loaded(place, node, segment, budget, depth) for segment in chosen])
+    return dict(zip(segments, found, strict=True)) if isinstance(node.children, dict) else found
 
 
-def _member(place: Cursor, segment: Any) -> Any:
-    return load(follow(place, segment))
+def _loaded(cursor: Cursor, node: Indexed | Combined, segment: Any, budget: _Budget, depth: int) -> Steps[Any]:
+    return (yield from load((yield from member(cursor, node, segment)), budget, depth + 1))
 
 
-def _check_sum(archive: Archive, place: Cursor, children: Sequence[Cursor]) -> None:
-    total = sum(c.node.end - c.node.start for c in children if isinstance(c.node, Leaf))
-    if total > archive.opened.size:
-        raise FormatError(f"{shown(place.path)}: values that overlap", kind="limit", key=archive.key)
+def _whole(cursor: Cursor, node: Leaf | Indexed, budget: _Budget) -> Steps[Any]:
+    start, end = node.start, node.end
+    assert start is not None  # of a leaf, or checked by `load`
+    assert end is not None
+    _check_value(cursor, end - start)
+    budget.take(end - start)
+    (data,) = yield Want([cursor.archive.at(start, end)])
+    if cursor.archive.options.verify == "read":
+        check_below(cursor, data, start)
+    return cursor.archive.decoded(data)
 
 
-def _span(cursor: Cursor, start: int, end: int, checksum: int | None) -> Any:
-    archive = cursor.archive
-    if end - start > archive.options.max_value_bytes:
-        raise FormatError(f"{shown(cursor.path)}: a value of {end - start} bytes", kind="limit", key=archive.key)
-    size = archive.options.coalesce_max
-    spans = [(at, min(at + size, end)) for at in range(start, end, size)] if end - start > 2 * size else [(start, end)]
-    data = b"".join(fetch(archive, spans))
-    return archive.engine().decode(archive.checked(data, checksum, cursor.path, (start, end)))
+def _list(cursor: Cursor, node: Blocks, budget: _Budget) -> Steps[list[Any]]:
+    """Return all items of a blocked list, wave by wave."""
+    items: list[Any] = []
+    for wave in _waves(node, WAVE, WAVE):
+        budget.take(sum(node.ends[i] - node.starts[i] for i in wave))
+        found = yield Want([cursor.archive.at(node.starts[i], node.ends[i]) for i in wave], keep=False)
+        for i, data in zip(wave, found, strict=True):
+            if i in node.nested and cursor.archive.options.verify == "read":
+                check_below(inner(cursor, node, i, node.edges[i] - 1), data, node.starts[i])
+            items += _block(cursor, node, i, data)
+    return items
 
 
-def _block_items(cursor: Cursor, node: Blocks) -> Iterator[Any]:
-    """Iterate over all items of a blocked list, plain, wave by wave."""
-    archive = cursor.archive
-    at = 0
+def check_below(cursor: Cursor, data: bytes, start: int) -> None:
+    """Compare all leaves and blocks within a range that was fetched whole with their CRC-32.
+
+    Raises:
+        IntegrityError: One differs; names its path.
+    """
+    archive, view = cursor.archive, memoryview(data)
+    stack = [cursor]
+    while stack:
+        at = stack.pop()
+        node = at.node
+        if isinstance(node, Leaf):
+            archive.checked(view[node.start - start : node.end - start], node.checksum, at.path, node.start)
+        elif isinstance(node, Indexed):
+            named: Any = node.children.items() if isinstance(node.children, dict) else enumerate(node.children)
+            stack.extend(below(at, node, raw, segment) for segment, raw in named)
+        blocked = node if isinstance(node, Blocks) else node.run if isinstance(node, Leaf) else None
+        if blocked is not None:
+            for i, checksum in enumerate(blocked.checksums):
+                if i not in blocked.nested:
+                    piece = view[blocked.starts[i] - start : blocked.ends[i] - start]
+                    archive.checked(piece, checksum, (*at.path, f"block {i}"), blocked.starts[i])
+            stack.extend(inner(at, blocked, i, blocked.edges[i] - 1) for i in blocked.nested)
+
+
+def _check_value(cursor: Cursor, size: int) -> None:
+    if size > cursor.archive.options.max_value_bytes:
+        raise FormatError(f"{shown(cursor.path)}: a value of {size} bytes", kind="limit", key=cursor.archive.origin.key)
+
+
+# -- one after the other -----------------------------------------------------------------------------------------------
+
+
+def _waves(node: Blocks | RunMap, first: int, largest: int) -> Iterable[range]:
+    """Group blocks so that each group has at most so many bytes, growing from one to the next."""
+    at, most = 0, first
     while at < len(node.counts):
         last, size = at, 0
-        while last < len(node.counts) and (last == at or size + node.ends[last] - node.starts[last] <= WAVE):
+        while last < len(node.counts) and (last == at or size + node.ends[last] - node.starts[last] <= most):
             size += node.ends[last] - node.starts[last]
             last += 1
-        spans = [(node.starts[i], node.ends[i]) for i in range(at, last)]
-        for i, data in zip(range(at, last), fetch(archive, spans), strict=True):
-            nested = node.nested is not None and i in node.nested
-            checksum = node.checksums[i] if node.checksums and not nested else None
-            yield from archive.items(
-                archive.checked(data, checksum, (*cursor.path, f"block {i}"), spans[i - at]), node.counts[i]
-            )
-        at = last
+        yield range(at, last)
+        at, most = last, min(2 * most, largest)
 
 
-def iterate(cursor: Cursor) -> Iterator[Any]:
-    """Iterate over the items of a list: plain values, or cursors of large ones; blocks are read ahead by one wave."""
+def iterate(cursor: Cursor) -> Flow:
+    """Iterate over the items of a list: plain values, or cursors of large ones."""
     node = cursor.node
-    if isinstance(node, Blocks) and not node.nested:
-        edge = 0
-        for i, count in enumerate(node.counts):
-            span = (node.starts[i], node.ends[i])
-            (data,) = fetch(cursor.archive, [span])
-            checksum = node.checksums[i] if node.checksums else None
-            yield from cursor.archive.items(cursor.archive.checked(data, checksum, (*cursor.path, edge), span), count)
-            edge += count
-        return
-    length = node.count if isinstance(node, Blocks) else len(node.children) if not isinstance(node, Leaf) else 0
-    for position in range(length):
-        yield follow(cursor, position)
+    if isinstance(node, Blocks):
+        for wave in _waves(node, FIRST_READ, LARGEST_READ):
+            yield from _wave(cursor, node, wave)
+    elif isinstance(node, (Indexed, Combined)):
+        for at in range(0, len(node.children), AT_ONCE):
+            several = range(at, min(at + AT_ONCE, len(node.children)))
+            places = yield from together([member(cursor, node, i) for i in several])
+            yield (yield from _settled(places))
 
 
-def pairs(cursor: Cursor) -> Iterator[tuple[Any, Any]]:
-    """Iterate over the pairs of a map: plain values, or cursors of large ones."""
+def _wave(cursor: Cursor, node: Blocks, wave: range) -> Flow:
+    plain = [i for i in wave if i not in node.nested]
+    found = (yield Want([cursor.archive.at(node.starts[i], node.ends[i]) for i in plain], keep=False)) if plain else []
+    data = dict(zip(plain, found, strict=True))
+    for i in wave:
+        if i in node.nested:
+            yield [(yield from settle(inner(cursor, node, i, node.edges[i] - 1)))]
+        else:
+            yield _block(cursor, node, i, data[i])
+
+
+def pairs(cursor: Cursor) -> Flow:
+    """Iterate over the pairs of a map: values plain, or cursors of large ones."""
     node = cursor.node
     if isinstance(node, Leaf) and node.run is not None:
-        for block in range(len(node.run.counts)):
-            yield from (_block(cursor, node.run, block)).items()
-    elif not isinstance(node, (Leaf, Blocks)) and isinstance(node.children, dict):
-        for key in node.children:
-            yield key, follow(cursor, key)
+        for wave in _waves(node.run, FIRST_READ, LARGEST_READ):
+            spans = [cursor.archive.at(node.run.starts[i], node.run.ends[i]) for i in wave]
+            for i, data in zip(wave, (yield Want(spans, keep=False)), strict=True):
+                yield list(_block(cursor, node.run, i, data, is_map=True).items())
+    elif isinstance(node, (Indexed, Combined)) and isinstance(node.children, dict):
+        keys = list(node.children)
+        for at in range(0, len(keys), AT_ONCE):
+            several = keys[at : at + AT_ONCE]
+            places = yield from together([member(cursor, node, key) for key in several])
+            yield list(zip(several, (yield from _settled(places)), strict=True))
 
 
-def many(root: Cursor, paths: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """Follow many paths; an answer may be the error of its path. Leaves are fetched in one wave."""
-    places = gather([lambda p=path: _attempt(root, p) for path in paths])  # type: ignore[misc]
-    leaves: dict[int, list[Cursor]] = {}
-    for place in places:
-        if isinstance(place, Cursor) and isinstance(place.node, Leaf) and place.node.run is None:
-            leaves.setdefault(id(place.archive), []).append(place)
-    for group in leaves.values():
-        fetch(group[0].archive, [(c.node.start, c.node.end) for c in group if isinstance(c.node, Leaf)])
-    return [settle(place) for place in places]
+def kind_of(node: Node) -> str:
+    """Return what a node holds, in a word or two."""
+    if isinstance(node, Leaf):
+        return "map" if node.run is not None else "array" if node.array is not None else "value"
+    if isinstance(node, Blocks):
+        return "list"
+    kind = "map" if node.is_map else "list"
+    return (
+        f"combined {kind}" if isinstance(node, Combined) else "array" if isinstance(node, Indexed) and node.array else kind
+    )
 
 
-def _attempt(root: Cursor, path: tuple[Any, ...]) -> Any:
-    try:
-        return resolve(root, path)
-    except (KeyError, IndexError) as error:
-        return error
+# -- ahead -------------------------------------------------------------------------------------------------------------
 
 
-def stretch(archive: Archive, start: int, end: int) -> Iterator[bytes]:
-    """Iterate over bytes of the archive, counted from its beginning."""
-    step = archive.options.coalesce_max
-    for at in range(start, end, step):
-        yield from _ranges(archive, [(archive.base + at, archive.base + min(at + step, end))])
+def warm(cursor: Cursor, paths: Sequence[tuple[Any, ...]] | None, most: int | None) -> Steps[int]:
+    """Bring what paths lead to into the cache, at most so many bytes; return how many there are now."""
+    if paths is None:
+        places: list[Any] = [cursor]
+    else:
+        places = yield from together([resolve(cursor, path) for path in paths])
+    total = 0
+    while places:
+        spans: list[Span] = []
+        deeper: list[Steps[Cursor]] = []
+        for place in places:
+            if isinstance(place, Cursor):
+                _collect(place, spans, deeper)
+        for wave in _limited(spans, None if most is None else most - total):
+            yield Want(wave)
+            total += sum(end - start for start, end in wave)
+        if most is not None and total >= most:
+            break
+        places = yield from together(deeper)
+    return total
 
 
-def payload(archive: Archive) -> Iterator[bytes]:
-    """Iterate over the document's bytes."""
-    table = attach(archive)
-    yield from stretch(archive, HEADER, HEADER + table.header.toc_start)
+def _collect(cursor: Cursor, spans: list[Span], deeper: list[Steps[Cursor]]) -> None:
+    """Note the ranges of all leaves and blocks below a place, and the embedded archives that have to be opened."""
+    stack = [cursor]
+    while stack:
+        at = stack.pop()
+        node, archive = at.node, at.archive
+        if isinstance(node, Combined):
+            named: Any = node.children if isinstance(node.children, dict) else range(len(node.children))
+            deeper.extend(member(at, node, segment) for segment in named)
+        elif isinstance(node, Indexed):
+            named = node.children.items() if isinstance(node.children, dict) else enumerate(node.children)
+            stack.extend(reversed([below(at, node, raw, segment) for segment, raw in named]))
+        elif isinstance(node, Leaf) and node.run is None:
+            spans.append(archive.at(node.start, node.end))
+        else:
+            blocked = node.run if isinstance(node, Leaf) else node
+            assert blocked is not None  # a leaf without one went the other way
+            for i in range(len(blocked.counts)):
+                if i in blocked.nested:
+                    stack.append(inner(at, blocked, i, blocked.edges[i] - 1))
+                else:
+                    spans.append(archive.at(blocked.starts[i], blocked.ends[i]))
+
+
+def _limited(spans: Sequence[Span], most: int | None) -> Iterable[list[Span]]:
+    """Group ranges into waves, and stop before there are too many bytes."""
+    wave: list[Span] = []
+    size = total = 0
+    for start, end in spans:
+        total += end - start
+        if most is not None and total > most:
+            break
+        if wave and size + end - start > LARGEST_READ:
+            yield wave
+            wave, size = [], 0
+        wave.append((start, end))
+        size += end - start
+    if wave:
+        yield wave

@@ -1,0 +1,85 @@
+# Generated from children_async.py by tools/twins.py: change that file, not this one.
+"""Copy archives into a combined one, chunk by chunk: the I/O of combining."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdall.containers.drawing import each
+from holdall.containers.encoder import Encoder
+from holdall.containers.errors import FormatError
+from holdall.containers.finishing import finish
+from holdall.containers.header import HEADER, parse_header
+from holdall.containers.options import WriteOptions
+from holdall.containers.reader import LazyReader
+from holdall.containers.sinks import PartSink, SpoolSink
+from holdall.containers.toc import Combined
+from holdall.containers.writing import encode
+
+__all__ = ["copy_archive", "copy_chunks", "copy_object", "old_children"]
+
+
+def old_children(sink: PartSink | SpoolSink, reader: LazyReader) -> Any:
+    """Copy what a combined archive holds to the beginning of a new one, and return the table of its offsets.
+
+    Raises:
+        FormatError: It is no combined archive.
+        NotFoundError: There is nothing.
+    """
+    archive = reader._archive()
+    if not isinstance(archive.table.node, Combined):
+        raise FormatError("only a combined archive can be appended to; combine() makes one", kind="toc")
+    for chunk in reader.payload():
+        sink.write(chunk)
+    return archive.table.node.children
+
+
+def copy_archive(sink: PartSink | SpoolSink, reader: LazyReader, validate: bool | str) -> None:
+    """Copy an archive, pinned to what it is when it is opened.
+
+    Args:
+        sink: Takes the bytes.
+        reader: Of the archive.
+        validate: ``True`` and ``"toc"`` look at its header and table, ``"full"`` verifies all of it, ``False`` takes it as it is.
+
+    Raises:
+        FormatError, IntegrityError: It is no archive, or a damaged one.
+        PreconditionError: It was replaced meanwhile.
+    """
+    if validate is False:
+        origin = reader._origin
+        with origin.store.get(origin.key) as result:
+            for chunk in result:
+                sink.write(chunk)
+        return
+    if validate == "full":
+        reader.verify()
+    for chunk in reader.raw():
+        sink.write(chunk)
+
+
+def copy_chunks(sink: PartSink | SpoolSink, chunks: Any, validate: bool | str) -> None:
+    """Copy an archive that comes in chunks; its header must fit what has come at the end.
+
+    Raises:
+        FormatError: It does not.
+    """
+    start = sink.position
+    front = b""
+    for chunk in each(chunks):
+        front += bytes(chunk[: HEADER - len(front)])
+        sink.write(chunk)
+    if validate is not False and parse_header(front).end > sink.position - start:
+        raise FormatError("the chunks end within an archive", kind="header", offset=sink.position - start)
+
+
+def copy_object(sink: PartSink | SpoolSink, value: Any, options: WriteOptions) -> None:
+    """Encode a document straight into an embedded archive."""
+    start = sink.position
+    sink.pin(start, start + HEADER)
+    sink.write(bytes(HEADER))
+    encoder = Encoder(options.codec, options.layout, options.default)
+    node = encode(sink, encoder, value, start + HEADER)
+    header, tail = finish(node, encoder.position, options, encoder.annexes)
+    sink.write(tail)
+    sink.patch(start, header)

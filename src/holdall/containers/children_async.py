@@ -1,0 +1,84 @@
+"""Copy archives into a combined one, chunk by chunk: the I/O of combining."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdall.containers.drawing import each_async
+from holdall.containers.encoder import Encoder
+from holdall.containers.errors import FormatError
+from holdall.containers.finishing import finish
+from holdall.containers.header import HEADER, parse_header
+from holdall.containers.options import WriteOptions
+from holdall.containers.reader import LazyReader
+from holdall.containers.sinks_async import PartSink, SpoolSink
+from holdall.containers.toc import Combined
+from holdall.containers.writing_async import encode_async
+
+__all__ = ["copy_archive_async", "copy_chunks_async", "copy_object_async", "old_children_async"]
+
+
+async def old_children_async(sink: PartSink | SpoolSink, reader: LazyReader) -> Any:
+    """Copy what a combined archive holds to the beginning of a new one, and return the table of its offsets.
+
+    Raises:
+        FormatError: It is no combined archive.
+        NotFoundError: There is nothing.
+    """
+    archive = await reader._archive_async()
+    if not isinstance(archive.table.node, Combined):
+        raise FormatError("only a combined archive can be appended to; combine() makes one", kind="toc")
+    async for chunk in reader.payload_async():
+        await sink.write_async(chunk)
+    return archive.table.node.children
+
+
+async def copy_archive_async(sink: PartSink | SpoolSink, reader: LazyReader, validate: bool | str) -> None:
+    """Copy an archive, pinned to what it is when it is opened.
+
+    Args:
+        sink: Takes the bytes.
+        reader: Of the archive.
+        validate: ``True`` and ``"toc"`` look at its header and table, ``"full"`` verifies all of it, ``False`` takes it as it is.
+
+    Raises:
+        FormatError, IntegrityError: It is no archive, or a damaged one.
+        PreconditionError: It was replaced meanwhile.
+    """
+    if validate is False:
+        origin = reader._origin
+        async with await origin.store.get_async(origin.key) as result:
+            async for chunk in result:
+                await sink.write_async(chunk)
+        return
+    if validate == "full":
+        await reader.verify_async()
+    async for chunk in reader.raw_async():
+        await sink.write_async(chunk)
+
+
+async def copy_chunks_async(sink: PartSink | SpoolSink, chunks: Any, validate: bool | str) -> None:
+    """Copy an archive that comes in chunks; its header must fit what has come at the end.
+
+    Raises:
+        FormatError: It does not.
+    """
+    start = sink.position
+    front = b""
+    async for chunk in each_async(chunks):
+        front += bytes(chunk[: HEADER - len(front)])
+        await sink.write_async(chunk)
+    if validate is not False and parse_header(front).end > sink.position - start:
+        raise FormatError("the chunks end within an archive", kind="header", offset=sink.position - start)
+
+
+async def copy_object_async(sink: PartSink | SpoolSink, value: Any, options: WriteOptions) -> None:
+    """Encode a document straight into an embedded archive."""
+    start = sink.position
+    sink.pin(start, start + HEADER)
+    await sink.write_async(bytes(HEADER))
+    encoder = Encoder(options.codec, options.layout, options.default)
+    node = await encode_async(sink, encoder, value, start + HEADER)
+    header, tail = finish(node, encoder.position, options, encoder.annexes)
+    await sink.write_async(tail)
+    await sink.patch_async(start, header)

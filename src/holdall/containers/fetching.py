@@ -1,0 +1,252 @@
+# Generated from fetching_async.py by tools/twins.py: change that file, not this one.
+"""All the I/O of reading: open an object, fetch exact ranges, and carry out the steps that `walking` asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any, TypeVar
+
+from holdall._concurrency import gather, run
+from holdall.containers.archive import Archive, Cursor, Origin, Span, table_of
+from holdall.containers.errors import FormatError
+from holdall.containers.flights import landed
+from holdall.containers.header import HEADER, parse_header
+from holdall.containers.held import hold
+from holdall.containers.walking import Want, check_size, resolve
+from holdall.core.options import GetOptions
+from holdall.core.ranges import ByteRange, Coalesce, coalesce
+from holdall.errors import NotFoundError, PreconditionError, RangeNotSatisfiableError
+from holdall.results import GetResult
+
+__all__ = ["attach", "descend", "drive", "fetch", "items", "stretch"]
+
+T = TypeVar("T")
+TRIES = 3
+"""How often opening begins anew if the object is replaced meanwhile."""
+
+
+def attach(origin: Origin) -> Archive:
+    """Open an archive: header and end are asked for at once, the table comes with them or in one more request.
+
+    Raises:
+        FormatError: Not an archive.
+        PreconditionError: It is being replaced faster than it can be opened.
+    """
+    origin.check_open()
+    if origin.archive is not None:
+        return origin.archive
+    pinned = origin.etag
+    if origin.file is None and origin.etag is None and origin.version is None:
+        origin.file = run(lambda: hold(origin.store, origin.key))
+    for _ in range(TRIES):
+        try:
+            archive = _opened(origin)
+        except PreconditionError:
+            if pinned is not None or origin.file is not None:
+                raise
+        else:
+            origin.archive = archive
+            return archive
+    raise _changed(origin)
+
+
+def descend(origin: Origin, path: Sequence[Any]) -> Archive:
+    """Open an archive, and follow a path of embedded ones."""
+    archive = origin.archive
+    if archive is None:
+        archive = attach(origin)
+    origin.check_open()
+    if path:
+        place = drive(origin, resolve(Cursor(archive, archive.table.node, ()), path))
+        archive = place.archive
+    return archive
+
+
+def _opened(origin: Origin) -> Archive:
+    front, back, size = _ends(origin)
+    header = parse_header(front, origin.options.magic)
+    check_size(origin, header, size)
+    low, high = HEADER + header.toc_start, header.end
+    if high <= len(front):
+        toc = front[low:high]
+    elif low >= size - len(back):
+        toc = back[low - (size - len(back)) : high - (size - len(back))]
+    else:
+        (toc,) = _ranges(origin, [(low, high)])
+    return Archive(origin, table_of(front, toc, size, origin.options))
+
+
+def _ends(origin: Origin) -> tuple[bytes, bytes, int]:
+    """Return the first and the last bytes of the object, and its size."""
+    window = origin.options.window
+    size = origin.size if origin.file is None else origin.file.size
+    if size is not None:
+        if size == 0:
+            raise _empty(origin)
+        if size <= 2 * window:
+            (whole,) = _ranges(origin, [(0, size)])
+            return whole, whole, size
+        front, back = _ranges(origin, [(0, window), (size - window, size)])
+        return front, back, size
+    spans = [ByteRange(0, window)]
+    if origin.store.capabilities.suffix_ranges:
+        spans.append(ByteRange.last(window))
+    try:
+        answers = gather([lambda s=span: _get(origin, s) for span in spans])  # type: ignore[misc]
+    except RangeNotSatisfiableError as error:
+        raise _empty(origin) from error
+    origin.stats.requests += len(spans)
+    origin.stats.serial_rounds += 1
+    origin.stats.bytes += sum(len(data) for _, data in answers)
+    result, front = answers[0]
+    other, back = answers[-1] if len(answers) > 1 else (result, b"")
+    if (other.meta.etag, other.meta.size) != (result.meta.etag, result.meta.size):
+        raise _changed(origin)
+    if origin.etag is None and origin.store.capabilities.conditional_read:
+        origin.etag = result.meta.etag
+    return front, back, result.meta.size
+
+
+def _get(origin: Origin, span: ByteRange) -> tuple[GetResult, bytes]:
+    options = GetOptions(range=span, if_match=origin.etag, version=origin.version)
+    with origin.store.get(origin.key, options) as result:
+        return result, result.bytes()
+
+
+# -- fetching ----------------------------------------------------------------------------------------------------------
+
+
+def fetch(origin: Origin, spans: Sequence[Span], *, keep: bool = True) -> list[bytes]:
+    """Return ranges of the object: from the cache, from a fetch that is under way, or from the store, near ones together.
+
+    Raises:
+        PreconditionError: The object was replaced since it was opened (``kind="changed"``).
+    """
+    origin.check_open()
+    held: dict[Span, bytes] = {}
+    missing: list[Span] = []
+    for span in sorted(set(spans)):
+        data = origin.cache.get(span)
+        if data is None:
+            missing.append(span)
+        else:
+            held[span] = data
+    origin.stats.cache_hits += len(held)
+    while missing:
+        mine, others = origin.flights.claim(missing)
+        if mine:
+            try:
+                found = _ranges(origin, mine)
+            except BaseException:
+                origin.flights.land(mine, None)
+                raise
+            origin.flights.land(mine, found)
+            for span, data in zip(mine, found, strict=True):
+                held[span] = data
+                if keep:
+                    origin.cache.put(span, data)
+        missing = []
+        for span, flight in others.items():
+            data = landed(flight)
+            if data is None:  # whoever fetched it failed or was cancelled
+                missing.append(span)
+            else:
+                held[span] = data
+    return [held[span] for span in spans]
+
+
+def _ranges(origin: Origin, spans: Sequence[Span]) -> list[bytes]:
+    """Fetch ranges in one wave; large ones in pieces."""
+    options, file = origin.options, origin.file
+    rule = Coalesce(gap=options.coalesce_gap, largest=options.coalesce_max)
+    pieces = [_pieces(span, rule.largest) for span in spans]
+    asked = [piece for several in pieces for piece in several]
+    try:
+        if file is not None:
+            parts = file.read(asked) if file.inline else run(lambda: file.read(asked))
+            requests, size = len(asked), sum(map(len, parts))
+        else:
+            plan = coalesce(asked, rule)
+            requests, size = len(plan), sum(part.end - part.start for part in plan)
+            if origin.version is not None:
+                parts = _versioned(origin, asked)
+            else:
+                parts = origin.store.get_ranges(origin.key, asked, if_match=origin.etag, coalesce=rule)
+    except (PreconditionError, NotFoundError) as error:
+        if origin.archive is None and isinstance(error, NotFoundError):
+            raise
+        raise _changed(origin) from error
+    except RangeNotSatisfiableError as error:
+        raise FormatError("the object ends before a value", kind="range", key=origin.key) from error
+    origin.stats.requests += requests
+    origin.stats.bytes += size
+    origin.stats.serial_rounds += 1
+    for (start, end), part in zip(asked, parts, strict=True):
+        if len(part) != end - start:
+            raise FormatError("the object ends within a value", kind="range", offset=start, key=origin.key)
+    rest = iter(parts)
+    return [next(rest) if len(several) == 1 else b"".join([next(rest) for _ in several]) for several in pieces]
+
+
+def _versioned(origin: Origin, spans: Sequence[Span]) -> list[bytes]:
+    options = origin.options
+    answers = gather(
+        [lambda s=span: _get(origin, ByteRange(*s)) for span in spans],  # type: ignore[misc]
+        limit=options.concurrency,
+    )
+    return [data for _, data in answers]
+
+
+def _pieces(span: Span, size: int) -> list[Span]:
+    start, end = span
+    if end - start <= 2 * size:
+        return [span]
+    return [(at, min(at + size, end)) for at in range(start, end, size)]
+
+
+def stretch(origin: Origin, start: int, end: int) -> Iterator[bytes]:
+    """Iterate over bytes of the object."""
+    step = origin.options.coalesce_max
+    for at in range(start, end, step):
+        (data,) = fetch(origin, [(at, min(at + step, end))], keep=False)
+        yield data
+
+
+# -- steps -------------------------------------------------------------------------------------------------------------
+
+
+def drive(origin: Origin, steps: Generator[Want, Any, T]) -> T:
+    """Carry out steps and return their result."""
+    answer: Any = None
+    while True:
+        try:
+            want = steps.send(answer)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        answer = fetch(origin, want.spans, keep=want.keep)
+
+
+def items(origin: Origin, steps: Generator[Want | list[Any], Any, None]) -> Iterator[Any]:
+    """Carry out steps and iterate over the items that come up between them."""
+    answer: Any = None
+    while True:
+        try:
+            step = steps.send(answer)
+        except StopIteration:
+            return
+        answer = None
+        if isinstance(step, Want):
+            answer = fetch(origin, step.spans, keep=step.keep)
+        else:
+            yield from step
+
+
+def _empty(origin: Origin) -> FormatError:
+    return FormatError("an empty object is no archive", kind="magic", offset=0, key=origin.key)
+
+
+def _changed(origin: Origin) -> PreconditionError:
+    return PreconditionError(
+        f"{origin.key!r} was replaced while it was read", key=origin.key, store=origin.store, kind="changed"
+    )

@@ -1,0 +1,69 @@
+"""A local file that stays open while it is read: after an atomic replace the old version reads on, a change in place is noticed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from holdall.drivers._local_meta import etag_of
+from holdall.errors import PreconditionError
+from holdall.store import Store
+
+__all__ = ["HeldBytes", "HeldFile", "hold"]
+
+
+class HeldFile:
+    """Reads ranges by position. The descriptor closes with the last reference, so that no read can meet a stranger's."""
+
+    __slots__ = ("_descriptor", "etag", "size")
+    inline = False
+    """Reading may wait for a disk."""
+
+    def __init__(self, path: str) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        told = os.fstat(self._descriptor)
+        self.size = told.st_size
+        self.etag = etag_of(told)
+
+    def __del__(self) -> None:
+        descriptor = getattr(self, "_descriptor", None)
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def read(self, spans: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Return the bytes of ranges.
+
+        Raises:
+            PreconditionError: The file was changed in place (``kind="changed"``).
+        """
+        found = [os.pread(self._descriptor, end - start, start) for start, end in spans]
+        if etag_of(os.fstat(self._descriptor)) != self.etag:
+            raise PreconditionError("the file was changed in place while it was read", kind="changed")
+        return found
+
+
+class HeldBytes:
+    """Reads ranges of bytes in memory. See `HeldFile`."""
+
+    __slots__ = ("_data", "size")
+    inline = True
+    etag: str | None = None
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def read(self, spans: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Return the bytes of ranges."""
+        return [self._data[start:end] for start, end in spans]
+
+
+def hold(store: Store, key: str) -> HeldFile | None:
+    """Open the local file behind a key; ``None`` where there is none, or where only the store can open it."""
+    if not store.capabilities.local or not hasattr(os, "pread"):
+        return None
+    try:
+        path = store.local_path(key)
+        return None if path is None else HeldFile(path)
+    except OSError:
+        return None  # the store says what is wrong

@@ -1,0 +1,264 @@
+# Generated from sinks_async.py by tools/twins.py: change that file, not this one.
+"""Where an archive's bytes go while it is written: by parts, or through a spool; earlier bytes can be patched, nothing is seen before the end.
+
+The first part is held back until the header is known, and so is every part with the unknown count of an open stream; the others
+go up as they fill. Memory: parts in flight and held back, and the one that fills.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+from dataclasses import replace
+from typing import IO, Any
+
+from holdall.containers.header import HEADER
+from holdall.containers.options import MiB, WriteOptions
+from holdall.core.options import PutOptions
+from holdall.core.plans import part_size_for
+from holdall.engine.colours import finish
+from holdall.engine.crew import Crew
+from holdall.errors import NotSupportedError
+from holdall.results import PutResult
+from holdall.store import PartWriter, Store
+
+__all__ = ["PartSink", "SpoolSink", "conditioned", "sink_for"]
+
+GROWTH = 1000
+"""Parts of one size; then it doubles."""
+FLIGHT = 256 * MiB
+"""Most bytes in flight, unless one part is larger."""
+
+
+def sink_for(store: Store, key: str, put: PutOptions, options: WriteOptions) -> PartSink | SpoolSink:
+    """Return the sink that suits a store.
+
+    Raises:
+        NotSupportedError: The store takes only one sequential put, and the options forbid a spool.
+    """
+    rules = store.capabilities.parts
+    if rules is not None and rules.any_order and (rules.conditional or put.mode == "overwrite"):
+        return PartSink(store, key, put, options)
+    if options.spool == "never":
+        raise NotSupportedError(
+            f"{type(store).__name__} takes an object in one piece only, and spool='never' forbids to collect it first",
+            store=store,
+        )
+    return SpoolSink(store, key, put, options)
+
+
+class PartSink:
+    """Sends parts as they fill; what fits in one part is one plain put.
+
+    Attributes:
+        position: Bytes taken so far, the header's place included.
+        requests: Requests made.
+        spooled: Whether bytes went through a disk.
+    """
+
+    def __init__(self, store: Store, key: str, put: PutOptions, options: WriteOptions) -> None:
+        rules = store.capabilities.parts
+        assert rules is not None  # chosen by `sink_for`
+        self.position = HEADER
+        self.requests = 0
+        self.spooled = False
+        self._store = store
+        self._key = key
+        self._put = put
+        self._rules = rules
+        self._size = part_size_for(options.size_hint, options.part_size, rules)
+        self._equal = rules.equal if options.equal_parts is None else options.equal_parts
+        self._flight = options.in_flight
+        self._buffer = bytearray(HEADER)
+        self._start = 0
+        self._number = 0
+        self._held: dict[int, tuple[int, bytearray]] = {}
+        self._pins: dict[int, int] = {}
+        self._parts: PartWriter | None = None
+        self._crew: Crew[tuple[int, Any]] | None = None
+
+    def write(self, data: Any) -> None:
+        """Take bytes; full parts are sent, waiting while too many are under way."""
+        view = memoryview(data)
+        self.position += len(view)
+        while view:
+            piece = view[: self._size - len(self._buffer)]
+            self._buffer += piece
+            view = view[len(piece) :]
+            if len(self._buffer) >= self._size and view:  # a full last part may turn out to be all
+                self._cut()
+
+    def pin(self, start: int, end: int) -> None:
+        """Promise that a range will be patched: the part it lies in waits for that."""
+        self._pins[start] = end
+
+    def patch(self, position: int, data: bytes) -> None:
+        """Put bytes over earlier, pinned ones."""
+        for start, held in [*self._held.values(), (self._start, self._buffer)]:
+            low, high = max(position, start), min(position + len(data), start + len(held))
+            if low < high:
+                held[low - start : high - start] = data[low - position : high - position]
+        if self._pins.pop(position, None) is not None:
+            for number, (start, held) in list(self._held.items()):
+                if number != 1 and not self._pinned(start, start + len(held)):
+                    del self._held[number]
+                    self._send(number, held)
+
+    def finish(self, header: bytes, tail: bytes) -> PutResult:
+        """Add what follows the document, fill in the header, and publish.
+
+        Raises:
+            AlreadyExistsError, PreconditionError: The condition does not hold; nothing was published.
+        """
+        self.write(tail)
+        self.patch(0, header)
+        if self._number == 0:
+            self.requests += 1
+            return self._store.put(self._key, bytes(self._buffer), self._put)
+        self._number += 1
+        self._send(self._number, self._buffer)
+        self._buffer = bytearray()
+        self._drain(0)
+        for number in sorted(self._held, reverse=True):  # the first part, with the header in it, goes last
+            self._send(number, self._held.pop(number)[1])
+            self._drain(0)
+        self._leave()
+        assert self._parts is not None  # begun with the first part
+        self.requests += 1
+        result = self._parts.complete()
+        self._parts = None
+        return result
+
+    def abort(self) -> None:
+        """Drop everything; no part stays behind."""
+        self._buffer = bytearray()
+        self._held.clear()
+        self._leave()
+        parts, self._parts = self._parts, None
+        if parts is not None:
+            finish(parts.abort)
+
+    def abandon(self) -> None:
+        """Drop everything as far as that goes without waiting, for finalizers."""
+        self._buffer = bytearray()
+        self._held.clear()
+        if self._parts is not None:
+            with contextlib.suppress(Exception):
+                self._parts.abort()
+
+    def _pinned(self, start: int, end: int) -> bool:
+        return any(low < end and high > start for low, high in self._pins.items())
+
+    def _cut(self) -> None:
+        """Close the part that fills: send it, or hold it back."""
+        self._number += 1
+        start, full = self._start, self._buffer
+        self._start += len(full)
+        self._buffer = bytearray()
+        if self._number == 1 or self._pinned(start, self._start):
+            self._held[self._number] = (start, full)
+        else:
+            self._send(self._number, full)
+        if self._number % GROWTH == 0 and not self._equal:
+            self._size = min(self._size * 2, self._rules.largest)
+
+    def _send(self, number: int, data: bytearray) -> None:
+        self.requests += 1
+        if self._parts is None:
+            self.requests += 1
+            self._parts = self._store.parts(self._key, self._put)
+            if not self._store.capabilities.local:
+                self._crew = Crew(self._part, self._flight)
+                self._crew.__enter__()
+        if self._crew is None:
+            self._parts.put_part(number, data)
+            return
+        self._crew.start((number, data))
+        self._drain(max(1, min(self._flight, FLIGHT // self._size)) - 1)
+
+    def _part(self, numbered: tuple[int, Any]) -> None:
+        assert self._parts is not None  # the crew is made after it
+        self._parts.put_part(*numbered)
+
+    def _drain(self, left: int) -> None:
+        """Wait until at most ``left`` parts are under way; raise what went wrong."""
+        while self._crew is not None and self._crew.busy > left:
+            ended = self._crew.next()
+            if ended.error is not None:
+                raise ended.error
+
+    def _leave(self) -> None:
+        crew, self._crew = self._crew, None
+        if crew is not None:
+            crew.__exit__(None, None, None)
+
+
+class SpoolSink:
+    """Collects the archive in memory, beyond ``spool_memory`` on disk, and puts it in one piece. See `PartSink`."""
+
+    def __init__(self, store: Store, key: str, put: PutOptions, options: WriteOptions) -> None:
+        self.position = HEADER
+        self.requests = 0
+        self.spooled = False
+        self._store = store
+        self._key = key
+        self._put = put
+        self._limit = options.spool_memory
+        self._memory = bytearray(HEADER)
+        self._file: IO[bytes] | None = None
+
+    def write(self, data: Any) -> None:
+        """Take bytes."""
+        self.position += len(data)
+        if self._file is None:
+            self._memory += data
+            if len(self._memory) <= self._limit:
+                return
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115  # closed by abort and finish
+            self.spooled = True
+            data, self._memory = self._memory, bytearray()
+        self._file.write(data)
+
+    def pin(self, start: int, end: int) -> None:
+        """Nothing has to be held back here. See `PartSink.pin`."""
+
+    def patch(self, position: int, data: bytes) -> None:
+        """Put bytes over earlier ones."""
+        if self._file is None:
+            self._memory[position : position + len(data)] = data
+        else:
+            self._file.seek(position)
+            self._file.write(data)
+            self._file.seek(0, io.SEEK_END)
+
+    def finish(self, header: bytes, tail: bytes) -> PutResult:
+        """Add what follows the document, fill in the header, and publish."""
+        self.write(tail)
+        self.patch(0, header)
+        self.requests += 1
+        if self._file is None:
+            return self._store.put(self._key, bytes(self._memory), self._put)
+        self._file.seek(0)
+        try:
+            return self._store.put(self._key, self._file, self._put)
+        finally:
+            self.abandon()
+
+    def abort(self) -> None:
+        """Drop everything."""
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Drop everything, without waiting."""
+        self._memory = bytearray()
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+
+def conditioned(put: PutOptions, mode: str, if_match: str | None) -> PutOptions:
+    """Return how to publish: create, update or overwrite."""
+    if mode == "x":
+        return replace(put, mode="create")
+    return put if if_match is None else replace(put, mode="update", if_match=if_match)
