@@ -23,10 +23,13 @@ if TYPE_CHECKING:
         RecordNotFoundError,
         SerializationError,
     )
+    from holdall.records.factory import DatabaseFactory
     from holdall.records.objects_database import ObjectDatabase
     from holdall.records.query import And, Filter, Not, Or, Query
     from holdall.records.record import Field, Record
     from holdall.records.results import SearchResult
+    from holdall.records.s3_database import S3Database
+    from holdall.records.sql_database import SQLDatabase
     from holdall.records.tags import TagsOmittedWarning
 
 _HOMES = {
@@ -36,6 +39,7 @@ _HOMES = {
     "ConcurrencyError": "holdall.records.errors",
     "CorruptRecordError": "holdall.records.errors",
     "Database": "holdall.records.database",
+    "DatabaseFactory": "holdall.records.factory",
     "DuplicateRecordError": "holdall.records.errors",
     "Field": "holdall.records.record",
     "Filter": "holdall.records.query",
@@ -49,6 +53,8 @@ _HOMES = {
     "RecordArchivedError": "holdall.records.errors",
     "RecordError": "holdall.records.errors",
     "RecordNotFoundError": "holdall.records.errors",
+    "S3Database": "holdall.records.s3_database",
+    "SQLDatabase": "holdall.records.sql_database",
     "SearchResult": "holdall.records.results",
     "SerializationError": "holdall.records.errors",
     "TagsOmittedWarning": "holdall.records.tags",
@@ -61,6 +67,7 @@ __all__ = [
     "ConcurrencyError",
     "CorruptRecordError",
     "Database",
+    "DatabaseFactory",
     "DuplicateRecordError",
     "Field",
     "Filter",
@@ -74,6 +81,8 @@ __all__ = [
     "RecordArchivedError",
     "RecordError",
     "RecordNotFoundError",
+    "S3Database",
+    "SQLDatabase",
     "SearchResult",
     "SerializationError",
     "TagsOmittedWarning",

@@ -6,7 +6,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -82,7 +82,7 @@ def row_of(body: Body, etag: str | None, size: int) -> Row:
         token=body.write,
         cuts=json.dumps(cuts) if cuts else None,
     )
-    return Row(*[getattr(row, name) for name in COLUMNS.split(", ")[:-1]], row.sum())
+    return replace(row, checksum=row.sum())
 
 
 def body_of(row: Row) -> Body:
