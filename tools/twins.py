@@ -20,6 +20,8 @@ NAMES = {
     "AsyncGenerator": "Generator",
     "AsyncExitStack": "ExitStack",
     "AsyncAhead": "Ahead",
+    "AsyncAsk": "Ask",
+    "AsyncCalling": "Calling",
     "AsyncCrew": "Crew",
     "AsyncPipe": "Pipe",
     "AsyncSizedChunks": "SizedChunks",

@@ -19,7 +19,9 @@ from typing import TypeVar
 from holdall.errors import ForkedProcessError
 
 __all__ = [
+    "AsyncCalling",
     "AsyncLock",
+    "Calling",
     "ForkGuard",
     "Lock",
     "forked",
@@ -35,6 +37,10 @@ __all__ = [
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+Calling = Callable[[], T]
+"""A call to be made, perhaps more than once; its twin is `AsyncCalling`."""
+AsyncCalling = Callable[[], Awaitable[T]]
 
 Lock = threading.Lock
 AsyncLock = asyncio.Lock

@@ -13,7 +13,8 @@
     │   └── UnauthenticatedError
     ├── UnavailableError (ConnectionError)           the storage could not be asked: try later
     │   ├── StoreTimeoutError (TimeoutError)
-    │   └── ThrottledError
+    │   ├── ThrottledError
+    │   └── CircuitOpenError                         it failed several times in a row and is left alone
     ├── NotSupportedError (NotImplementedError)      this store cannot; nothing was sent
     ├── ConfigError (ValueError)                     mend the configuration
     │   └── MissingExtraError (ImportError)
@@ -39,6 +40,7 @@ from typing import Any, ClassVar
 
 __all__ = [
     "AlreadyExistsError",
+    "CircuitOpenError",
     "ClosedError",
     "ConfigError",
     "ForkedProcessError",
@@ -177,6 +179,16 @@ class ThrottledError(UnavailableError):
     """The storage asked for fewer requests."""
 
     kind = "throttled"
+
+
+class CircuitOpenError(UnavailableError):
+    """The storage failed several times in a row and is left alone for ``retry_after`` seconds; nothing was sent."""
+
+    kind = "circuit_open"
+
+    def __init__(self, message: str = "", *, retry_after: float = 0.0, **named: Any) -> None:
+        super().__init__(message, **named)
+        self.retry_after = retry_after
 
 
 class NotSupportedError(HoldallError, NotImplementedError):

@@ -20,7 +20,9 @@ from holdall.errors import ConfigError, InvalidKeyError
 
 __all__ = ["COMMON", "PLACES", "Faults", "Form", "Kind", "Param", "bind", "require"]
 
-Kind = Literal["text", "bool", "int", "float", "duration", "size", "mode", "path", "file", "key", "remote", "mapping", "any"]
+Kind = Literal[
+    "text", "bool", "int", "float", "duration", "size", "mode", "path", "file", "key", "remote", "mapping", "raw", "any"
+]
 Form = Literal["mapping", "url"]
 
 _UNSET = object()
@@ -38,7 +40,8 @@ class Param:
         kind: ``text``, ``bool``, ``int``, ``float``, ``duration`` (seconds), ``size`` (bytes), ``path`` (a local path: ``~``
             expanded, absolute), ``key`` (a prefix below the root of the store: cleaned), ``remote`` (a path on a server, absolute
             or not), ``file`` (a local path, ``mount:path``, URL or open file), ``mode`` (permission bits, octal), ``mapping`` (what
-            stands in it under a secret's name is held as a `Secret`), ``any``.
+            stands in it under a secret's name is held as a `Secret`), ``raw`` (references to the environment are left to who uses it),
+            ``any``.
         aliases: Other spellings.
         required: Must be there.
         secret: Is held as a `Secret`, never shown, and has a twin ``<name>_file``.
@@ -88,7 +91,7 @@ class Param:
         Raises:
             ValueError: It cannot be one; the message is a sentence without subject and does not quote the value.
         """
-        if self.kind == "any" or (self.kind in PLACES and callable(value)):
+        if self.kind in {"any", "raw"} or (self.kind in PLACES and callable(value)):
             return value
         if self.kind in {"text", "key", "remote"}:
             return self._text(os.fspath(value) if isinstance(value, os.PathLike) and self.kind != "text" else value)
@@ -312,7 +315,7 @@ def _value(
         reference, value = value.reference, value.reveal()
     elif isinstance(value, Mapping):
         value = _held(value, "", env=env, expanded=expanded, every=param.secret)
-    elif not expanded:
+    elif not expanded and param.kind != "raw":
         reference = value if isinstance(value, str) and is_reference(value) else None
         value = expand(value, env)
     if value == "" and param.empty:

@@ -388,6 +388,7 @@ _BUILT_IN = (
     Backend(spec=specs.GIT, target="holdall.drivers.protocols:open_git", extra="git", requires=("pygit2",)),
     Backend(spec=specs.GITHUB, target="holdall.drivers.protocols:open_github", requires=("requests",)),
     Backend(spec=specs.FSSPEC, target=open_fsspec, whole_url=True),
+    Backend(spec=specs.TIERS, target="holdall.tiers.loader:open_tiers"),
 )
 
 _default: Registry | None = None

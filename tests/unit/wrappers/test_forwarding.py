@@ -25,6 +25,7 @@ from holdall.wrappers.limited import LimitedStore
 from holdall.wrappers.observed import ObservedStore
 from holdall.wrappers.prefix import PrefixStore
 from holdall.wrappers.readonly import ReadOnlyStore
+from holdall.wrappers.resilient import ResilientStore
 from holdall.wrappers.restricted import RestrictedStore
 
 MAKE = {
@@ -36,6 +37,7 @@ MAKE = {
     LimitedStore: lambda store: LimitedStore(store, concurrency=1, rate=1_000_000),
     ObservedStore: ObservedStore,
     CachedStore: CachedStore,
+    ResilientStore: ResilientStore,
 }
 OTHERS = ("capabilities", "identity", "locate", "local_path", "url", "close", "close_async")
 WRITER_VERBS = ("put_part", "copy_part", "sent", "complete", "abort")

@@ -6,6 +6,7 @@ from holdall.drivers.specs.azure import AZURE
 from holdall.drivers.specs.files import BASE64, FSSPEC, GIT, GITHUB, LIBARCHIVE, LOCAL, MEMORY, TAR, ZIP
 from holdall.drivers.specs.s3 import S3
 from holdall.drivers.specs.servers import FTP, FTPS, GCS, HTTP, SFTP, SMB, WEBDAV
+from holdall.drivers.specs.tiers import TIERS
 
 __all__ = [
     "AZURE",
@@ -24,6 +25,7 @@ __all__ = [
     "SFTP",
     "SMB",
     "TAR",
+    "TIERS",
     "WEBDAV",
     "ZIP",
 ]

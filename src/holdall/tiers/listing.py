@@ -1,0 +1,117 @@
+# Generated from listing_async.py by tools/twins.py: change that file, not this one.
+"""One listing of several locations: each name once, in order, in bounded memory; an outage raises, never a shorter list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from holdall.core.keys import ReservedKey, check_prefix, is_reserved
+from holdall.engine.colours import closed
+from holdall.errors import HoldallError, NotSupportedError
+from holdall.tiers.asking import settled, unasked
+from holdall.tiers.layout import FLAT, prefixes_of
+from holdall.tiers.locations import Location
+from holdall.tiers.settings import Tiers
+from holdall.tiers.sorting import Listed, Sorter
+
+__all__ = ["Lister"]
+
+
+@dataclass(slots=True)
+class _Head:
+    """The next entry of one location."""
+
+    location: Location
+    entries: Iterator[Listed]
+    entry: Listed | None = None
+
+
+class Lister:
+    """Lists locations as one.
+
+    Args:
+        tiers: The rules.
+        chosen: The locations.
+
+    Raises:
+        NotSupportedError: One of them cannot list; nothing was asked.
+    """
+
+    def __init__(self, tiers: Tiers, chosen: Sequence[Location]) -> None:
+        self.tiers = tiers
+        self.chosen = chosen
+        for location in chosen:
+            if not location.bare.capabilities.list:
+                raise NotSupportedError(f"location {location.name!r} cannot list", store=tiers)
+
+    def merged(
+        self, prefix: str = "", *, delimiter: str | None = None, start_after: str | None = None
+    ) -> Iterator[tuple[Listed, tuple[Location, ...]]]:
+        """Yield each name with the first location's description and all the locations that have it."""
+        check_prefix(prefix)
+        heads = [_Head(loc, self._entries(loc, prefix, delimiter, start_after)) for loc in self.chosen]
+        try:
+            for head in heads:
+                head.entry = next(head.entries, None)
+            while waiting := [head.entry for head in heads if head.entry is not None]:
+                name = min(entry.name for entry in waiting)
+                having = [head for head in heads if head.entry is not None and head.entry.name == name]
+                first = having[0].entry
+                assert first is not None  # it has the name
+                yield first, tuple(head.location for head in having)
+                for head in having:
+                    head.entry = next(head.entries, None)
+        finally:
+            for head in heads:
+                head.entries.close()  # type: ignore[attr-defined]  # a generator
+
+    def _entries(self, location: Location, prefix: str, delimiter: str | None, start_after: str | None) -> Iterator[Listed]:
+        """Yield the entries of one location in order of their names."""
+        try:
+            if location.layout is FLAT and location.bare.capabilities.ordered:
+                for entry in self._raw(location, prefix, prefix, delimiter, start_after):
+                    yield entry
+                return
+            sorter = Sorter()
+            try:
+                for below in prefixes_of(location.layout, prefix):
+                    for entry in self._raw(location, below, prefix, None, None):
+                        sorter.add(entry)
+                last = None
+                for entry in sorter.sorted():
+                    grouped = _grouped(entry, prefix, delimiter)
+                    if grouped.name != last and (start_after is None or grouped.name > start_after):
+                        last = grouped.name
+                        yield grouped
+            finally:
+                sorter.close()
+        except HoldallError as error:
+            if not unasked(error):
+                raise
+            raise settled(prefix, {}, {location: error}, self.tiers) from error
+
+    def _raw(
+        self, location: Location, below: str, prefix: str, delimiter: str | None, start_after: str | None
+    ) -> Iterator[Listed]:
+        """Yield the entries of one location in its own order, as names; what is ours stays hidden."""
+        hidden = not isinstance(prefix, ReservedKey)
+        store = location.store if len(self.chosen) == 1 else location.among
+        with closed(store.list(below, delimiter=delimiter, start_after=start_after)) as pages:
+            for page in pages:
+                entries = [Listed(text) for text in page.prefixes] if delimiter else []
+                for meta in page.objects:
+                    name = location.layout.to_name(meta.key)
+                    if name is not None and name.startswith(prefix) and not (hidden and is_reserved(name)):
+                        entries.append(Listed(name, meta.size, meta.last_modified, meta.etag))
+                if page.prefixes:
+                    entries.sort(key=lambda entry: entry.name)
+                yield from entries
+
+
+def _grouped(entry: Listed, prefix: str, delimiter: str | None) -> Listed:
+    """Return the "directory" of an entry that lies deeper than a delimiter."""
+    if delimiter is None:
+        return entry
+    at = entry.name.find(delimiter, len(prefix))
+    return entry if at < 0 else Listed(entry.name[: at + len(delimiter)])

@@ -1,0 +1,212 @@
+"""Reading from the first location that has it (rules R1 to R6)."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from holdall._concurrency import gather_async, run_async, sleep_async
+from holdall.core.meta import ObjectMeta
+from holdall.core.options import GetOptions
+from holdall.core.ranges import ByteRange
+from holdall.core.retry import could_not_be_asked
+from holdall.errors import CircuitOpenError, HoldallError, IntegrityError, NotFoundError
+from holdall.results import GetResult
+from holdall.store import Store
+from holdall.tiers.asking import Answer, AsyncAsk, all_open, settled, unasked
+from holdall.tiers.content import hasher
+from holdall.tiers.locations import Location
+from holdall.tiers.settings import Tiers, digest_of, shown_meta
+
+__all__ = ["Reader"]
+
+T = TypeVar("T")
+
+
+class Reader:
+    """Asks locations in order.
+
+    Args:
+        tiers: The rules.
+        chosen: The locations that may serve.
+    """
+
+    def __init__(self, tiers: Tiers, chosen: Sequence[Location]) -> None:
+        self.tiers = tiers
+        self.chosen = chosen
+
+    async def first_async(self, name: str, ask: AsyncAsk[T]) -> Answer[T]:
+        """Return the first answer; a location that fails is passed over at once, and asked again only if no other serves.
+
+        Raises:
+            NotFoundError: Every location said so.
+            UnavailableError: None has it, and one could not be asked.
+        """
+        started = time.monotonic()
+        sole = len(self.chosen) == 1
+        missing: dict[Location, NotFoundError] = {}
+        failures: dict[Location, HoldallError] = {}
+        pending: Sequence[Location] = self.chosen
+        rounds, insist = 0, sole
+        while True:
+            for location in pending:
+                try:
+                    value = await ask(location, location.store if insist else location.once)
+                except NotFoundError as error:
+                    missing[location] = error
+                    failures.pop(location, None)
+                except HoldallError as error:
+                    if not unasked(error):
+                        raise
+                    failures[location] = error
+                    if isinstance(error, CircuitOpenError):
+                        self.tiers.background.probe(location)
+                else:
+                    return self._served(name, value, location, missing, failures)
+            if insist or not failures:
+                break
+            insist = all_open(failures, self.chosen)
+            if insist:
+                continue
+            pending = [location for location, error in failures.items() if could_not_be_asked(error)]
+            rounds += 1
+            pause = self.tiers.rules.retry.next(
+                rounds,
+                elapsed=time.monotonic() - started,
+                chance=random.random(),  # noqa: S311  # spreads load, hides nothing
+            )
+            if not pending or pause is None:
+                break
+            await sleep_async(pause)
+        raise settled(name, missing, failures, self.tiers)
+
+    def _served(
+        self,
+        name: str,
+        value: T,
+        location: Location,
+        missing: dict[Location, NotFoundError],
+        failures: dict[Location, HoldallError],
+    ) -> Answer[T]:
+        earlier = {other: error for other, error in failures.items() if other.index < location.index}
+        if earlier and self.tiers.rules.degraded == "raise":
+            raise settled(name, missing, earlier, self.tiers)
+        return Answer(value, location, earlier)
+
+    async def whole_async(self, name: str) -> Answer[bytes]:
+        """Return all bytes of an object: a location whose body breaks or does not agree with its digest is passed over."""
+
+        async def ask(location: Location, store: Store) -> bytes:
+            async with await store.get_async(location.key(name)) as result:
+                data = await result.bytes_async()
+            await self._verify_async(result.meta, data, location, name)
+            return data
+
+        return await self.first_async(name, ask)
+
+    async def _verify_async(self, meta: ObjectMeta, data: bytes, location: Location, name: str) -> None:
+        """Check whole content against its digest, where that is asked for and known."""
+        algorithm = self.tiers.rules.digest
+        known = digest_of(meta, algorithm) if self.tiers.rules.verify_reads else None
+        if known is None or algorithm is None:
+            return
+
+        def digest() -> str:
+            computed = hasher(algorithm)
+            computed.update(data)
+            return computed.hexdigest()
+
+        if (digest() if len(data) <= 1 << 16 else await run_async(digest)) != known:
+            raise corrupt(location, name, algorithm)
+
+    async def head_async(self, name: str) -> Answer[ObjectMeta]:
+        """Describe an object, as its location does."""
+
+        async def ask(location: Location, store: Store) -> ObjectMeta:
+            return await store.head_async(location.key(name))
+
+        return await self.first_async(name, ask)
+
+    async def heads_async(self, name: str) -> dict[Location, ObjectMeta | HoldallError | None]:
+        """Ask every location: a description, ``None`` where the object is not there, or the error."""
+
+        async def one(location: Location) -> ObjectMeta | HoldallError | None:
+            store = location.store if len(self.chosen) == 1 else location.among
+            try:
+                return await store.head_async(location.key(name))
+            except NotFoundError:
+                return None
+            except HoldallError as error:
+                if not unasked(error):
+                    raise
+                return error
+
+        thunks = [lambda location=location: one(location) for location in self.chosen]
+        found = await gather_async(thunks, limit=self.tiers.limit(self.chosen))
+        return dict(zip(self.chosen, found, strict=True))
+
+    async def open_async(self, name: str, options: GetOptions | None = None) -> Answer[GetResult]:
+        """Open an object; its body goes on where it breaks, but never with the bytes of another version."""
+
+        async def ask(location: Location, store: Store) -> GetResult:
+            return await store.get_async(location.key(name), options)
+
+        answer = await self.first_async(name, ask)
+        result = answer.value
+        meta = shown_meta(result.meta, answer.location, name)
+        if result.buffered:
+            return replace(answer, value=GetResult(meta, await result.bytes_async(), range=result.range, tags=result.tags))
+        body = self._body_async(name, answer.location, result)
+        return replace(answer, value=GetResult(meta, body, range=result.range, close=result.close_async, tags=result.tags))
+
+    async def _body_async(self, name: str, location: Location, result: GetResult) -> AsyncIterator[bytes]:
+        """Yield a body; if its location fails for good, go on with another one that has the same digest."""
+        position, end = result.range
+        algorithm = self.tiers.rules.digest
+        known = digest_of(result.meta, algorithm)
+        whole = (position, end) == (0, result.meta.size)
+        computed = hasher(algorithm) if self.tiers.rules.verify_reads and whole and known and algorithm else None
+        failed = {location}
+        try:
+            while True:
+                try:
+                    async for chunk in result:
+                        position += len(chunk)
+                        if computed is not None:
+                            computed.update(chunk)
+                        yield chunk
+                    break
+                except HoldallError as error:
+                    failed.add(location)
+                    others = [other for other in self.chosen if other not in failed]
+                    if known is None or not others or not could_not_be_asked(error) or position >= end:
+                        raise
+                    location, result = await self._other_async(name, others, known, (position, end), error)
+        finally:
+            await result.close_async()
+        if computed is not None and computed.hexdigest() != known:
+            raise corrupt(location, name, str(algorithm))
+
+    async def _other_async(
+        self, name: str, others: Sequence[Location], known: str, rest: tuple[int, int], error: HoldallError
+    ) -> tuple[Location, GetResult]:
+        """Open the rest in another location that has the same content; raise the error if none has."""
+        for location in others:
+            try:
+                result = await location.once.get_async(location.key(name), GetOptions(range=ByteRange(*rest)))
+            except HoldallError:
+                continue
+            if digest_of(result.meta, self.tiers.rules.digest) == known:
+                return location, result
+            await result.close_async()
+        raise error
+
+
+def corrupt(location: Location, name: str, algorithm: str) -> IntegrityError:
+    """Return the error of content that does not agree with its digest."""
+    return IntegrityError(
+        f"{name!r} in {location.name} does not agree with its {algorithm}", key=name, store=location, kind="corrupt"
+    )
