@@ -288,6 +288,12 @@ def described(
             error.message = f"mount {name!r}: {error.message}"
             error.args = (error.message,)
         raise
+    if isinstance(bound.fields.get("file"), str):
+        from holdall.mounts.archive_mount import ArchiveMount, archive_place  # noqa: PLC0415  # few mounts are archives
+
+        place = archive_place(bound)
+        if place is not None:
+            return ArchiveMount(name, spec, bound, registry, place, table, base=base)
     return DescribedMount(name, spec, bound, registry, base=base)
 
 

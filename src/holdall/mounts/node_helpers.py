@@ -147,7 +147,7 @@ class NodeHelpers(NodeNames):
     async def fill_from_url_async(
         self,
         url: str,
-        timeout: float = 30,  # noqa: ASYNC109  # of each wait, not of the whole
+        timeout: float = 30,  # of each wait, not of the whole
         *,
         max_size: int | None = None,
         headers: Mapping[str, str] | None = None,

@@ -36,10 +36,10 @@ class CopyArguments(TypedDict, total=False):
         verify: ``none size checksum read``.
         preserve: Carry content type, metadata, tags and times; ``"strict"`` fails on a loss.
         empty_dirs: Make empty directories where they are real.
-        resume: Go on with an unfinished big transfer.
+        resume: Not supported yet: ``True`` is refused.
         concurrency: Parts in flight over all files.
         part_size: Bytes per part.
-        executor: Runs the copies elsewhere.
+        executor: Not supported yet: anything but ``None`` is refused.
         keep_items: Most items kept in the report besides failures.
     """
 
@@ -106,7 +106,8 @@ def transfer_options(
         raise TypeError(f"unknown option of a transfer: {', '.join(sorted(unknown))}")
     if options.pop("executor", None) is not None:
         raise NotSupportedError("executor= is not supported yet: copies run in threads or tasks of this process")
-    options.pop("resume", None)
+    if options.pop("resume", False):
+        raise NotSupportedError("resume= is not supported yet: an interrupted transfer begins its unfinished files anew")
     wrap: dict[str, Callable[[Any], Callable[..., Any]]] = {
         "filter": lambda call: lambda meta, path: call(_node(source, meta), path),
         "skip_fn": lambda call: lambda ours, theirs: call(_node(source, ours), _node(target, theirs)),

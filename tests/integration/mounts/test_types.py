@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import os
+import subprocess
+import tarfile
+import zipfile
 
 import pytest
 
 from holdall import StorageManager
-from holdall.errors import PermissionDeniedError
+from holdall.errors import PermissionDeniedError, UnknownMountError
 
-WRITABLE = ["sftp", "ftp", "ftps", "azure", "localstack", "radosgw", "fsspec-memory", "fsspec-local", "s3fs"]
+WRITABLE = ["sftp", "ftp", "ftps", "webdav", "azure", "localstack", "radosgw", "fsspec-memory", "fsspec-local", "s3fs"]
 
 
 @pytest.fixture
@@ -25,6 +30,16 @@ def mount(request, tmp_path):
         server = folder.server
         more = {} if kind == "ftp" else {"verify": False}
         return {"type": kind, "host": server.host, "port": server.port, "username": server.user, "password": server.password, "path": folder.path, **more}  # fmt: skip
+    if kind == "webdav":
+        folder = request.getfixturevalue("webdav_folder")
+        server = folder.server
+        return {
+            "type": "webdav",
+            "url": server.url,
+            "path": folder.path,
+            "username": server.user,
+            "password": server.password,
+        }
     if kind == "azure":
         container = request.getfixturevalue("azurite_container")
         server = container.server
@@ -103,3 +118,63 @@ def test_http(nginx_site, say):
         assert node.capabilities.readonly
         with pytest.raises((PermissionDeniedError, NotImplementedError)):
             say(node, "write", "x")
+
+
+@pytest.fixture
+def archived(tmp_path):
+    """The same file in a zip, a tar and a repository."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("d/a b.txt", "inside")
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        entry = tarfile.TarInfo("d/a b.txt")
+        entry.size = 6
+        archive.addfile(entry, io.BytesIO(b"inside"))
+    who = {f"GIT_{kind}_{what}": "a@b" for kind in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+    def git(*arguments):
+        subprocess.run(["git", *arguments], cwd=tmp_path / "repo", check=True, capture_output=True, env=os.environ | who)
+
+    (tmp_path / "repo/d").mkdir(parents=True)
+    git("init", "-q", "-b", "main")
+    for text, tag in (("first!", "v1"), ("inside", "v2")):
+        (tmp_path / "repo/d/a b.txt").write_text(text)
+        git("add", ".")
+        git("commit", "-qm", tag)
+        git("tag", tag)
+    return {
+        "disk": {"type": "local", "path": str(tmp_path)},
+        "zip": {"type": "zip", "file": str(tmp_path / "a.zip"), "mode": "r"},
+        "tar": {"type": "tar", "file": str(tmp_path / "a.tar.gz"), "compression": "gz"},
+        "git": {"type": "git", "path": str(tmp_path / "repo"), "ref": "main"},
+        "old": {"type": "git", "path": str(tmp_path / "repo"), "ref": "v1"},
+        "mounted": {"type": "zip", "file": "disk:a.zip"},
+        "mounted-tar": {"type": "tar", "file": "disk:a.tar.gz", "compression": "gz"},
+        "ram": {"type": "memory"},
+    }
+
+
+def test_archives_and_repositories(archived, say):
+    with StorageManager(archived) as storage:
+        for mount in ("zip", "tar", "git", "old", "mounted", "mounted-tar"):
+            node = storage.node(f"{mount}:d/a b.txt")
+            assert say(node, "read") == ("first!" if mount == "old" else "inside")
+            assert (say(node, "size"), say(node, "isfile"), say(node.parent, "isdir")) == (6, True, True)
+            assert not say(storage.node(f"{mount}:none"), "exists")
+            assert node.capabilities.readonly and not node.capabilities.versioning
+            with pytest.raises((PermissionDeniedError, NotImplementedError)):
+                say(storage.node(f"{mount}:x"), "write", "y")
+            say(storage.node(f"{mount}:"), "copy_to", f"ram:{mount}")
+            assert [n.path for n in storage.node("ram", mount).rglob("*.txt")] == [f"{mount}/d/a b.txt"]
+
+
+def test_an_archive_on_s3_is_read_in_place(moto_bucket, s3_mount, say):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("large.bin", os.urandom(8 << 20))
+        archive.writestr("small.txt", "small")
+    with StorageManager({"s3": s3_mount(moto_bucket), "zip": {"type": "zip", "file": "s3:deep/a.zip"}}) as storage:
+        storage.node("s3:deep/a.zip").write_bytes(buffer.getvalue())
+        assert say(storage.node("zip:small.txt"), "read") == "small"
+        assert say(storage.node("zip:large.bin"), "size") == 8 << 20
+    with pytest.raises(UnknownMountError, match="Parent mount 'gone' not found"):
+        StorageManager({"zip": {"type": "zip", "file": "gone:a.zip"}})
