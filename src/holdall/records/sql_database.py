@@ -48,7 +48,7 @@ class SQLDatabase(Database):
 
     def __init__(
         self,
-        target: str | sa.Engine,
+        target: str | sa.URL | sa.Engine,
         *,
         table: str = "records",
         schema: str | None = None,
@@ -59,11 +59,11 @@ class SQLDatabase(Database):
         new_id: Callable[[], str] | None = None,
     ) -> None:
         if isinstance(target, sa.Engine):
-            checked_url(target.url.render_as_string())
-        elif not isinstance(target, str):
+            checked_url(target.url)
+        elif not isinstance(target, (str, sa.URL)):
             raise ConfigError(f"an SQL database is a URL or a sqlalchemy.Engine, not {type(target).__name__}")
         chosen = [(paths,) if isinstance(paths, str) else tuple(paths) for paths in indexes]
-        link = Link(checked_url(target) if isinstance(target, str) else target, pool_size=pool_size)
+        link = Link(target if isinstance(target, sa.Engine) else checked_url(target), pool_size=pool_size)
         dialect: Any = "sqlite" if link.lite else "postgresql"
         made = table_of(table, schema, dialect)
         name = link.url.get_dialect()().identifier_preparer.format_table(made)

@@ -307,7 +307,7 @@ def _own_transactions(engine: sa.Engine, *, wal: bool) -> None:
     event.listen(engine, "begin", begin)
 
 
-def checked_url(url: str) -> sa.URL:
+def checked_url(url: str | sa.URL) -> sa.URL:
     """Return SQLAlchemy's URL for what a user wrote: ``postgres://`` is PostgreSQL by psycopg.
 
     Raises:

@@ -1,0 +1,189 @@
+"""Databases by description: every fault is named, nothing is opened, no secret is shown."""
+
+import json
+
+import pytest
+
+from holdall.drivers.memory import MemoryStore
+from holdall.engine.table import default_table
+from holdall.errors import ConfigError
+from holdall.records import BackendNotFoundError, DatabaseFactory, ObjectDatabase, Record, S3Database, SQLDatabase
+from holdall.records import factory_backends as backends
+from holdall.records.factory import register_backend
+
+SEED = """
+databases:
+  - name: archive
+    class: dataknobs_data.backends.s3.S3Database
+    bucket: ${S3_BUCKET}
+    prefix: ${S3_PREFIX:data/}
+    region: ${AWS_REGION:us-east-1}
+    endpoint_url: ${S3_ENDPOINT:}  # Empty for AWS
+    max_workers: ${S3_MAX_WORKERS:10}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch, tmp_path):
+    for name in ("S3_BUCKET", "S3_PREFIX", "AWS_REGION", "S3_ENDPOINT", "S3_MAX_WORKERS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(backends, "_added", {})
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a01_the_yaml_of_the_older_library_loads_unchanged(tmp_path, monkeypatch):
+    path = tmp_path / "config.yaml"
+    path.write_text(SEED)
+    factory = DatabaseFactory.from_file(path)
+    with pytest.raises(ConfigError, match=r"database 'archive': .*S3_BUCKET"):
+        factory.create("archive")
+    monkeypatch.setenv("S3_BUCKET", "my-bucket")
+    made = factory.create("archive")
+    assert isinstance(made, S3Database) and made.prefix == "data/" and "my-bucket" in repr(made)
+    monkeypatch.setenv("S3_PREFIX", "other/${HOME}")
+    monkeypatch.setenv("S3_MAX_WORKERS", "3")
+    assert factory.create("archive").prefix == "other/${HOME}/", "a value is not expanded again"
+    monkeypatch.setenv("S3_MAX_WORKERS", "many")
+    with pytest.raises(ConfigError, match="'max_workers' must be a whole number"):
+        factory.create("archive")
+
+
+@pytest.mark.parametrize("suffix", ["json", "toml"])
+def test_other_formats_and_mappings_by_name(tmp_path, suffix):
+    entries = {"here": {"backend": "sqlite", "path": "data/x.db"}, "there": {"backend": "file", "path": "files"}}
+    path = tmp_path / f"holdall.{suffix}"
+    toml = '[databases.here]\nbackend="sqlite"\npath="x.db"\n[databases.there]\nbackend="file"\npath="files"\n'
+    path.write_text(json.dumps({"databases": entries}) if suffix == "json" else toml)
+    factory = DatabaseFactory.from_file(path)
+    assert factory.names() == ["here", "there"]
+    with factory.create("there") as database:
+        database.create(Record({"id": "a"}))
+    assert (tmp_path / "files" / "records" / "a.json").exists()
+
+
+def test_described_databases():
+    factory = DatabaseFactory()
+    memory = factory.create(backend="memory", prefix="p/")
+    assert isinstance(memory, ObjectDatabase) and memory.prefix == "p/"
+    assert isinstance(factory.create(backend="SQLite3", path=":memory:", table="t"), SQLDatabase)
+    assert isinstance(factory.create(backend="objects", store=MemoryStore()), ObjectDatabase)
+    assert factory.create(**{"class": "holdall.records.ObjectDatabase"}, store="memory://").capabilities.engine == "objects"
+    postgres = factory.create(
+        backend="pg", host="localhost", database="production", port="5433", password="hunter2", user="me"
+    )
+    assert "hunter2" not in repr(postgres) and "localhost:5433/production" in repr(postgres)
+    assert "sslmode=require" in repr(factory.create(backend="postgres", sslmode="require", table="t"))
+    assert "hunter2" not in repr(factory.create(backend="postgres", url="postgresql://me:hunter2@h/d"))
+    assert {"file", "memory", "objects", "postgres", "s3", "sqlite"} <= {backend.name for backend in factory.backends()}
+    assert all(backend.installed for backend in factory.backends())
+
+
+def test_a_mount_is_a_store():
+    store = MemoryStore()
+    default_table()["uploads"] = store
+    try:
+        factory = DatabaseFactory({"databases": [{"name": "people", "backend": "objects", "store": "uploads:"}]})
+        factory.create("people").create(Record({"id": "a"}))
+        assert [meta.key for page in store.list() for meta in page.objects] == ["records/a.json"]
+    finally:
+        del default_table()["uploads"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "say which backend"),
+        ({"backend": "memry"}, "no backend 'memry'"),
+        ({"backend": 5}, "is a name"),
+        ({"backend": "memory", "class": "x.Y"}, "not both"),
+        ({"class": "os.system"}, "no registered backend"),
+        ({"backend": "memory", "bucket": "b"}, "unknown field 'bucket'"),
+        ({"backend": "memory", "timeout": 5}, "unknown field 'timeout'"),
+        ({"backend": "memory", "max_worker": 5}, "did you mean 'max_workers'"),
+        ({"backend": "sqlite"}, "missing required field: 'path'"),
+        ({"backend": "objects"}, "missing required field: 'store'"),
+        ({"backend": "postgres", "port": "x", "sslmod": 1, "gin": "maybe"}, "port.*sslmode.*gin"),
+        ({"backend": "postgres", "url": "postgresql://h/d", "host": "h"}, "url says it all"),
+        ({"backend": "s3"}, "bucket"),
+        ({"backend": "s3", "bucket": "b", "access_key_id": "AKIA"}, "half a pair"),
+    ],
+)
+def test_a29_faults(options, said):
+    with pytest.raises(ConfigError, match=said):
+        DatabaseFactory().create(**options)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"databases": 5},
+        {"databases": ["x"]},
+        {"databases": [{"backend": "memory"}]},
+        {"databases": {"a": 5}},
+        {"databases": [{"name": "a", "backend": "memory"}, {"name": "a", "backend": "memory"}]},
+    ],
+)
+def test_malformed_lists(config):
+    with pytest.raises(ConfigError):
+        DatabaseFactory(config)
+
+
+def test_names_that_are_not_there():
+    factory = DatabaseFactory({"databases": [{"name": "archive", "backend": "memory"}]})
+    with pytest.raises(ConfigError, match=r"no database 'archiv' .*did you mean 'archive'"):
+        factory.create("archiv")
+
+
+def test_a29_secrets_are_masked():
+    factory = DatabaseFactory({"databases": [{"name": "pg", "backend": "postgres", "password": "hunter2", "port": "x"}]})
+    assert "hunter2" not in repr(factory)
+    with pytest.raises(ConfigError) as caught:
+        factory.create("pg")
+    assert "hunter2" not in str(caught.value)
+
+
+class Mine(ObjectDatabase):
+    """A backend of somebody else."""
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(MemoryStore(), **config)
+
+
+def test_a29_backends_of_others(monkeypatch):
+    target = f"{__name__}:Mine"
+    monkeypatch.setitem(__import__("sys").modules, __name__, __import__("types").SimpleNamespace(Mine=Mine, NotOne=dict))
+    register_backend("mine", target, aliases=("ours",))
+    assert isinstance(DatabaseFactory().create(backend="ours", prefix="x/"), Mine)
+    assert isinstance(DatabaseFactory().create(**{"class": f"{__name__}.Mine"}), Mine)
+    for taken in ("s3", "MINE", "sqlite3"):
+        with pytest.raises(ConfigError, match="there already"):
+            register_backend(taken, target)
+    with pytest.raises(ConfigError, match="module:Class"):
+        register_backend("other", "nonsense")
+    register_backend("mine", f"{__name__}:NotOne", replace=True)
+    with pytest.raises(ConfigError, match="makes no Database"):
+        DatabaseFactory().create(backend="mine")
+    register_backend("absent", "no.such.module:Class", extra="absent")
+    with pytest.raises(BackendNotFoundError, match=r'pip install "holdall\[absent\]"'):
+        DatabaseFactory().create(backend="absent")
+    with pytest.raises(ConfigError, match="no registered backend"):
+        DatabaseFactory().create(**{"class": "collections.OrderedDict"})
+    with pytest.raises(ConfigError, match="makes no Database"):
+        DatabaseFactory(trusted=True).create(**{"class": "collections.OrderedDict"})
+
+
+def test_a29_entry_points(monkeypatch):
+    class Point:
+        name, value = "third", "holdall.records:ObjectDatabase"
+
+    monkeypatch.setattr(backends, "entry_points", lambda group: [Point] if group == backends.ENTRY_POINTS else [])
+    made = DatabaseFactory().create(backend="third", store="memory://")
+    assert isinstance(made, ObjectDatabase)
+
+
+def test_a_backend_that_is_not_installed_names_its_extra(monkeypatch):
+    monkeypatch.setattr(backends.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(BackendNotFoundError, match=r'pip install "holdall\[postgres\]"'):
+        DatabaseFactory().create(backend="pg", host="h")
