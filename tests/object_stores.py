@@ -2,7 +2,16 @@
 
 from holdall.drivers.objects import AzureStore, S3Store
 from holdall.testing import FaultProxy
+from holdall.testing.contract.attributes import AttributeContract
+from holdall.testing.contract.copying import CopyContract
+from holdall.testing.contract.deletion import DeleteContract
+from holdall.testing.contract.reading import ReadContract
+from holdall.testing.contract.versioning import VersionContract
 from holdall.testing.servers import Bucket, Container
+
+
+class VersionedContract(ReadContract, DeleteContract, AttributeContract, CopyContract, VersionContract):
+    """What a bucket that keeps versions may do differently; the rest is shown on the plain bucket, and on moto for both."""
 
 
 def opened(bucket: Bucket, **options) -> S3Store:

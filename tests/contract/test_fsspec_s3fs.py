@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import s3fs
+from tests.object_stores import VersionedContract
 
 from holdall.drivers.fsspec import FsspecStore
 from holdall.testing import Ground, StoreContract
@@ -23,12 +24,8 @@ def filesystem(bucket: Bucket, **options) -> s3fs.S3FileSystem:
     )
 
 
-class TestS3fs(StoreContract):
-    """A bucket."""
-
-    @pytest.fixture
-    def bucket(self, moto_bucket: Bucket) -> Bucket:
-        return moto_bucket
+class OverS3fs:
+    """The fixtures over a bucket."""
 
     @pytest.fixture
     def store(self, bucket: Bucket) -> Iterator[FsspecStore]:
@@ -41,7 +38,15 @@ class TestS3fs(StoreContract):
         return bucket.ground
 
 
-class TestS3fsVersioned(TestS3fs):
+class TestS3fs(OverS3fs, StoreContract):
+    """A bucket."""
+
+    @pytest.fixture
+    def bucket(self, moto_bucket: Bucket) -> Bucket:
+        return moto_bucket
+
+
+class TestS3fsVersioned(OverS3fs, VersionedContract):
     """A versioned bucket."""
 
     @pytest.fixture

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.object_stores import opened
+from tests.object_stores import VersionedContract, opened
 
 from holdall.drivers.objects import S3Store
 from holdall.testing import Ground, StoreContract
@@ -22,7 +22,7 @@ class TestRadosgw(StoreContract):
         return radosgw_bucket.ground
 
 
-class TestRadosgwVersioned(StoreContract):
+class TestRadosgwVersioned(VersionedContract):
     @pytest.fixture
     def store(self, radosgw_versioned_bucket: Bucket) -> Iterator[S3Store]:
         with opened(radosgw_versioned_bucket, versioned=True) as store:

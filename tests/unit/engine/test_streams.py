@@ -221,7 +221,7 @@ def test_no_thread_outlives_a_reader():
     for thread in threading.enumerate():
         if thread.name == "holdall-ahead":
             thread.join(5)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 # -- libraries ------------------------------------------------------------------------------------------------------------
@@ -328,7 +328,7 @@ def test_collection_without_close_leaves_the_old_object(store, size, mode):
     file.write(DATA[:size] if "b" in mode else "x" * size)
     del file
     gc.collect()
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
     assert_only(store, old)
 
 
