@@ -33,8 +33,8 @@ S3_PARAMS: tuple[Param, ...] = (
     Param(name="sse", empty=True, help="encryption on the server's side: `AES256`, `aws:kms`"),
     Param(name="kms_key_id", empty=True, help="goes with `sse=aws:kms`"),
     Param(name="tags", kind="any", default="fit", help="`fit`, `strict`, `off`, or names of metadata"),
-    Param(name="cache_ttl", kind="float", default=60, help="seconds for which a listing counts as current"),
-    Param(name="mirror", default="auto", help="`auto`, `memory`, `off`, or the path of a file"),
+    Param(name="cache_ttl", kind="any", default=60, help="seconds for which a listing counts as current"),
+    Param(name="mirror", kind="any", default="auto", help="`auto`, `memory`, `off`, or the path of a file"),
     Param(name="indexes", kind="any", default=(), help="paths that searches often ask for"),
     Param(
         name="on_corrupt", choices=("raise", "report"), default="raise", help="what an unreadable object does to a search"
@@ -93,7 +93,7 @@ class S3Database(ObjectDatabase):
                 store,
                 prefix=values.get("prefix", "records/"),
                 max_workers=workers,
-                cache_ttl=values.get("cache_ttl", 60.0),
+                cache_ttl=values["cache_ttl"],
                 mirror=values.get("mirror", "auto"),
                 indexes=values.get("indexes", ()),
                 on_corrupt=values.get("on_corrupt", "raise"),
@@ -134,6 +134,10 @@ def _bound(given: Mapping[str, Any]) -> dict[str, Any]:
     require(S3_PARAMS, values, faults)
     if (values.get("access_key_id") is None) != (values.get("secret_access_key") is None):
         faults.add("half a pair of credentials: access_key_id and secret_access_key go together")
+    try:
+        values["cache_ttl"] = float(values.get("cache_ttl", 60))
+    except (TypeError, ValueError):
+        faults.add(f"'cache_ttl' must be a number of seconds, not {values['cache_ttl']!r}")
     faults.check()
     return values
 

@@ -1,0 +1,77 @@
+"""P2: a batch has exactly min(n, max_workers) requests in flight, told by a store that answers only when so many have come."""
+
+import asyncio
+import threading
+
+import pytest
+
+from holdall.drivers.memory import MemoryStore
+from holdall.records import ObjectDatabase, Record
+from holdall.wrappers.forwarding import ForwardingStore
+
+
+class Gate(ForwardingStore):
+    """Lets reads pass in groups of a size, and notes the most that were under way."""
+
+    def __init__(self, inner, size):
+        super().__init__(inner)
+        self.barrier, self.async_barrier = threading.Barrier(size), asyncio.Barrier(size)
+        self.now = self.highest = 0
+        self.lock = threading.Lock()
+
+    def _step(self, by):
+        with self.lock:
+            self.now += by
+            self.highest = max(self.highest, self.now)
+
+    def get(self, key, options=None):
+        self._step(1)
+        try:
+            self.barrier.wait(60)
+            return super().get(key, options)
+        finally:
+            self._step(-1)
+
+    async def get_async(self, key, options=None):
+        self._step(1)
+        try:
+            async with asyncio.timeout(60):
+                await self.async_barrier.wait()
+            return await super().get_async(key, options)
+        finally:
+            self._step(-1)
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+def test_p02_requests_in_flight(colour, workers):
+    store = MemoryStore()
+    ids = ObjectDatabase(store).batch_create([Record({"id": f"{i:02}"}) for i in range(24)])
+    gate = Gate(store, workers)
+    db = colour(ObjectDatabase(gate, max_workers=workers))
+    assert len(db.batch_read(ids)) == 24
+    assert gate.highest == workers
+
+
+def test_a23_a_generator_is_drawn_as_it_is_written(colour):
+    """A batch takes from its iterator no more than the chunk at hand, and holds no record that was written."""
+    drawn = []
+
+    def records():
+        for number in range(2500):
+            drawn.append(number)
+            yield Record({"id": f"{number:05}"})
+
+    class Watching(ForwardingStore):
+        def put(self, key, source, options=None):
+            ahead.append(len(drawn))
+            return super().put(key, source, options)
+
+        async def put_async(self, key, source, options=None):
+            ahead.append(len(drawn))
+            return await super().put_async(key, source, options)
+
+    ahead = []
+    db = colour(ObjectDatabase(Watching(MemoryStore()), mirror="off"))
+    assert len(db.batch_create(records())) == 2500
+    assert ahead[0] == 1000
+    assert ahead[-1] == 2500
