@@ -23,7 +23,10 @@ if TYPE_CHECKING:
         RecordNotFoundError,
         SerializationError,
     )
-    from holdall.records.factory import DatabaseFactory
+    from holdall.records.factory import DatabaseFactory, register_backend
+    from holdall.records.migration import migrate
+    from holdall.records.migration_async import migrate_async
+    from holdall.records.migration_report import MigrationReport
     from holdall.records.objects_database import ObjectDatabase
     from holdall.records.query import And, Filter, Not, Or, Query
     from holdall.records.record import Field, Record
@@ -44,6 +47,7 @@ _HOMES = {
     "Field": "holdall.records.record",
     "Filter": "holdall.records.query",
     "MigrationError": "holdall.records.errors",
+    "MigrationReport": "holdall.records.migration_report",
     "Not": "holdall.records.query",
     "ObjectDatabase": "holdall.records.objects_database",
     "Or": "holdall.records.query",
@@ -58,6 +62,9 @@ _HOMES = {
     "SearchResult": "holdall.records.results",
     "SerializationError": "holdall.records.errors",
     "TagsOmittedWarning": "holdall.records.tags",
+    "migrate": "holdall.records.migration",
+    "migrate_async": "holdall.records.migration_async",
+    "register_backend": "holdall.records.factory",
 }
 
 __all__ = [
@@ -72,6 +79,7 @@ __all__ = [
     "Field",
     "Filter",
     "MigrationError",
+    "MigrationReport",
     "Not",
     "ObjectDatabase",
     "Or",
@@ -86,6 +94,9 @@ __all__ = [
     "SearchResult",
     "SerializationError",
     "TagsOmittedWarning",
+    "migrate",
+    "migrate_async",
+    "register_backend",
 ]
 
 

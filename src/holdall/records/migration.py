@@ -1,0 +1,307 @@
+# Generated from migration_async.py by tools/twins.py: change that file, not this one.
+"""`migrate`: records from one database to another, streamed by id, resumable, verified."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from holdall._concurrency import gather
+from holdall.engine.colours import closed, told
+from holdall.engine.resolve import Resolved, resolve
+from holdall.errors import ConfigError, HoldallError, NotFoundError, NotSupportedError
+from holdall.records.database import Database, as_query
+from holdall.records.errors import BatchError, ConcurrencyError, DuplicateRecordError, MigrationError, Outcome
+from holdall.records.migration_report import Checkpoint, Content, MigrationProgress, MigrationReport, Rules, content_of
+from holdall.records.query import Condition, Filter, Query
+from holdall.records.record import Record
+
+__all__ = ["migrate"]
+
+_DELETES = 8
+
+
+def migrate(
+    source: Database,
+    target: Database,
+    query: Query | Condition | None = None,
+    *,
+    transform: Callable[[Record], Any] | None = None,
+    on_conflict: str = "insert",
+    batch_size: int = 500,
+    on_error: str = "raise",
+    on_progress: Callable[[MigrationProgress], Any] | None = None,
+    checkpoint: Any = None,
+    verify: str = "count",
+    delete_source: bool = False,
+    dry_run: bool = False,
+) -> MigrationReport:
+    """Copy (or move) records to another database; ids, user metadata and ``created_at`` are kept.
+
+    Args:
+        source: Where they are.
+        target: Where they go.
+        query: Which ones: conditions alone.
+        transform: Gets each record; returns the one to write, or ``None`` to leave it out.
+        on_conflict: An id that the target has: ``"insert"`` accepts equal content and fails otherwise, ``"upsert"`` replaces,
+            ``"skip"`` keeps the target's.
+        batch_size: Records written at once; at most three batches are in memory.
+        on_error: ``"raise"`` after the batch in which something failed, or ``"collect"`` failures and go on.
+        on_progress: Called after each batch.
+        checkpoint: A path, URL or ``mount:path``: replaced after each batch, removed at the end. A migration that was killed goes
+            on from there.
+        verify: ``"none"``, ``"count"``, ``"sample:200"`` or ``"full"`` (the content of each record is read back).
+        delete_source: Remove each record from the source once it was read back from the target, if it is still at the version that was
+            read.
+        dry_run: Write nothing; the report says what would be.
+
+    Returns:
+        The report.
+
+    Raises:
+        MigrationError: Something failed (``on_error="raise"``), the check found a difference, or the checkpoint is of another job; with
+            the report so far.
+        NotSupportedError: ``delete_source``, and the source has no conditional delete.
+
+    Example:
+        >>> from holdall.records import Database, Filter, Record
+        >>> with Database.open("memory://") as old, Database.open("memory://") as new:
+        ...     ids = old.batch_create([Record({"id": f"r{i}", "n": i}) for i in range(10)])
+        ...     report = migrate(old, new, Filter("n", "<", 4), verify="full", delete_source=True)
+        ...     report.written, report.verified, old.count(), new.count()
+        (4, True, 6, 4)
+    """
+    rules = Rules.of(
+        as_query(query),
+        transform=transform,
+        on_conflict=on_conflict,
+        batch_size=batch_size,
+        on_error=on_error,
+        verify=verify,
+        delete_source=delete_source,
+        dry_run=dry_run,
+    )
+    if delete_source and not source.capabilities.conditional_delete:
+        raise NotSupportedError(f"{source!r} cannot delete a record at a version alone, so delete_source is not safe there")
+    place = None if checkpoint is None or dry_run else resolve(checkpoint)
+    if place is not None and not place.key:
+        raise ConfigError("a checkpoint is a file: a path, a URL or mount:path")
+    return _Migration(source, target, rules, place).run(on_progress)
+
+
+class _Migration:
+    """One run."""
+
+    def __init__(self, source: Database, target: Database, rules: Rules, place: Resolved | None) -> None:
+        self._source, self._target, self._rules, self._place = source, target, rules, place
+        self._report = MigrationReport(dry_run=rules.dry_run)
+        self._job = rules.fingerprint(source, target) if place is not None else ""
+        self._sample: list[tuple[str, Content]] = []
+        self._sampled = 0
+        self._before: int | None = None
+        self._differs = False
+
+    def run(self, on_progress: Callable[[MigrationProgress], Any] | None) -> MigrationReport:
+        """Migrate and return the report."""
+        begin = time.monotonic()
+        rules, report = self._rules, self._report
+        query = rules.query
+        last = self._resume()
+        if last is not None:
+            query = query.filter(Filter("id", ">", last))
+        elif rules.verify == "count" and not rules.dry_run:
+            self._before = self._target.count(max_age=0)
+        known = report.read
+        total = known + self._source.count(query) if self._source.capabilities.engine == "sql" else None
+        with closed(self._source.stream(query, batch_size=rules.batch_size)) as records:
+            batch = _batch(records, rules.batch_size)
+            while batch:
+                now, failures = batch, report.failed
+                # the next batch is read while this one is written
+                steps = [partial(self._carry, now), partial(_batch, records, rules.batch_size)]
+                batch = (gather(steps, limit=2))[1]
+                report.seconds = time.monotonic() - begin
+                if on_progress is not None:
+                    told(on_progress, report.progress(before=known, seconds=report.seconds, total=total))
+                if report.failed > failures and rules.on_error == "raise":
+                    id, error = report.errors[-1]
+                    raise MigrationError(f"{report.failed} failed, the last one {id!r}: {error}", report=report) from error
+                self._save(str(now[-1].id))
+        if not rules.dry_run:
+            self._verify()
+        report.seconds = time.monotonic() - begin
+        if report.verified is False:
+            raise MigrationError("the target does not hold what was migrated", report=report)
+        if self._place is not None:
+            self._place.store.delete(self._place.key)
+        return report
+
+    # -- one batch ----------------------------------------------------------------------------------------------------
+
+    def _carry(self, batch: list[Record]) -> list[Record]:
+        """Transform and write a batch, decide what became of each record, and return the batch."""
+        report, rules = self._report, self._rules
+        made: list[tuple[Record, Record, Content]] = []
+        for record in batch:
+            id = str(record.id)
+            try:
+                changed: Record | None = record
+                if rules.transform is not None:
+                    changed = told(rules.transform, record.copy())
+                if changed is None:
+                    report.dropped += 1
+                    continue
+                if changed.id is None:
+                    changed.id = id
+                content = content_of(changed)
+            except Exception as error:  # noqa: BLE001  # a user's function may raise anything: the record failed
+                report.fail(id, error)
+                continue
+            report.bytes += content.size
+            made.append((record, changed, content))
+        arrived = self._rehearse(made) if rules.dry_run else self._write(made)
+        if rules.dry_run:
+            return batch
+        if rules.verify == "full" or rules.delete_source:
+            arrived = self._read_back(arrived)
+        for _, changed, content in arrived:
+            self._draw(str(changed.id), content)
+        if rules.delete_source:
+            gather([partial(self._delete, record) for record, _, _ in arrived], limit=_DELETES)
+        return batch
+
+    def _write(self, made: list[tuple[Record, Record, Content]]) -> list[tuple[Record, Record, Content]]:
+        """Write; return what the target holds now."""
+        report, changed = self._report, [each[1] for each in made]
+        outcomes: Sequence[Outcome] = ()
+        try:
+            if self._rules.on_conflict == "upsert":
+                self._target.batch_upsert(changed)
+            else:
+                self._target.batch_create(changed)
+        except BatchError as error:
+            outcomes = error.outcomes
+        status = {outcome.index: outcome for outcome in outcomes}
+        taken: list[tuple[Record, Record, Content]] = []
+        arrived: list[tuple[Record, Record, Content]] = []
+        for index, each in enumerate(made):
+            outcome = status.get(index)
+            if outcome is None or outcome.status == "written":
+                report.written += 1
+                arrived.append(each)
+            elif outcome.status == "exists":
+                taken.append(each)
+            else:
+                cause = outcome.error if isinstance(outcome.error, Exception) else HoldallError(outcome.status)
+                report.fail(str(each[1].id), cause)
+        return arrived + self._settle(taken)
+
+    def _rehearse(self, made: list[tuple[Record, Record, Content]]) -> list[tuple[Record, Record, Content]]:
+        """Count what a real run would do."""
+        there = self._target.batch_read([str(changed.id) for _, changed, _ in made])
+        taken: list[tuple[Record, Record, Content]] = []
+        for each, found in zip(made, there, strict=True):
+            if found is None or self._rules.on_conflict == "upsert":
+                self._report.written += 1
+            else:
+                taken.append(each)
+        return self._settle(taken)
+
+    def _settle(self, taken: list[tuple[Record, Record, Content]]) -> list[tuple[Record, Record, Content]]:
+        """Decide about ids that the target has; return those whose content is equal."""
+        report = self._report
+        if self._rules.on_conflict == "skip":
+            report.skipped += len(taken)
+            return []
+        if not taken:
+            return []
+        same: list[tuple[Record, Record, Content]] = []
+        there = self._target.batch_read([str(changed.id) for _, changed, _ in taken])
+        for each, found in zip(taken, there, strict=True):
+            if found is not None and content_of(found) == each[2]:
+                report.same += 1
+                same.append(each)
+            else:
+                id = str(each[1].id)
+                report.fail(id, DuplicateRecordError(f"the target has another record {id!r}", id=id))
+        return same
+
+    def _read_back(self, arrived: list[tuple[Record, Record, Content]]) -> list[tuple[Record, Record, Content]]:
+        """Return those that the target really holds."""
+        there = self._target.batch_read([str(changed.id) for _, changed, _ in arrived])
+        held: list[tuple[Record, Record, Content]] = []
+        for each, found in zip(arrived, there, strict=True):
+            if found is not None and content_of(found) == each[2]:
+                held.append(each)
+            else:
+                self._differs = True
+                id = str(each[1].id)
+                self._report.errors.append((id, MigrationError(f"record {id!r} is not in the target as it was written")))
+        return held
+
+    def _delete(self, record: Record) -> None:
+        """Remove a record from the source, unless it was changed since it was read."""
+        try:
+            if self._source.delete(str(record.id), expected_version=record.version):
+                self._report.deleted += 1
+        except ConcurrencyError:
+            self._report.kept.append(str(record.id))
+
+    # -- verification and resume --------------------------------------------------------------------------------------
+
+    def _draw(self, id: str, content: Content) -> None:
+        """Keep a random sample of what was written."""
+        self._sampled += 1
+        if len(self._sample) < self._rules.sample:
+            self._sample.append((id, content))
+        elif self._rules.sample and (at := random.randrange(self._sampled)) < self._rules.sample:  # noqa: S311  # a sample
+            self._sample[at] = (id, content)
+
+    def _verify(self) -> None:
+        report, kind = self._report, self._rules.verify
+        if kind == "none":
+            report.verified = False if self._differs else None
+            return
+        fine = not self._differs
+        if kind == "count":
+            least = report.written + report.same + report.skipped
+            if self._rules.on_conflict != "upsert" and self._before is not None:
+                least = max(least, self._before + report.written)
+            fine = fine and self._target.count(max_age=0) >= least
+        elif kind == "sample":
+            there = self._target.batch_read([id for id, _ in self._sample])
+            pairs = zip(there, self._sample, strict=True)
+            fine = fine and all(found is not None and content_of(found) == content for found, (_, content) in pairs)
+        report.verified = fine
+
+    def _resume(self) -> str | None:
+        """Return the last id that an earlier run has done."""
+        if self._place is None:
+            return None
+        try:
+            data = (self._place.store.get(self._place.key)).bytes()
+        except NotFoundError:
+            return None
+        found = Checkpoint.load(data, self._job)
+        found.resume(self._report)
+        self._before = found.before
+        return found.last
+
+    def _save(self, last: str) -> None:
+        if self._place is not None:
+            point = Checkpoint.of(self._job, last, self._report, self._before)
+            self._place.store.put(self._place.key, point.dump())
+
+
+def _batch(records: Iterator[Record], size: int) -> list[Record]:
+    """Return the next records, none at the end."""
+    batch: list[Record] = []
+    while len(batch) < size:
+        record = next(records, None)
+        if record is None:
+            break
+        batch.append(record)
+    return batch

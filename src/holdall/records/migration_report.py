@@ -1,0 +1,222 @@
+"""What a migration tells: counts, progress, and the checkpoint from which it goes on. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from holdall.records.drafts import SYSTEM
+from holdall.records.encoding import encode_value
+from holdall.records.errors import MigrationError, QueryError
+from holdall.records.query import Query
+from holdall.records.record import Record
+
+__all__ = ["OUTCOMES", "Content", "MigrationProgress", "MigrationReport", "Rules", "content_of"]
+
+OUTCOMES = ("written", "same", "skipped", "dropped", "failed")
+OnConflict = Literal["insert", "upsert", "skip"]
+OnError = Literal["raise", "collect"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationProgress:
+    """How far a migration is.
+
+    Attributes:
+        read: Records read, the sum of the five outcomes.
+        written, same, skipped, dropped, failed: As in `MigrationReport`.
+        seconds: Since this run began.
+        rate: Records per second of this run.
+        total: How many there are, where that is cheap to know.
+    """
+
+    read: int
+    written: int
+    same: int
+    skipped: int
+    dropped: int
+    failed: int
+    seconds: float
+    rate: float
+    total: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class MigrationReport:
+    """What a migration did; after a resume, with what came before.
+
+    Attributes:
+        written: Records written to the target.
+        same: They were there already, with equal content.
+        skipped: Others were there under their ids and stay (``on_conflict="skip"``).
+        dropped: The transform gave ``None``.
+        failed: Not migrated; see ``errors``.
+        deleted: Removed from the source.
+        kept: Ids that were changed in the source after they were read; they stay there.
+        bytes: Size of the content read, as JSON.
+        seconds: Time of this run.
+        errors: Id and error of each failure.
+        verified: Whether the check that was asked for found everything; ``None`` if none was asked for.
+        dry_run: Nothing was written; the counts say what would be.
+    """
+
+    written: int = 0
+    same: int = 0
+    skipped: int = 0
+    dropped: int = 0
+    failed: int = 0
+    deleted: int = 0
+    kept: list[str] = field(default_factory=list[str])
+    bytes: int = 0
+    seconds: float = 0.0
+    errors: list[tuple[str, Exception]] = field(default_factory=list[tuple[str, Exception]])
+    verified: bool | None = None
+    dry_run: bool = False
+
+    @property
+    def read(self) -> int:
+        """Records read: the sum of the five outcomes."""
+        return self.written + self.same + self.skipped + self.dropped + self.failed
+
+    def fail(self, id: str, error: Exception) -> None:
+        """Note one failure."""
+        self.failed += 1
+        self.errors.append((id, error))
+
+    def progress(self, *, before: int, seconds: float, total: int | None) -> MigrationProgress:
+        """Return the event of this moment."""
+        rate = (self.read - before) / seconds if seconds > 0 else 0.0
+        counts = {name: getattr(self, name) for name in OUTCOMES}
+        return MigrationProgress(read=self.read, seconds=seconds, rate=rate, total=total, **counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The content of a record, as far as migrations compare it: fields and user metadata."""
+
+    digest: str
+    size: int
+
+
+def content_of(record: Record) -> Content:
+    """Return what identifies a record's content; neither the order of names nor the system's metadata matter.
+
+    Example:
+        >>> content_of(Record({"a": 1, "b": 2})) == content_of(Record({"b": 2, "a": 1}, {"created_at": "x"}))
+        True
+    """
+    metadata = {name: value for name, value in record.metadata.items() if name not in SYSTEM}
+    text = json.dumps([encode_value(record.data), encode_value(metadata), record.fields.info], sort_keys=True, default=repr)
+    return Content(hashlib.sha256(text.encode()).hexdigest(), len(text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The checked options of a migration."""
+
+    query: Query
+    transform: Callable[[Record], Any] | None
+    on_conflict: OnConflict
+    batch_size: int
+    on_error: OnError
+    verify: str
+    sample: int
+    delete_source: bool
+    dry_run: bool
+
+    @classmethod
+    def of(
+        cls,
+        query: Query,
+        *,
+        transform: Callable[[Record], Any] | None,
+        on_conflict: str,
+        batch_size: int,
+        on_error: str,
+        verify: str,
+        delete_source: bool,
+        dry_run: bool,
+    ) -> Rules:
+        """Return the rules.
+
+        Raises:
+            ValueError: An option has a value that it cannot have.
+            QueryError: The query has more than conditions.
+        """
+        if query.sorting or query.count is not None or query.skip or query.paths or query.cursor is not None:
+            raise QueryError("a migration takes conditions alone: it goes by id, and moves whole records")
+        if on_conflict not in {"insert", "upsert", "skip"}:
+            raise ValueError(f"on_conflict is 'insert', 'upsert' or 'skip', not {on_conflict!r}")
+        if on_error not in {"raise", "collect"}:
+            raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(f"batch_size is a whole number of at least 1, not {batch_size!r}")
+        kind, _, number = verify.partition(":")
+        if kind not in {"none", "count", "sample", "full"} or (kind == "sample") is not number.isdecimal():
+            raise ValueError(f"verify is 'none', 'count', 'sample:200' or 'full', not {verify!r}")
+        return cls(
+            query=query,
+            transform=transform,
+            on_conflict=on_conflict,  # type: ignore[arg-type]  # checked above
+            batch_size=batch_size,
+            on_error=on_error,  # type: ignore[arg-type]
+            verify=kind,
+            sample=int(number or 0),
+            delete_source=delete_source,
+            dry_run=dry_run,
+        )
+
+    def fingerprint(self, source: object, target: object) -> str:
+        """Return what tells this job from others."""
+        name = "" if self.transform is None else getattr(self.transform, "__qualname__", type(self.transform).__qualname__)
+        job = [repr(source), repr(target), self.query.to_dict(), name, self.on_conflict, self.delete_source]
+        return hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()
+
+
+_COUNTS = (*OUTCOMES, "deleted", "bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a migration goes on."""
+
+    job: str
+    last: str
+    counts: dict[str, int]
+    before: int | None
+
+    @classmethod
+    def of(cls, job: str, last: str, report: MigrationReport, before: int | None) -> Checkpoint:
+        """Return the checkpoint of a moment."""
+        return cls(job, last, {name: getattr(report, name) for name in _COUNTS}, before)
+
+    def dump(self) -> bytes:
+        """Return its bytes."""
+        return json.dumps(
+            {"holdall": 1, "job": self.job, "last": self.last, "counts": self.counts, "before": self.before}
+        ).encode()
+
+    @classmethod
+    def load(cls, data: bytes, job: str) -> Checkpoint:
+        """Return a checkpoint of bytes.
+
+        Raises:
+            MigrationError: It is of another job, or none.
+        """
+        try:
+            found = json.loads(data)
+            counts = {name: int(found["counts"][name]) for name in _COUNTS}
+            made = cls(str(found["job"]), str(found["last"]), counts, found["before"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise MigrationError("this is no checkpoint of a migration") from error
+        if made.job != job:
+            raise MigrationError("the checkpoint is of another migration: other databases, query, transform or options")
+        return made
+
+    def resume(self, report: MigrationReport) -> None:
+        """Give a new report what came before; failures are tried no more, but counted."""
+        for name, value in self.counts.items():
+            setattr(report, name, value)

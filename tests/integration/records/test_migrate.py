@@ -1,0 +1,256 @@
+"""Migration between engines: policies, resume after kill -9, moving, verification."""
+
+import json
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from holdall.drivers.local import LocalStore
+from holdall.drivers.memory import MemoryStore
+from holdall.errors import NotSupportedError
+from holdall.records import Filter, MigrationError, ObjectDatabase, Query, QueryError, Record, SQLDatabase, migration_async
+from holdall.records import migration as migration_blocking
+from holdall.records.migration_report import content_of
+
+VALUES = {"when": datetime(2024, 1, 1, tzinfo=UTC), "raw": b"\0\xff", "big": 2**70, "deep": {"list": [1, 2.5, None, "é"]}}
+
+
+@pytest.fixture
+def migrate(colour):
+    if colour.name == "blocking":
+        return migration_blocking.migrate
+    return lambda *arguments, **options: colour.run(migration_async.migrate_async(*arguments, **options))
+
+
+def people(count, **more):
+    return [Record({"id": f"r{i:04}", "n": i, **more}, {"team": f"t{i % 3}"}) for i in range(count)]
+
+
+@pytest.fixture
+def old():
+    with SQLDatabase("sqlite://") as database:
+        yield database
+
+
+@pytest.fixture
+def new():
+    with ObjectDatabase(MemoryStore()) as database:
+        yield database
+
+
+def opened(kind, name, tmp_path, postgres, postgres_database):
+    if kind == "postgres":
+        return SQLDatabase(postgres.url(postgres_database), table=name)
+    if kind == "sqlite":
+        return SQLDatabase(f"sqlite:///{tmp_path / name}.db")
+    return ObjectDatabase(LocalStore(tmp_path / name, create=True) if kind == "disk" else MemoryStore(), owned=True)
+
+
+KINDS = ("memory", "disk", "sqlite", "postgres")
+
+
+@pytest.mark.parametrize("source", KINDS)
+@pytest.mark.parametrize("target", KINDS)
+def test_a30_between_all_engines(source, target, migrate, tmp_path, postgres, postgres_database):
+    places = [opened(kind, name, tmp_path, postgres, postgres_database) for kind, name in ((source, "old"), (target, "new"))]
+    with places[0] as old, places[1] as new:
+        given = [
+            Record({"id": f"r{i}/é", "n": i, **VALUES}, {"team": "x", "created_at": "2020-01-02T03:04:05+00:00"})
+            for i in range(7)
+        ]
+        old.batch_create(given)
+        report = migrate(old, new, verify="full", batch_size=3)
+        assert (report.read, report.written, report.verified, report.failed) == (7, 7, True, 0)
+        assert [record.data for record in new.search()] == [record.data for record in old.search()]
+        assert {record.created_at for record in new.search()} == {datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC)}
+        assert migrate(old, new, verify="sample:5").same == 7
+
+
+def test_the_archive_of_old_records_moves(migrate, old, new):
+    old.batch_create(people(20))
+    events = []
+    report = migrate(old, new, Filter("n", "<", 8), delete_source=True, batch_size=3, on_progress=events.append)
+    assert (report.written, report.deleted, report.verified) == (8, 8, True)
+    assert old.count() == 12 and new.count() == 8
+    assert [event.read for event in events] == [3, 6, 8] and events[-1].total == 8 and events[-1].rate > 0
+    assert report.read == report.written and report.bytes > 0 and report.seconds > 0
+
+
+def test_policies_for_ids_that_are_taken(migrate, old, new):
+    old.batch_create(people(4))
+    new.batch_create([Record({"id": "r0001", "n": 1}, {"team": "t1"}), Record({"id": "r0002", "other": True})])
+    report = migrate(old, new, on_error="collect")
+    assert (report.written, report.same, report.failed, report.read) == (2, 1, 1, 4)
+    assert [id for id, _ in report.errors] == ["r0002"] and new.require("r0002").data == {"id": "r0002", "other": True}
+    assert (migrate(old, new, on_conflict="skip").skipped, new.require("r0002").data["other"]) == (4, True)
+    assert migrate(old, new, on_conflict="upsert").written == 4 and new.require("r0002")["n"] == 2
+    new.upsert("r0002", Record({"again": 1}))
+    with pytest.raises(MigrationError, match="r0002") as caught:
+        migrate(old, new)
+    assert caught.value.report.failed == 1
+
+
+def test_transform_drops_and_renames(migrate, old, new):
+    old.batch_create(people(6))
+
+    def change(record):
+        if record["n"] % 2:
+            return None
+        if record["n"] == 4:
+            raise ValueError("no fours")
+        return Record({"id": record.id, "double": record["n"] * 2}, record.metadata)
+
+    report = migrate(old, new, transform=change, on_error="collect", verify="full")
+    assert (report.written, report.dropped, report.failed, report.verified) == (2, 3, 1, True)
+    assert [record["double"] for record in new.search()] == [0, 4]
+    assert isinstance(report.errors[0][1], ValueError) and old.require("r0002")["n"] == 2
+
+
+def test_a_dry_run_writes_nothing(migrate, old, new):
+    old.batch_create(people(5))
+    new.create(Record({"id": "r0001", "n": 1}, {"team": "t1"}))
+    report = migrate(old, new, dry_run=True, delete_source=True)
+    assert (report.written, report.same, report.dry_run, report.verified) == (4, 1, True, None)
+    assert new.count() == 1 and old.count() == 5
+
+
+def test_a30_a_record_that_changed_meanwhile_stays(migrate, old, new):
+    old.batch_create(people(3))
+
+    def meddle(record):
+        if record.id == "r0001":
+            old.update("r0001", Record({"n": 100}))
+        return record
+
+    report = migrate(old, new, transform=meddle, delete_source=True)
+    assert (report.written, report.deleted, report.kept) == (3, 2, ["r0001"])
+    assert [record["n"] for record in old.search()] == [100]
+
+
+def test_what_cannot_be_moved_safely_is_refused(migrate, new):
+    class Careless(ObjectDatabase):
+        @property
+        def capabilities(self):
+            from dataclasses import replace
+
+            return replace(super().capabilities, conditional_delete=False)
+
+    with Careless(MemoryStore()) as source, pytest.raises(NotSupportedError, match="delete_source"):
+        migrate(source, new, delete_source=True)
+
+
+def test_verification_finds_a_difference(migrate, old):
+    class Forgetful(ObjectDatabase):
+        def batch_read(self, ids):
+            return [None for _ in ids]
+
+        async def batch_read_async(self, ids):
+            return [None for _ in ids]
+
+    old.batch_create(people(2))
+    with Forgetful(MemoryStore()) as new:
+        with pytest.raises(MigrationError, match="does not hold") as caught:
+            migrate(old, new, verify="full", delete_source=True)
+        assert caught.value.report.verified is False and len(caught.value.report.errors) == 2
+    assert old.count() == 2, "nothing unverified is deleted"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"on_conflict": "x"},
+        {"on_error": "x"},
+        {"batch_size": 0},
+        {"verify": "most"},
+        {"verify": "sample"},
+        {"verify": "full:3"},
+    ],
+)
+def test_wrong_options(migrate, old, new, options):
+    with pytest.raises(ValueError):
+        migrate(old, new, **options)
+
+
+@pytest.mark.parametrize("query", [Query().sort("n"), Query().limit(1), Query().offset(1), Query().select("n")])
+def test_conditions_alone(migrate, old, new, query):
+    with pytest.raises(QueryError, match="conditions alone"):
+        migrate(old, new, query)
+
+
+def test_a_failed_migration_goes_on_from_its_checkpoint(migrate, old, new, tmp_path):
+    old.batch_create(people(10))
+    point = tmp_path / "job.json"
+    seen = []
+
+    def stumble(record):
+        seen.append(record.id)
+        if record.id == "r0007" and seen.count("r0007") == 1:
+            raise ValueError("once")
+        return record
+
+    with pytest.raises(MigrationError):
+        migrate(old, new, transform=stumble, batch_size=3, checkpoint=str(point))
+    assert json.loads(point.read_bytes())["last"] == "r0005"
+    with pytest.raises(MigrationError, match="another migration"):
+        migrate(old, new, Filter("n", ">", 3), transform=stumble, checkpoint=str(point))
+    report = migrate(old, new, transform=stumble, batch_size=3, checkpoint=str(point))
+    assert (report.read, report.written, report.same) == (10, 8, 2) and report.verified
+    assert "r0004" not in seen[10:] and not point.exists()
+    point.write_text("{}")
+    with pytest.raises(MigrationError, match="no checkpoint"):
+        migrate(old, new, checkpoint=str(point))
+
+
+CHILD = """
+import os, signal, sys
+from holdall.records import ObjectDatabase, SQLDatabase
+from holdall.records.migration import migrate
+from holdall.drivers.local import LocalStore
+
+def stop(event):
+    if event.read == 20:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+here = sys.argv[1]
+old, new = SQLDatabase(f"sqlite:///{here}/old.db"), ObjectDatabase(LocalStore(f"{here}/new", create=True), mirror="off")
+migrate(old, new, batch_size=10, checkpoint=f"{here}/job.json", on_progress=stop, delete_source=True, verify="full")
+"""
+
+
+def test_a30_kill_9_and_resume(tmp_path):
+    with SQLDatabase(f"sqlite:///{tmp_path}/old.db") as old:
+        old.batch_create(people(60, text="x" * 50))
+        contents = [content_of(record) for record in old.search()]
+    done = subprocess.run([sys.executable, "-c", CHILD, str(tmp_path)], check=False, capture_output=True, timeout=100)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    point = tmp_path / "job.json"
+    assert json.loads(point.read_bytes())["last"] == "r0009", "it was killed before it noted the second batch"
+    with (
+        SQLDatabase(f"sqlite:///{tmp_path}/old.db") as old,
+        ObjectDatabase(LocalStore(f"{tmp_path}/new", create=True), mirror="off") as new,
+    ):
+        assert old.count() == 40
+        report = migration_blocking.migrate(
+            old, new, batch_size=10, checkpoint=str(point), delete_source=True, verify="full"
+        )
+        assert report.verified and [content_of(record) for record in new.search()] == contents and old.count() == 0
+    assert not point.exists()
+
+
+def test_the_example_of_the_older_library(postgres, postgres_database):
+    source = SQLDatabase(postgres.url(postgres_database))
+    archive = ObjectDatabase(MemoryStore(), prefix="postgres-backup/")
+    now = datetime.now()  # noqa: DTZ005  # the example is about local time
+    ages = [1, 400, 800]
+    source.batch_create([Record({"id": f"a{age}", "created_at": (now - timedelta(days=age)).isoformat()}) for age in ages])
+    cutoff = now - timedelta(days=365)
+    old_records = source.search(Query().filter("created_at", "<", cutoff.isoformat()))
+    archive.batch_create(old_records)
+    for record in old_records:
+        source.delete(record.metadata["id"])
+    assert [record.id for record in source.search()] == ["a1"] and sorted(archive.ids()) == ["a400", "a800"]
+    source.close()
+    archive.close()
