@@ -27,7 +27,7 @@ THIRD_PARTY = {
     "holdall.core": {"yaml"},  # configuration files, in a function, behind the extra
     "holdall.wrappers": {"opentelemetry"},  # spans where it is installed
     "holdall.mounts": {"fsspec"},  # holdall as an fsspec filesystem
-    "holdall.columns": {"sqlalchemy", "litestar", "fsspec", "obstore", "msgspec", "alembic", "pydantic"},
+    "holdall.columns": {"sqlalchemy", "litestar", "fsspec", "obstore", "msgspec", "alembic", "pydantic_core"},
     "holdall.containers": {"msgspec", "ormsgpack", "cbor2", "numpy"},
     "holdall.records": {"sqlalchemy", "msgspec", "pyarrow", "lance", "lancedb", "pandas"},
     "holdall.serve": {"uvicorn"},

@@ -6,6 +6,7 @@ everything else is a tree of files (`FsspecTreeStore`). Both publish a write at 
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Literal, Self
 
@@ -20,7 +21,35 @@ from holdall.drivers.tree_store import TreeStore
 from holdall.errors import ConfigError, HoldallError
 from holdall.store import Store
 
-__all__ = ["FsspecStore", "FsspecTreeStore"]
+__all__ = ["FsspecStore", "FsspecTreeStore", "filesystem"]
+
+
+def filesystem(protocol: str, **options: Any) -> Any:
+    """Make a filesystem, as ``fsspec.filesystem`` does; two calls that fsspec refuses work.
+
+    A caching filesystem may name its target twice, as ``fs`` and ``target_protocol``, if they agree; ``sftp`` with ``client_keys``
+    is ``sshfs``.
+
+    Raises:
+        ConfigError: ``fs`` and ``target_protocol`` do not agree.
+
+    Example:
+        >>> cached = filesystem("filecache", fs=filesystem("memory"), target_protocol="memory")
+        >>> type(object.__getattribute__(cached, "__dict__")["fs"]).__name__
+        'MemoryFileSystem'
+    """
+    import fsspec  # noqa: PLC0415  # not at import
+
+    target = options.get("target_protocol")
+    if target is not None and options.get("fs") is not None:
+        names = protocols_of(type(options["fs"]))
+        if target not in names:
+            raise ConfigError(f"target_protocol={target!r} beside a filesystem of {' or '.join(names)}")
+        del options["target_protocol"]
+    if protocol == "sftp" and "client_keys" in options:
+        return importlib.import_module("sshfs").SSHFileSystem(**options)
+    return fsspec.filesystem(protocol, **options)
+
 
 Publish = Literal["auto", "put", "rename", "none"]
 

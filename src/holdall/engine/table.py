@@ -59,9 +59,11 @@ class Mount:
 
     Attributes:
         inline: What stands after the colon is the content itself, and taken literally.
+        backend: The object that was registered under the name, if it was not a store or a description.
     """
 
     inline: bool
+    backend: Any = None
 
     def __init__(self, name: str, spec: Any) -> None:
         self.name = check_mount_name(name)

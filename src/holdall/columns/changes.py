@@ -1,0 +1,153 @@
+"""What a flush is about to do to files: read off the session's objects, and off the rows as the database has them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import String, and_, cast, or_, select
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import get_state_history, instance_state
+from sqlalchemy.orm.base import PassiveFlag
+
+from holdall.columns.file import FileObject
+from holdall.columns.tracking import FileAttribute, Holder, attributes_of, every_attribute, files_of
+
+__all__ = ["Change", "Stored", "collect", "held_by_others", "read_stored"]
+
+AT_ONCE = 200
+
+
+@dataclass(slots=True, eq=False)
+class Change:
+    """One attribute of one row that is about to be written or deleted.
+
+    Attributes:
+        state: The instance's state.
+        attribute: The attribute.
+        value: What it is to hold.
+        deleted: Whether the row goes.
+    """
+
+    state: Any
+    attribute: FileAttribute
+    value: Any
+    deleted: bool = False
+
+    @property
+    def files(self) -> list[FileObject]:
+        """What it is to hold, as a list."""
+        return [] if self.deleted else files_of(self.value)
+
+    @property
+    def persistent(self) -> bool:
+        """Whether there is a row already."""
+        return self.state.key is not None
+
+    @property
+    def token(self) -> Hashable:
+        """What the row's attribute is known by in the journal."""
+        return row_token(self.state, self.attribute.key)
+
+    @property
+    def holder(self) -> Holder:
+        """The attribute, as files know it."""
+        return Holder(self.state, self.attribute.key)
+
+
+Stored = dict[Hashable, list[FileObject]]
+"""By token: the files that the database has now."""
+
+
+def row_token(state: Any, key: str) -> Hashable:
+    """Return what the journal knows an attribute of a row by."""
+    return (state.key[:2], key) if state.key is not None else (id(state), key)
+
+
+def collect(session: Session, instances: Iterable[Any] | None = None) -> list[Change]:
+    """Return what a flush is about to do."""
+    only = None if not instances else {id(instance) for instance in instances}
+    found: list[Change] = []
+    for instance in session.new:
+        if attributes_of(type(instance)) and (only is None or id(instance) in only):
+            found += changes_of(instance_state(instance))
+    for instance in session.dirty:
+        if attributes_of(type(instance)) and (only is None or id(instance) in only):
+            found += changes_of(instance_state(instance))
+    for instance in session.deleted:
+        if attributes_of(type(instance)) and (only is None or id(instance) in only):
+            found += deletion_of(instance_state(instance))
+    return found
+
+
+def changes_of(state: Any) -> Iterator[Change]:
+    """Yield what changed of a new or dirty instance."""
+    for attribute in attributes_of(state.class_):
+        key = attribute.key
+        if key not in state.dict:
+            continue
+        value = state.dict[key]
+        if state.key is None:
+            if value is not None:
+                yield Change(state, attribute, value)
+        elif key in state.committed_state and get_state_history(state, key, PassiveFlag.PASSIVE_NO_INITIALIZE).has_changes():
+            yield Change(state, attribute, value)
+
+
+def deletion_of(state: Any) -> Iterator[Change]:
+    """Yield the attributes of an instance that is deleted."""
+    for attribute in attributes_of(state.class_):
+        yield Change(state, attribute, None, deleted=True)
+
+
+def read_stored(session: Session, changes: Sequence[Change], *, connection: Any = None) -> Stored:
+    """Read what the rows of changes have now, locked: one ``SELECT ... FOR UPDATE`` per class, ordered by primary key."""
+    stored: Stored = {}
+    by_mapper: dict[Any, list[Change]] = {}
+    for change in changes:
+        if change.persistent:
+            by_mapper.setdefault(change.attribute.mapper, []).append(change)
+    for mapper, group in by_mapper.items():
+        keys = mapper.primary_key
+        attributes = list({change.attribute.key: change.attribute for change in group}.values())
+        wanted = {change.token for change in group}
+        rows = {change.state.key[1]: change.state.key[:2] for change in group}
+        used = connection or session.connection(bind_arguments={"mapper": mapper})
+        remaining = iter(rows)
+        while some := list(islice(remaining, AT_ONCE)):
+            statement = (
+                select(*keys, *(attribute.column for attribute in attributes))
+                .select_from(mapper.persist_selectable)
+                .where(_among(keys, some))
+                .order_by(*keys)
+                .with_for_update()
+            )
+            for row in used.execute(statement):
+                identity = rows.get(tuple(row[: len(keys)]))
+                for attribute, value in zip(attributes, row[len(keys) :], strict=True):
+                    if (identity, attribute.key) in wanted:
+                        stored[identity, attribute.key] = files_of(value)
+    return stored
+
+
+def _among(keys: Sequence[Any], identities: Sequence[tuple[Any, ...]]) -> Any:
+    if len(keys) == 1:
+        return keys[0].in_([identity[0] for identity in identities])
+    return or_(*(and_(*(k == v for k, v in zip(keys, identity, strict=True))) for identity in identities))
+
+
+def held_by_others(session: Session, key: str, backend: str, own: Change) -> bool:
+    """Tell whether a row of any column holds a key of a backend, other than the one that is being written."""
+    for attribute in every_attribute():
+        mapper, column = attribute.mapper, attribute.column
+        document = cast(column, String) if attribute.type.multiple else column["filename"].as_string()
+        matches = document.contains(f'"{key}"', autoescape=True) if attribute.type.multiple else document == key
+        statement = select(*mapper.primary_key, column).select_from(mapper.persist_selectable).where(matches)
+        connection = session.connection(bind_arguments={"mapper": mapper})
+        for row in connection.execute(statement):
+            mine = own.persistent and tuple(row[:-1]) == own.state.key[1] and attribute.column is own.attribute.column
+            if not mine and any(file.path == key and file.backend_key == backend for file in files_of(row[-1])):
+                return True
+    return False

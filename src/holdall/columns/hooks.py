@@ -1,0 +1,258 @@
+"""The hooks in SQLAlchemy: a few lines each, that turn its events into those of the journal and carry out the plans."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.orm import Mapper, Session
+
+from holdall.columns import bridge, placing, placing_async
+from holdall.columns.bulk import before_bulk
+from holdall.columns.changes import changes_of, collect, deletion_of
+from holdall.columns.errors import CleanupError
+from holdall.columns.flushing import Flush
+from holdall.columns.joined import Joined, outer_connections
+from holdall.columns.journal import Finish, Frame, Journal, Undo
+from holdall.columns.tracking import attributes_of
+from holdall.errors import HoldallError
+
+__all__ = ["attach", "disable", "enable", "listen", "open_journal"]
+
+JOURNAL = "holdall.columns.journal"
+SWITCH = "holdall.columns"
+RAISE = "holdall.raise_cleanup"
+_on = True
+_attached = False
+_listeners: list[Callable[..., Any]] = []
+_lost: weakref.WeakSet[Connection] = weakref.WeakSet()
+"""Connections that were lost while they were asked something that is no statement: a COMMIT, say."""
+
+
+def disable() -> None:
+    """Leave all sessions of this process alone; a file whose content is not stored then raises `UnsavedFileError` at flush."""
+    global _on  # noqa: PLW0603  # the one switch
+    _on = False
+
+
+def enable() -> None:
+    """Take back `disable`."""
+    global _on  # noqa: PLW0603  # the one switch
+    _on = True
+
+
+def listen(name: Literal["cleanup_failed"], function: Callable[[HoldallError], Any]) -> None:
+    """Call a function for each file that could not be cleaned up after a commit.
+
+    Args:
+        name: ``cleanup_failed``.
+        function: Gets the error, which has ``key`` and ``store``.
+    """
+    if name != "cleanup_failed":
+        raise ValueError(f"there is no event {name!r}: cleanup_failed")
+    _listeners.append(function)
+
+
+def attach() -> None:
+    """Hook into every session of this process, made before or later; once."""
+    global _attached  # noqa: PLW0603  # once
+    if _attached:
+        return
+    _attached = True
+    event.listen(Session, "before_flush", _before_flush)
+    event.listen(Session, "after_flush_postexec", _after_flush)
+    event.listen(Session, "before_commit", _before_commit)
+    event.listen(Session, "after_commit", _after_commit)
+    event.listen(Session, "after_soft_rollback", _after_soft_rollback)
+    event.listen(Session, "after_transaction_end", _after_transaction_end)
+    event.listen(Session, "do_orm_execute", _do_orm_execute)
+    event.listen(Mapper, "before_insert", _before_write)
+    event.listen(Mapper, "before_update", _before_write)
+    event.listen(Mapper, "before_delete", _before_delete)
+    event.listen(Engine, "handle_error", _handle_error)
+
+
+def open_journal(session: Session) -> Journal:
+    """Return the journal of a session, with a frame for each transaction that is open."""
+    journal: Journal = session.info.setdefault(JOURNAL, Journal())
+    chain: list[Any] = []
+    at = session.get_nested_transaction() or session.get_transaction()
+    if at is None:
+        at = session.begin()
+    while at is not None:
+        if at.nested or at.parent is None:
+            chain.append(at)
+        at = at.parent
+    for transaction in reversed(chain):
+        journal.enter(transaction)
+    return journal
+
+
+def enabled(session: Session, mapper: Any = None) -> bool:
+    """Tell whether the hooks work for a session."""
+    if not _on or not session.info.get(SWITCH, True):
+        return False
+    bind: Any = session.get_bind(mapper)
+    return bool(bind.get_execution_options().get("holdall_columns", True))
+
+
+def _journal(session: Session) -> Journal | None:
+    info: dict[str, Any] | None = session.__dict__.get("info")
+    return None if info is None else info.get(JOURNAL)
+
+
+# -- flush ----------------------------------------------------------------------------------------------------------------
+
+
+def _before_flush(session: Session, _context: Any, instances: Iterable[Any] | None) -> None:
+    changes = collect(session, instances)
+    if changes and enabled(session, changes[0].attribute.mapper):
+        _run(session, changes)
+
+
+def _run(session: Session, changes: list[Any], connection: Any = None) -> None:
+    journal = open_journal(session)
+    Flush(session, journal, changes, connection=connection).run()
+    flushed = session.info.setdefault(f"{JOURNAL}.flushed", {})
+    for change in changes:
+        flushed[id(change.state), change.attribute.key] = (change.state, change.token)
+
+
+def _after_flush(session: Session, _context: Any) -> None:
+    journal = _journal(session)
+    if journal is None:
+        return
+    for state, token in session.info.pop(f"{JOURNAL}.flushed", {}).values():
+        if state.key is not None and not isinstance(token[0], tuple):
+            for frame in journal.frames:
+                frame.rename(token, (state.key[:2], token[1]))
+
+
+def _before_write(mapper: Any, connection: Any, instance: Any) -> None:
+    """Catch what later listeners of ``before_flush`` assigned."""
+    if not attributes_of(type(instance)):
+        return
+    session, state = _session_of(instance)
+    if session is None:
+        return
+    done = session.info.get(f"{JOURNAL}.flushed", {})
+    changes = [
+        change
+        for change in changes_of(state)
+        if (id(state), change.attribute.key) not in done or any(file.pending is not None for file in change.files)
+    ]
+    if changes and enabled(session, mapper):
+        _run(session, changes, connection)
+
+
+def _before_delete(mapper: Any, connection: Any, instance: Any) -> None:
+    """Catch rows that go by cascade, or as orphans."""
+    if not attributes_of(type(instance)):
+        return
+    session, state = _session_of(instance)
+    if session is None or not enabled(session, mapper):
+        return
+    changes = list(deletion_of(state))
+    journal = open_journal(session)
+    if any(journal.holds(change.token) != frozenset() for change in changes):
+        _run(session, changes, connection)
+
+
+def _session_of(instance: Any) -> tuple[Session | None, Any]:
+    from sqlalchemy.orm.attributes import instance_state  # noqa: PLC0415  # a function of the ORM's, not ours
+
+    state = instance_state(instance)
+    return state.session, state
+
+
+def _do_orm_execute(state: Any) -> None:
+    if not (state.is_insert or state.is_update or state.is_delete) or not state.is_orm_statement:
+        return
+    mapper = state.bind_mapper
+    if mapper is not None and attributes_of(mapper.class_) and enabled(state.session, mapper):
+        before_bulk(state, open_journal(state.session))
+
+
+# -- ends -----------------------------------------------------------------------------------------------------------------
+
+
+def _before_commit(session: Session) -> None:
+    if (journal := _journal(session)) is not None and journal.frames and session.get_nested_transaction() is None:
+        session.info[f"{JOURNAL}.committing"] = True
+
+
+def _after_commit(session: Session) -> None:
+    if (journal := _journal(session)) is not None:
+        journal.commit(session.get_nested_transaction() or session.get_transaction())
+
+
+def _after_soft_rollback(session: Session, _previous: Any) -> None:
+    """Undo what a frame did whose database part was rolled back by a failed flush: the frame itself is still open."""
+    journal = _journal(session)
+    frame = None if journal is None else journal.frame
+    if frame is not None and not frame.committed and not frame.token.is_active:
+        session.info.pop(f"{JOURNAL}.committing", None)
+        _undo(frame.undo())
+
+
+def _after_transaction_end(session: Session, transaction: Any) -> None:
+    journal = _journal(session)
+    if journal is None:
+        return
+    frame = next((f for f in journal.frames if f.token is transaction), None)
+    if frame is None:
+        return
+    connections = getattr(transaction, "_connections", None) or {}
+    committing = session.info.pop(f"{JOURNAL}.committing", False) if transaction.parent is None else False
+    if committing and not frame.committed and any(found[0] in _lost for found in connections.values()):
+        _in_doubt(frame)
+    plan = journal.leave(transaction)
+    if isinstance(plan, Undo):
+        _undo(plan)
+    elif isinstance(plan, Finish):
+        waiting = outer_connections(connections)
+        if waiting:
+            Joined.of(waiting[0]).add(plan, tuple(frame.uploads))
+        else:
+            _finish(plan, raising=bool(session.info.get(RAISE)))
+
+
+def _in_doubt(frame: Frame) -> None:
+    """Leave everything where it is: the outcome of the COMMIT is not known."""
+    placing_async.log.error(
+        "the connection was lost during COMMIT: %d uploads stay until sweep() settles them (%s)",
+        len(frame.uploads),
+        ", ".join(f"{backend}:{key}" for backend, key in (upload.blob for upload in frame.uploads[:10])),
+    )
+    frame.uploads.clear()
+
+
+def _undo(plan: Undo) -> None:
+    if not plan.uploads:
+        return
+    try:
+        failures = bridge.finish(placing.undo_plan, placing_async.undo_plan_async, plan)
+    except TimeoutError:
+        placing_async.log.error("undoing %d uploads took too long: sweep() will find what is left", len(plan.uploads))
+        return
+    for failure in failures:
+        placing_async.log.error("could not undo an upload: %s", failure)
+
+
+def _finish(plan: Finish, *, raising: bool) -> None:
+    if not (plan.superseded or plan.swaps or plan.drops):
+        return
+    failures = bridge.finish(placing.finish_plan, placing_async.finish_plan_async, plan)
+    for failure in failures:
+        placing_async.log.error("committed, but not cleaned up: %s (%s)", failure, failure.key)
+        for function in _listeners:
+            function(failure)
+    if failures and raising:
+        raise CleanupError(f"committed, but {len(failures)} files could not be cleaned up", failures=failures)
+
+
+def _handle_error(context: Any) -> None:
+    if context.statement is None and context.is_disconnect and context.connection is not None:
+        _lost.add(context.connection)
