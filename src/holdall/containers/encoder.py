@@ -32,11 +32,10 @@ LOOK = 400
 """Members that a look at a value goes through before it counts as possibly large."""
 LEAF_MAP = 64 * 1024
 """Maps of small values up to this many bytes stay one leaf."""
+BOUNDED = 4
+"""Leaves' worth of bytes up to which a chunk that came out too large is cut in halves."""
 SINGLES = 8
 """Small items per large one (plus 8 times this) that get nodes of their own beside large ones."""
-
-
-_KEYS = frozenset({str, int, float, bool, bytes, type(None)})
 
 
 class Emit(NamedTuple):
@@ -175,11 +174,11 @@ class Encoder:
         if not isinstance(container, Stream) and not at_least(container, self.layout.leaf_bytes, LOOK):
             return self._small(container)
         if isinstance(container, Mapping):
-            return self._container(iter(container.items()), len(container), is_map=True)
+            return self._container(_Pairs(container), len(container), is_map=True)
         if isinstance(container, Stream):
             given: Any = container.source
             return self._container(given if container.drawn else iter(given), container.count, is_map=container.is_map)
-        return self._container(iter(container), len(container), is_map=False)
+        return self._container(_Slices(container), len(container), is_map=False)
 
     def _whole(self, lazy: Any) -> _Frame:
         """Write what a reader or a lazy array stands for."""
@@ -206,9 +205,9 @@ class Encoder:
             data = self._one(value)
         except Unusual:
             frame = (
-                self._container(iter(value.items()), len(value), is_map=True)
+                self._container(_Pairs(value), len(value), is_map=True)
                 if isinstance(value, Mapping)
-                else self._container(iter(value), len(value), is_map=False)
+                else self._container(_Slices(value), len(value), is_map=False)
             )
             return (yield from frame)
         yield self._emit(data)
@@ -223,12 +222,13 @@ class Encoder:
         total, wanted, drawn = 0, 1, 1
         while drawn == wanted:
             wanted = self._chunk_size(run)
-            chunk: list[Any] = yield from self._draw(source, wanted)
+            chunk: Any = yield from self._draw(source, wanted)
             drawn = len(chunk)
             if not chunk:
                 break
-            if is_map and count is None:
+            if is_map and not isinstance(chunk, dict):
                 keys.check(chunk, self._where())
+                chunk = dict(chunk)
             before = self.position
             yield from self._items(run, chunk, total)
             total += drawn
@@ -261,8 +261,10 @@ class Encoder:
 
     # -- items --------------------------------------------------------------------------------------------------------
 
-    def _draw(self, source: Any, count: int) -> Generator[Any, Any, list[Any]]:
-        """Return the next items of a source, drawn from the driver if it is async."""
+    def _draw(self, source: Any, count: int) -> Generator[Any, Any, Any]:
+        """Return the next items of a source (a dict for pairs at hand), drawn from the driver if it is async."""
+        if isinstance(source, (_Slices, _Pairs)):
+            return source.take(count)
         if isinstance(source, AsyncIterable):
             drawn: list[Any] = yield Pull(source, count)
             return drawn
@@ -282,49 +284,63 @@ class Encoder:
         expected = self._sizes.get(depth)
         self._sizes[depth] = size if expected is None else (expected * 3 + size) / 4
 
-    def _items(self, run: _Run, chunk: list[Any], index: int) -> Generator[Any, Any, None]:
-        """Write some items: at once if together they are smaller than a leaf, else one by one."""
-        data = self._try(chunk, run)
-        if data is not None:
+    def _items(self, run: _Run, chunk: Any, index: int, *, bounded: bool = False) -> Generator[Any, Any, None]:
+        """Write some items: at once if together they are smaller than a leaf; else in halves, or one by one.
+
+        Args:
+            run: Takes note of them.
+            chunk: A list, or a dict of pairs.
+            index: Position of the first.
+            bounded: Together they are known to be not much larger than a leaf, so they may be encoded without a look.
+        """
+        data = self._try(chunk, run, bounded=bounded)
+        if data is not None and len(data) < self.layout.leaf_bytes:
             yield self._emit(data)
             run.add(len(chunk), data, chunk)
-            return
-        for offset, item in enumerate(chunk):
-            yield from self._single(run, item, index + offset)
+        elif data is not None and len(data) < BOUNDED * self.layout.leaf_bytes and len(chunk) > 1:
+            half = len(chunk) // 2
+            if run.is_map:
+                pairs = iter(chunk.items())
+                front, back = dict(islice(pairs, half)), dict(pairs)
+            else:
+                front, back = chunk[:half], chunk[half:]
+            yield from self._items(run, front, index, bounded=True)
+            yield from self._items(run, back, index + half, bounded=True)
+        else:
+            for offset, item in enumerate(chunk.items() if run.is_map else chunk):
+                segment, value = item if run.is_map else (index + offset, item)
+                yield from self._single(run, segment, value)
 
-    def _try(self, chunk: list[Any], run: _Run) -> bytes | None:
-        """Return the bytes of several items if together they are smaller than a leaf, so that none of them is large."""
+    def _try(self, chunk: Any, run: _Run, *, bounded: bool) -> bytes | None:
+        """Return the bytes of several items, unless one of them seems large or unusual."""
         limit = self.layout.leaf_bytes
         expected = self._sizes.get(len(self._path))
-        if expected is not None and expected >= limit:
+        if not bounded and expected is not None and expected >= limit:
             return None
-        if expected is None or self._wasted > FREE_WASTE + self.position // 2:
-            position = 1 if run.is_map else None
-            if any(at_least(item if position is None else item[position], limit, LOOK) for item in chunk):
-                return None
+        look = (not bounded and expected is None) or self._wasted > FREE_WASTE + self.position // 2
+        if look and any(at_least(item, limit, LOOK) for item in (chunk.values() if run.is_map else chunk)):
+            return None
         try:
             data = self._several(chunk, is_map=run.is_map)
         except Unusual:
             return None
-        if len(data) < limit:
-            return data
-        self._wasted += len(data)
-        return None
+        if len(data) >= limit:
+            self._wasted += len(data)
+        return data
 
-    def _single(self, run: _Run, item: Any, index: int) -> Generator[Any, Any, None]:
+    def _single(self, run: _Run, segment: Any, value: Any) -> Generator[Any, Any, None]:
         """Write one item by itself: small, one long scalar, or with a frame of its own."""
         limit = self.layout.leaf_bytes
-        value = item[1] if run.is_map else item
-        segment = item[0] if run.is_map else index
+        item: Any = {segment: value} if run.is_map else [value]
         if as_container(value) is None or not at_least(value, limit, LOOK):
             try:
-                data = self._several([item], is_map=run.is_map)
+                data = self._several(item, is_map=run.is_map)
             except Unusual:
                 data = None
             if data is not None:
                 yield self._emit(data)
-                if len(data) < limit or self._is_flat(item, run):
-                    run.add(1, data, [item])
+                if len(data) < limit or self._is_flat(value, run):
+                    run.add(1, data, item)
                 else:
                     head = skip(data, 0, self.codec) if run.is_map else 0
                     start = self.position - len(data) + head
@@ -334,13 +350,12 @@ class Encoder:
             yield self._emit(self._key(segment))
         written: _Written = yield _Descend(value, segment)
         if written.small:
-            run.add(1, self._recent(run.end), [item])
+            run.add(1, self._recent(run.end), item)
         else:
             run.add_large(segment, written)
 
-    def _is_flat(self, item: Any, run: _Run) -> bool:
+    def _is_flat(self, value: Any, run: _Run) -> bool:
         """Tell whether an item is one long scalar in a list: a block of its own, not worth a node."""
-        value = item[1] if run.is_map else item
         return not run.is_map and as_container(value) is None and not is_array(value) and not run.large
 
     def _close(self, run: _Run, start: int) -> _Written:
@@ -376,16 +391,10 @@ class Encoder:
         self.encoded += len(data)
         return data
 
-    def _several(self, chunk: list[Any], *, is_map: bool) -> bytes:
+    def _several(self, chunk: Any, *, is_map: bool) -> bytes:
         """Encode items without the header of the container that holds them."""
-        if is_map:
-            pairs = dict(chunk)
-            if len(pairs) != len(chunk) or not _KEYS.issuperset(map(type, pairs)):
-                raise Unusual
-            data = self._one(pairs)
-            return data[len(map_head(len(chunk), self.codec)) :]
         data = self._one(chunk)
-        return data[len(array_head(len(chunk), self.codec)) :]
+        return data[len((map_head if is_map else array_head)(len(chunk), self.codec)) :]
 
     def _key(self, key: Any) -> bytes:
         if not isinstance(key, (str, int, float, bool, bytes, type(None))):
@@ -477,12 +486,13 @@ class _Run:
         """Tell whether small items stand one by one beside large ones."""
         return self._small is not None and (bool(self.large) or self._layout.full_index)
 
-    def add(self, count: int, data: bytes, items: list[Any]) -> None:
+    def add(self, count: int, data: bytes, items: Any) -> None:
         """Take small items that were just emitted."""
         start, self.end = self.end, self._encoder.position
         checksum = self._layout.checksum
-        keys = [pair[0] for pair in items] if self.is_map else items
+        keys: list[Any] = []
         if self.is_map:
+            keys = list(items)
             self._note_keys(keys)
         if self._small is not None:
             self._note_small(start, data, keys, count)
@@ -574,7 +584,40 @@ class _Run:
     def _note_keys(self, keys: list[Any]) -> None:
         """Keep the keys, and whether they are of one kind and ascending so far."""
         if self._ascending:
-            joined = self._keys[-1:] + keys
-            kinds = set(map(type, joined))
-            self._ascending = len(kinds) == 1 and kinds <= {str, int, bytes} and joined == sorted(joined)
+            kinds = set(map(type, keys))
+            self._ascending = (
+                len(kinds) == 1
+                and kinds <= {str, int, bytes}
+                and (not self._keys or (type(self._keys[-1]) in kinds and self._keys[-1] < keys[0]))
+                and keys == sorted(keys)
+            )
         self._keys += keys
+
+
+class _Slices:
+    """The items of a list or tuple, several at a time."""
+
+    __slots__ = ("_at", "_items")
+
+    def __init__(self, items: Any) -> None:
+        self._items = items
+        self._at = 0
+
+    def take(self, count: int) -> Any:
+        """Return the next items."""
+        at = self._at
+        self._at += count
+        return list(self._items[at : self._at])
+
+
+class _Pairs:
+    """The pairs of a mapping, several at a time."""
+
+    __slots__ = ("_pairs",)
+
+    def __init__(self, mapping: Mapping[Any, Any]) -> None:
+        self._pairs = iter(mapping.items())
+
+    def take(self, count: int) -> dict[Any, Any]:
+        """Return the next pairs."""
+        return dict(islice(self._pairs, count))

@@ -117,14 +117,17 @@ def _plain_encoder() -> Callable[[Any], bytes] | None:
 KEYS = "a map's key is a str, int, float, bool, None or bytes"
 
 
+_SCALARS = (str, int, float, bytes, type(None))
+
+
 def keys_are_scalars(value: Any) -> bool:
-    """Tell whether no map in a value has a tuple as key: the encoders in C take those, but nobody could read them back."""
+    """Tell whether all keys of the maps in a value are scalars: the encoders in C take more, which nobody could read back."""
     containers = (dict, list, tuple)
     stack = [value]
     while stack:
         item = stack.pop()
         if isinstance(item, dict):
-            if any(isinstance(key, (tuple, frozenset)) for key in item):
+            if not all(isinstance(key, _SCALARS) for key in item):
                 return False
             stack.extend(member for member in item.values() if isinstance(member, containers))
         elif isinstance(item, (list, tuple)):
@@ -192,7 +195,7 @@ def cbor_bytes(value: Any, hook: Hook | None) -> bytes:
 
 def _pairs(items: Mapping[Any, Any]) -> Any:
     for key, value in items.items():
-        if isinstance(key, (tuple, frozenset)):
+        if not isinstance(key, _SCALARS):
             raise Unusual(KEYS)
         yield key
         yield value
