@@ -12,6 +12,7 @@ from holdall.errors import (
     ConfigError,
     ForkedProcessError,
     HoldallError,
+    IntegrityError,
     InvalidKeyError,
     NotFoundError,
     NotModifiedError,
@@ -91,6 +92,9 @@ def settled(
         raised = NotFoundError(f"nothing at {name!r}", key=name, store=shown)
         raised.__cause__ = error
         return raised
+    first = next(iter(failures.values()))
+    if all(isinstance(e, IntegrityError) for e in failures.values()):
+        return first
     kind = (
         LocationsDeniedError
         if all(isinstance(e, PermissionDeniedError) for e in failures.values())
@@ -99,5 +103,5 @@ def settled(
     told = "; ".join(f"{location.name}: {error}" for location, error in failures.items())
     report = {location.name: None for location in missing} | {location.name: e for location, e in failures.items()}
     raised_all = kind(f"{name!r}: could not be asked: {told}", key=name, store=shown, report=report)
-    raised_all.__cause__ = next(iter(failures.values()))
+    raised_all.__cause__ = first
     return raised_all

@@ -45,7 +45,7 @@ from holdall.tiers.reports import (
 from holdall.tiers.settings import digest_of
 from holdall.tiers.spooling import content_of
 from holdall.tiers.tiered_base import BATCH
-from holdall.tiers.writing import Remover, Writer
+from holdall.tiers.writing import Remover, Writer, digest
 
 __all__ = ["Calls"]
 
@@ -305,11 +305,7 @@ class Calls(FileStoreBase):
         content = content_of(source, None)
         wanted = run(lambda: content.digest("sha256"))
         for place in report:
-            computed = hasher("sha256")
-            with place.store.get(place.key(name)) as result:
-                for chunk in result:
-                    computed.update(chunk)
-            if computed.hexdigest() != wanted:
+            if digest(place.store, place.key(name), "sha256") != wanted:
                 raise IntegrityError(f"{name!r} in {place.name} is not what was uploaded", key=name, store=place)
 
     def upload_batch(

@@ -44,7 +44,7 @@ from holdall.tiers.reports import (
 from holdall.tiers.settings import digest_of
 from holdall.tiers.spooling_async import content_of_async
 from holdall.tiers.tiered_base import BATCH
-from holdall.tiers.writing_async import Remover, Writer
+from holdall.tiers.writing_async import Remover, Writer, digest_async
 
 __all__ = ["Calls"]
 
@@ -308,11 +308,7 @@ class Calls(FileStoreBase):
         content = await content_of_async(source, None)
         wanted = await run_async(lambda: content.digest("sha256"))
         for place in report:
-            computed = hasher("sha256")
-            async with await place.store.get_async(place.key(name)) as result:
-                async for chunk in result:
-                    computed.update(chunk)
-            if computed.hexdigest() != wanted:
+            if await digest_async(place.store, place.key(name), "sha256") != wanted:
                 raise IntegrityError(f"{name!r} in {place.name} is not what was uploaded", key=name, store=place)
 
     async def upload_batch_async(

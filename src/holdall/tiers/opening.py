@@ -109,7 +109,7 @@ def _open(item: Any, rules: Rules) -> _Opened:
         return replace(_open_bound(default_registry().bind({"type": "local", "path": path}), rules), url=path, scheme="file")
     if not isinstance(item, str):
         raise ConfigError(f"a location is a URL, a Store, a path, a mount or a mapping, not {type(item).__name__}")
-    if url_scheme(item) is not None:
+    if url_scheme(item) is not None or item.startswith("${"):
         return _open_url(item, rules)
     reference = mount_reference(item)
     if reference is None:

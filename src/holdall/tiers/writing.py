@@ -26,7 +26,7 @@ from holdall.errors import (
 from holdall.results import DeleteResult, PutResult
 from holdall.store import Store
 from holdall.tiers.asking import settled, unasked
-from holdall.tiers.content import DIGEST_KEY, Content
+from holdall.tiers.content import DIGEST_KEY, Content, hasher
 from holdall.tiers.errors import PartialDeleteError, PartialWriteError
 from holdall.tiers.locations import Location
 from holdall.tiers.reading import Reader
@@ -34,11 +34,11 @@ from holdall.tiers.reports import DeleteReport, LocationOutcome, WriteReport
 from holdall.tiers.settings import Existing, Tiers, digest_of, parse_etag, same_attributes
 from holdall.tiers.spooling import content_of_result
 
-__all__ = ["Remover", "Writer"]
+__all__ = ["Remover", "Writer", "digest"]
 
 FIRST = 64 * 1024
 """Content up to this size is sent before it is known whether the key is new: one request if it is."""
-ROUNDS = 200
+ROUNDS = 1000
 """How often a writer looks whether all locations agree before it gives up."""
 TOKEN = DIGEST_KEY.format("write")
 """User metadata by which a writer knows its own create again when the answer got lost."""
@@ -362,15 +362,23 @@ class _Agreement:
         return isinstance(head, ObjectMeta) and self._same(head, location)
 
     def _same(self, head: ObjectMeta, location: Location) -> bool:
-        """Tell whether a location has what this writer left there, or the same content by another's hand."""
+        """Tell whether a location has what this writer left there, or the same content by another's hand.
+
+        A location that keeps no digest is read: writers who took each other's copies for strays would never end.
+        """
         if head.etag is not None and head.etag == self.copies[location].etag:
             return True
         if head.size != self.content.size:
             return False
-        known = digest_of(head, self.tiers.rules.digest)
-        if known is not None and self.tiers.rules.digest is not None:
-            return known == self.content.digest(self.tiers.rules.digest)
-        return head.etag is None
+        algorithm = self.tiers.rules.digest or "sha256"
+        wanted = run(lambda: self.content.digest(algorithm))
+        known = digest_of(head, algorithm)
+        if known is None:
+            try:
+                known = digest(location.store, location.key(self.name), algorithm)
+            except NotFoundError:
+                return False
+        return known == wanted
 
     def _adopt(self, lead: Location) -> None:
         """Take the arbiter's content for what has to be everywhere: another writer was later."""
@@ -513,3 +521,12 @@ class Remover:
             )
             for result in results
         ]
+
+
+def digest(store: Store, key: str, algorithm: str) -> str:
+    """Return the digest of an object, read whole."""
+    computed = hasher(algorithm)
+    with store.get(key) as result:
+        for chunk in result:
+            computed.update(chunk)
+    return computed.hexdigest()

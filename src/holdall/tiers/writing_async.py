@@ -25,7 +25,7 @@ from holdall.errors import (
 from holdall.results import DeleteResult, PutResult
 from holdall.store import Store
 from holdall.tiers.asking import settled, unasked
-from holdall.tiers.content import DIGEST_KEY, Content
+from holdall.tiers.content import DIGEST_KEY, Content, hasher
 from holdall.tiers.errors import PartialDeleteError, PartialWriteError
 from holdall.tiers.locations import Location
 from holdall.tiers.reading_async import Reader
@@ -33,11 +33,11 @@ from holdall.tiers.reports import DeleteReport, LocationOutcome, WriteReport
 from holdall.tiers.settings import Existing, Tiers, digest_of, parse_etag, same_attributes
 from holdall.tiers.spooling_async import content_of_result_async
 
-__all__ = ["Remover", "Writer"]
+__all__ = ["Remover", "Writer", "digest_async"]
 
 FIRST = 64 * 1024
 """Content up to this size is sent before it is known whether the key is new: one request if it is."""
-ROUNDS = 200
+ROUNDS = 1000
 """How often a writer looks whether all locations agree before it gives up."""
 TOKEN = DIGEST_KEY.format("write")
 """User metadata by which a writer knows its own create again when the answer got lost."""
@@ -349,29 +349,37 @@ class _Agreement:
             return True
         head = heads[lead]
         assert not isinstance(head, HoldallError)  # it is still among the copies
-        if head is not None and not self._same(head, lead):
+        if head is not None and not await self._same_async(head, lead):
             await self._adopt_async(lead)
             head = None if self.own is None else head
-        strays = [loc for loc in self.copies if loc is not lead and not self._agrees(heads[loc], loc)]
+        strays = [loc for loc in self.copies if loc is not lead and not await self._agrees_async(heads[loc], loc)]
         if head is None:
             strays.insert(0, lead)
         for location in strays:
             await self._mend_async(location, create=location is lead)
         return not strays
 
-    def _agrees(self, head: ObjectMeta | HoldallError | None, location: Location) -> bool:
-        return isinstance(head, ObjectMeta) and self._same(head, location)
+    async def _agrees_async(self, head: ObjectMeta | HoldallError | None, location: Location) -> bool:
+        return isinstance(head, ObjectMeta) and await self._same_async(head, location)
 
-    def _same(self, head: ObjectMeta, location: Location) -> bool:
-        """Tell whether a location has what this writer left there, or the same content by another's hand."""
+    async def _same_async(self, head: ObjectMeta, location: Location) -> bool:
+        """Tell whether a location has what this writer left there, or the same content by another's hand.
+
+        A location that keeps no digest is read: writers who took each other's copies for strays would never end.
+        """
         if head.etag is not None and head.etag == self.copies[location].etag:
             return True
         if head.size != self.content.size:
             return False
-        known = digest_of(head, self.tiers.rules.digest)
-        if known is not None and self.tiers.rules.digest is not None:
-            return known == self.content.digest(self.tiers.rules.digest)
-        return head.etag is None
+        algorithm = self.tiers.rules.digest or "sha256"
+        wanted = await run_async(lambda: self.content.digest(algorithm))
+        known = digest_of(head, algorithm)
+        if known is None:
+            try:
+                known = await digest_async(location.store, location.key(self.name), algorithm)
+            except NotFoundError:
+                return False
+        return known == wanted
 
     async def _adopt_async(self, lead: Location) -> None:
         """Take the arbiter's content for what has to be everywhere: another writer was later."""
@@ -514,3 +522,12 @@ class Remover:
             )
             for result in results
         ]
+
+
+async def digest_async(store: Store, key: str, algorithm: str) -> str:
+    """Return the digest of an object, read whole."""
+    computed = hasher(algorithm)
+    async with await store.get_async(key) as result:
+        async for chunk in result:
+            computed.update(chunk)
+    return computed.hexdigest()
