@@ -220,8 +220,8 @@ class SFTPPool:
                 keys.append(asyncssh.read_private_key(Path(name).expanduser(), self.login.passphrase))
             except OSError as error:
                 raise ConfigError(f"the private key {name!r} cannot be read: {error.strerror}") from error
-            except asyncssh.KeyEncryptionError as error:
-                raise ConfigError(f"the passphrase of the private key {name!r} is missing or wrong") from error
-            except asyncssh.KeyImportError as error:
+            except (asyncssh.KeyEncryptionError, asyncssh.KeyImportError) as error:
+                if isinstance(error, asyncssh.KeyEncryptionError) or "passphrase" in str(error).lower():
+                    raise ConfigError(f"the passphrase of the private key {name!r} is missing or wrong") from error
                 raise ConfigError(f"{name!r} is no private key: {error}") from error
         return keys

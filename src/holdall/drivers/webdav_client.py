@@ -205,7 +205,7 @@ class DavClient:
         while True:
             response = self.request("LOCK", url, headers=headers, content=_LOCK)
             if response.status_code in {200, 201}:
-                token = response.headers.get("Lock-Token", "").strip("<> ")
+                token: str = response.headers.get("Lock-Token", "").strip("<> ")
                 if not token:
                     raise NotSupportedError("the server's locks have no tokens")
                 return token

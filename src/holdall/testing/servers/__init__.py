@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from holdall.testing.servers.azure import AzureGround, Azurite, Container
 from holdall.testing.servers.base import Server, shared
-from holdall.testing.servers.files import FileServer, Folder, Ftpd, FtpdImplicit, FtpdTls, Sshd, WebDav
+from holdall.testing.servers.files import FileServer, Folder, Ftpd, FtpdImplicit, FtpdStrict, FtpdTls, Sshd, WebDav
 from holdall.testing.servers.http import Nginx, NginxS3Stub, Site
 from holdall.testing.servers.process import ServerMissingError
 from holdall.testing.servers.s3 import Bucket, LocalStack, Moto, Radosgw, S3Server
@@ -25,6 +25,7 @@ __all__ = [
     "Folder",
     "Ftpd",
     "FtpdImplicit",
+    "FtpdStrict",
     "FtpdTls",
     "LocalStack",
     "Moto",

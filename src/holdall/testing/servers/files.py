@@ -19,7 +19,7 @@ from holdall.testing.ground import LocalGround
 from holdall.testing.servers.base import Server
 from holdall.testing.servers.process import Process, ServerMissingError, free_port, launch, listens, program, run, wait_until
 
-__all__ = ["FileServer", "Folder", "Ftpd", "FtpdImplicit", "FtpdTls", "Sshd", "WebDav"]
+__all__ = ["FileServer", "Folder", "Ftpd", "FtpdImplicit", "FtpdStrict", "FtpdTls", "Sshd", "WebDav"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,12 @@ class FileServer(Server):
     password: str = "s3cret-passw0rd"  # noqa: S105  # of a throw-away server on loopback
     files: str
     top: str = "/"
+
+    def again(self) -> Self:
+        """End it and start it anew in the same directory: same files, same keys, another port."""
+        for process in self.processes:
+            process.stop()
+        return self.start(Path(self.directory))
 
     @contextlib.contextmanager
     def folder(self) -> Generator[Folder]:
@@ -108,9 +114,11 @@ class Sshd(FileServer):
         hint = "apt-get install --no-install-recommends openssh-server"
         sshd, keygen = program("sshd", hint=hint), program("ssh-keygen", hint=hint)
         for key in ("host", "user"):
+            if (directory / key).exists():  # it is started again
+                continue
             run([keygen, "-q", "-t", "ed25519", "-N", "", "-C", "holdall test", "-f", str(directory / key)])
         files, port = directory / "files", free_port()
-        files.mkdir()
+        files.mkdir(exist_ok=True)
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)  # sshd insists on its privilege separation directory
         conf = directory / "sshd_config"
@@ -155,7 +163,7 @@ class Ftpd(FileServer):
     def start(cls, directory: Path) -> Self:
         """Start it. See `Server.start`."""
         files, port = directory / "files", free_port()
-        files.mkdir()
+        files.mkdir(exist_ok=True)
         cls._prepare(directory)
         arguments = [cls.mode, str(port), str(files), cls.user, cls.password, str(directory / "server.pem")]
         process = _python(directory, "ftp_main.py", arguments, cls.name, ["pyftpdlib"], port)
@@ -212,6 +220,14 @@ class FtpdImplicit(FtpdTls):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FtpdStrict(FtpdTls):
+    """pyftpdlib with explicit TLS that takes data connections only of the control connection's session, as vsftpd does."""
+
+    name: ClassVar[str] = "ftpd-strict"
+    mode: ClassVar[str] = "strict"
+
+
+@dataclass(frozen=True, kw_only=True)
 class WebDav(FileServer):
     """wsgidav on cheroot, basic authentication."""
 
@@ -226,7 +242,7 @@ class WebDav(FileServer):
     def start(cls, directory: Path) -> Self:
         """Start it. See `Server.start`."""
         files, port = directory / "files", free_port()
-        files.mkdir()
+        files.mkdir(exist_ok=True)
         arguments = [str(port), str(files), cls.user, cls.password]
         process = _python(directory, "webdav_main.py", arguments, cls.name, ["wsgidav", "cheroot"], port)
         return cls(directory=str(directory), processes=(process,), port=port, files=str(files))

@@ -1,4 +1,4 @@
-"""An FTP server by pyftpdlib: ``python ftp_main.py plain|explicit|implicit PORT DIRECTORY USER PASSWORD PEM``."""
+"""An FTP server by pyftpdlib: ``python ftp_main.py plain|explicit|implicit|strict PORT DIRECTORY USER PASSWORD PEM``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def handler(mode: str, pem: str) -> Any:
     """Return the handler class of a mode."""
     if mode == "plain":
         return FTPHandler
+    from OpenSSL import SSL
     from pyftpdlib.handlers import TLS_DTPHandler, TLS_FTPHandler
 
     class Data(TLS_DTPHandler):  # type: ignore[misc]  # untyped
@@ -29,6 +30,17 @@ def handler(mode: str, pem: str) -> Any:
                     connection.do_handshake()
                     self._ssl_accepting, self._ssl_established = False, True
             super().close()
+
+    class Resumed(Data):
+        """Demands that data connections resume the session of the control connection, as vsftpd and ProFTPD do."""
+
+        def handle_ssl_established(self) -> None:
+            connection: Any = self.socket
+            if not vars(SSL)["_lib"].SSL_session_reused(connection._ssl):  # pyOpenSSL has no method for it
+                self._resp = ("522 SSL connection failed: session reuse required", logging.warning)
+                self.close()
+                return
+            super().handle_ssl_established()
 
     class Explicit(TLS_FTPHandler):  # type: ignore[misc]  # untyped
         certfile = pem
@@ -46,7 +58,10 @@ def handler(mode: str, pem: str) -> Any:
         def handle_ssl_established(self) -> None:
             super().handle()
 
-    return {"explicit": Explicit, "implicit": Implicit}[mode]
+    class Strict(Explicit):
+        dtp_handler = Resumed
+
+    return {"explicit": Explicit, "implicit": Implicit, "strict": Strict}[mode]
 
 
 def main(arguments: list[str]) -> None:
@@ -58,6 +73,7 @@ def main(arguments: list[str]) -> None:
     chosen = handler(mode, pem)
     chosen.authorizer = authorizer
     chosen.use_sendfile = False
+    chosen.auth_failed_timeout = 0  # it makes clients wait for three seconds
     server = ThreadedFTPServer(("127.0.0.1", int(port)), chosen)
     server.max_cons = 512
     server.max_cons_per_ip = 512
