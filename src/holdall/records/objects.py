@@ -21,7 +21,7 @@ from holdall.records.encoding import decode_body
 from holdall.records.engine import Engine
 from holdall.records.errors import CorruptRecordError, Outcome, RecordArchivedError, RecordNotFoundError
 from holdall.records.matching import cursor_after, cursor_mark, cut, predicate, row_key
-from holdall.records.mirror.mirror import Mirror
+from holdall.records.mirror.mirror import Interrupted, Mirror
 from holdall.records.mirror.rows import Row, row_of
 from holdall.records.mirror.selecting import check_select
 from holdall.records.objects_journal import journaled
@@ -180,13 +180,9 @@ class ObjectEngine(Engine):
                 for id in ids:
                     yield id
             return
-        scope, after = Scope(None, prefix), None
-        mirrored.fresh(self.state, mirror, None)
-        mirrored.load(self.state, mirror, scope, unknown=True)
-        while page := run(lambda after=after: mirror.ids(scope, after=after, limit=many.CHUNK)):  # type: ignore[misc]
-            for id in page:
+        with closed(mirrored.ids(self.state, mirror, Scope(None, prefix))) as ids:
+            for id in ids:
                 yield id
-            after = page[-1]
 
     def count(self, query: Query | None, max_age: float | None) -> int:
         """Count records. See `Engine`."""
@@ -288,7 +284,10 @@ class ObjectEngine(Engine):
         if mirror is None:
             return {}
         mirrored.fresh(self.state, mirror, None)
-        rows, _ = run(lambda: mirror.rows(Scope(tuple(ids)), "TRUE", ()))
+        try:
+            rows, _ = run(lambda: mirror.rows(Scope(tuple(ids)), "TRUE", ()))
+        except Interrupted:
+            return {}
         return {row.id: row for row in rows}
 
     def explain(self, query: Query) -> Explanation:

@@ -20,7 +20,7 @@ from holdall.records.encoding import decode_body
 from holdall.records.engine_async import Engine
 from holdall.records.errors import CorruptRecordError, Outcome, RecordArchivedError, RecordNotFoundError
 from holdall.records.matching import cursor_after, cursor_mark, cut, predicate, row_key
-from holdall.records.mirror.mirror import Mirror
+from holdall.records.mirror.mirror import Interrupted, Mirror
 from holdall.records.mirror.rows import Row, row_of
 from holdall.records.mirror.selecting import check_select
 from holdall.records.objects_journal import journaled_async
@@ -179,13 +179,9 @@ class ObjectEngine(Engine):
                 async for id in ids:
                     yield id
             return
-        scope, after = Scope(None, prefix), None
-        await mirrored.fresh_async(self.state, mirror, None)
-        await mirrored.load_async(self.state, mirror, scope, unknown=True)
-        while page := await run_async(lambda after=after: mirror.ids(scope, after=after, limit=many.CHUNK)):  # type: ignore[misc]
-            for id in page:
+        async with closed_async(mirrored.ids_async(self.state, mirror, Scope(None, prefix))) as ids:
+            async for id in ids:
                 yield id
-            after = page[-1]
 
     async def count_async(self, query: Query | None, max_age: float | None) -> int:
         """Count records. See `Engine`."""
@@ -289,7 +285,10 @@ class ObjectEngine(Engine):
         if mirror is None:
             return {}
         await mirrored.fresh_async(self.state, mirror, None)
-        rows, _ = await run_async(lambda: mirror.rows(Scope(tuple(ids)), "TRUE", ()))
+        try:
+            rows, _ = await run_async(lambda: mirror.rows(Scope(tuple(ids)), "TRUE", ()))
+        except Interrupted:
+            return {}
         return {row.id: row for row in rows}
 
     async def explain_async(self, query: Query) -> Explanation:

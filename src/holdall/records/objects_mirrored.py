@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,17 +18,26 @@ from holdall.records.drafts import record_of
 from holdall.records.encoding import decode_body
 from holdall.records.errors import CorruptRecordError, RecordArchivedError
 from holdall.records.matching import predicate
-from holdall.records.mirror.mirror import InterruptedListing, Mirror, Pending
+from holdall.records.mirror.mirror import Interrupted, Mirror, Pending
 from holdall.records.mirror.rows import Row, body_of, paths_of, row_of, touches
 from holdall.records.mirror.selecting import mentions
 from holdall.records.objects_state import ObjectState
-from holdall.records.plans import Scope, scope_of
+from holdall.records.plans import EVERYTHING, Scope, scope_of
 from holdall.records.pushdown import pushdown
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.records.results import Problem
 
-__all__ = ["count", "drifted", "fresh", "load", "matched", "ready", "select"]
+__all__ = [
+    "count",
+    "drifted",
+    "fresh",
+    "ids",
+    "load",
+    "matched",
+    "ready",
+    "select",
+]
 
 _COMMIT = 500
 _POLL = 0.02
@@ -69,7 +79,7 @@ def _list(state: ObjectState, mirror: Mirror) -> None:
                 found = [(id, meta) for id, meta in page if id is not None]
                 run(lambda found=found: mirror.note(listing, found))  # type: ignore[misc]
         run(lambda: mirror.apply(listing))
-    except InterruptedListing:
+    except Interrupted:
         return  # the caller sees that nothing is fresh, and begins again
     except BaseException:
         mirror.abandon(listing)
@@ -134,13 +144,18 @@ def count(state: ObjectState, mirror: Mirror, query: Query | None, max_age: floa
     """Count; without conditions no body is fetched, but what may not even exist is looked at."""
     if query is None or not query.conditions:
         fresh(state, mirror, max_age)
-        load(state, mirror, Scope(), unknown=True)
-        found = run(lambda: mirror.count(Scope(), "TRUE", ()))
-        return found or 0
+        load(state, mirror, EVERYTHING, unknown=True)
+        try:
+            return run(lambda: mirror.count(EVERYTHING, "TRUE", ())) or 0
+        except Interrupted:
+            return count(state, mirror, query, max_age)
     scope = ready(state, mirror, query, max_age)
     where, values, exact = pushdown(query.condition, "sqlite", _column)
     if exact:
-        counted = run(lambda: mirror.count(scope, where, values))
+        try:
+            counted = run(lambda: mirror.count(scope, where, values))
+        except Interrupted:
+            return count(state, mirror, query, max_age)
         if counted is not None:
             return counted
     total = 0
@@ -163,9 +178,13 @@ def matched(
     after: str | None = None
     while True:
         limit = batch if wanted is None else min(batch, wanted)
-        rows, whole = run(
-            lambda after=after, limit=limit: mirror.rows(scope, where, values, after=after, limit=limit)  # type: ignore[misc]
-        )
+        try:
+            rows, whole = run(
+                lambda after=after, limit=limit: mirror.rows(scope, where, values, after=after, limit=limit)  # type: ignore[misc]
+            )
+        except Interrupted:
+            ready(state, mirror, query, math.inf)
+            continue
         for record in _records(state, mirror, rows, query, deciding, holds, problems):
             yield record
             if wanted is not None:
@@ -225,6 +244,25 @@ def _records(
     return [found[row.id] for row in rows if row.id in found]
 
 
+def ids(state: ObjectState, mirror: Mirror, scope: Scope) -> Iterator[str]:
+    """Yield the ids of a scope, in order."""
+    after: str | None = None
+    age: float | None = None
+    while True:
+        fresh(state, mirror, age)
+        load(state, mirror, scope, unknown=True)
+        try:
+            while page := run(
+                lambda after=after: mirror.ids(scope, after=after, limit=many.CHUNK)  # type: ignore[misc]
+            ):
+                yield from page
+                after = page[-1]
+        except Interrupted:
+            age = math.inf
+            continue
+        return
+
+
 def drifted(row: Row, record: Record) -> bool:
     """Tell whether a row that claims to be a record's present state is not."""
     if row.state != "loaded" or row.etag != record.version:
@@ -240,7 +278,17 @@ def select(
     state: ObjectState, mirror: Mirror, sql: str, params: Sequence[Any], max_age: float | None, time_limit: float
 ) -> list[dict[str, Any]]:
     """Answer a ``SELECT`` over all records."""
-    ready(state, mirror, Query(), max_age)
+    while True:
+        ready(state, mirror, Query(), max_age)
+        try:
+            return _selected(state, mirror, sql, params, time_limit)
+        except Interrupted:
+            continue
+
+
+def _selected(
+    state: ObjectState, mirror: Mirror, sql: str, params: Sequence[Any], time_limit: float
+) -> list[dict[str, Any]]:
     whole: dict[str, tuple[str, str]] = {}
     for row in run(mirror.odd):
         if row.state in {"corrupt", "archived"}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -16,17 +17,26 @@ from holdall.records.drafts import record_of
 from holdall.records.encoding import decode_body
 from holdall.records.errors import CorruptRecordError, RecordArchivedError
 from holdall.records.matching import predicate
-from holdall.records.mirror.mirror import InterruptedListing, Mirror, Pending
+from holdall.records.mirror.mirror import Interrupted, Mirror, Pending
 from holdall.records.mirror.rows import Row, body_of, paths_of, row_of, touches
 from holdall.records.mirror.selecting import mentions
 from holdall.records.objects_state import ObjectState
-from holdall.records.plans import Scope, scope_of
+from holdall.records.plans import EVERYTHING, Scope, scope_of
 from holdall.records.pushdown import pushdown
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.records.results import Problem
 
-__all__ = ["count_async", "drifted", "fresh_async", "load_async", "matched_async", "ready_async", "select_async"]
+__all__ = [
+    "count_async",
+    "drifted",
+    "fresh_async",
+    "ids_async",
+    "load_async",
+    "matched_async",
+    "ready_async",
+    "select_async",
+]
 
 _COMMIT = 500
 _POLL = 0.02
@@ -68,7 +78,7 @@ async def _list_async(state: ObjectState, mirror: Mirror) -> None:
                 found = [(id, meta) for id, meta in page if id is not None]
                 await run_async(lambda found=found: mirror.note(listing, found))  # type: ignore[misc]
         await run_async(lambda: mirror.apply(listing))
-    except InterruptedListing:
+    except Interrupted:
         return  # the caller sees that nothing is fresh, and begins again
     except BaseException:
         mirror.abandon(listing)
@@ -133,13 +143,18 @@ async def count_async(state: ObjectState, mirror: Mirror, query: Query | None, m
     """Count; without conditions no body is fetched, but what may not even exist is looked at."""
     if query is None or not query.conditions:
         await fresh_async(state, mirror, max_age)
-        await load_async(state, mirror, Scope(), unknown=True)
-        found = await run_async(lambda: mirror.count(Scope(), "TRUE", ()))
-        return found or 0
+        await load_async(state, mirror, EVERYTHING, unknown=True)
+        try:
+            return await run_async(lambda: mirror.count(EVERYTHING, "TRUE", ())) or 0
+        except Interrupted:
+            return await count_async(state, mirror, query, max_age)
     scope = await ready_async(state, mirror, query, max_age)
     where, values, exact = pushdown(query.condition, "sqlite", _column)
     if exact:
-        counted = await run_async(lambda: mirror.count(scope, where, values))
+        try:
+            counted = await run_async(lambda: mirror.count(scope, where, values))
+        except Interrupted:
+            return await count_async(state, mirror, query, max_age)
         if counted is not None:
             return counted
     total = 0
@@ -162,9 +177,13 @@ async def matched_async(
     after: str | None = None
     while True:
         limit = batch if wanted is None else min(batch, wanted)
-        rows, whole = await run_async(
-            lambda after=after, limit=limit: mirror.rows(scope, where, values, after=after, limit=limit)  # type: ignore[misc]
-        )
+        try:
+            rows, whole = await run_async(
+                lambda after=after, limit=limit: mirror.rows(scope, where, values, after=after, limit=limit)  # type: ignore[misc]
+            )
+        except Interrupted:
+            await ready_async(state, mirror, query, math.inf)
+            continue
         for record in await _records_async(state, mirror, rows, query, deciding, holds, problems):
             yield record
             if wanted is not None:
@@ -224,6 +243,26 @@ async def _records_async(
     return [found[row.id] for row in rows if row.id in found]
 
 
+async def ids_async(state: ObjectState, mirror: Mirror, scope: Scope) -> AsyncIterator[str]:
+    """Yield the ids of a scope, in order."""
+    after: str | None = None
+    age: float | None = None
+    while True:
+        await fresh_async(state, mirror, age)
+        await load_async(state, mirror, scope, unknown=True)
+        try:
+            while page := await run_async(
+                lambda after=after: mirror.ids(scope, after=after, limit=many.CHUNK)  # type: ignore[misc]
+            ):
+                for id in page:
+                    yield id
+                after = page[-1]
+        except Interrupted:
+            age = math.inf
+            continue
+        return
+
+
 def drifted(row: Row, record: Record) -> bool:
     """Tell whether a row that claims to be a record's present state is not."""
     if row.state != "loaded" or row.etag != record.version:
@@ -239,7 +278,17 @@ async def select_async(
     state: ObjectState, mirror: Mirror, sql: str, params: Sequence[Any], max_age: float | None, time_limit: float
 ) -> list[dict[str, Any]]:
     """Answer a ``SELECT`` over all records."""
-    await ready_async(state, mirror, Query(), max_age)
+    while True:
+        await ready_async(state, mirror, Query(), max_age)
+        try:
+            return await _selected_async(state, mirror, sql, params, time_limit)
+        except Interrupted:
+            continue
+
+
+async def _selected_async(
+    state: ObjectState, mirror: Mirror, sql: str, params: Sequence[Any], time_limit: float
+) -> list[dict[str, Any]]:
     whole: dict[str, tuple[str, str]] = {}
     for row in await run_async(mirror.odd):
         if row.state in {"corrupt", "archived"}:

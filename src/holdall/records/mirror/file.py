@@ -123,9 +123,7 @@ class MirrorFile:
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=BUSY_MS / 1000)
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN")
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             known = "meta" in tables
             if tables and not known:
@@ -137,6 +135,8 @@ class MirrorFile:
                 if meta != {"format": FORMAT, "identity": self.identity}:
                     raise sqlite3.DatabaseError("the mirror is of another format or database")
             connection.execute("COMMIT")
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
             if not known:
                 self._make(connection)
             else:

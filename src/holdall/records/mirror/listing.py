@@ -52,7 +52,8 @@ def _boot() -> str:
 def fresh(connection: sqlite3.Connection, since: float) -> bool:
     """Tell whether the last complete listing started at or after a time."""
     meta = dict(connection.execute("SELECT name, value FROM meta WHERE name IN ('started', 'boot')").fetchall())
-    return meta.get("boot") == _boot() and since <= float(meta["started"]) <= time.time()
+    started = meta.get("started")
+    return started is not None and meta.get("boot") == _boot() and since <= float(started) <= time.time()
 
 
 def start(connection: sqlite3.Connection, dead: Callable[[str], bool], *, weak: bool, generation: int) -> Listing:

@@ -19,13 +19,13 @@ from holdall.records.mirror.listing import Listing
 from holdall.records.mirror.rows import COLUMNS, Row, scoped
 from holdall.records.plans import Scope
 
-__all__ = ["InterruptedListing", "Mirror", "MirrorInfo", "Pending"]
+__all__ = ["Interrupted", "Mirror", "MirrorInfo", "Pending"]
 
 T = TypeVar("T")
 
 
-class InterruptedListing(Exception):  # noqa: N818  # a signal to begin again, not an error of callers
-    """The mirror's file was replaced during a listing."""
+class Interrupted(Exception):  # noqa: N818  # a signal to begin again, not an error of callers
+    """The mirror was replaced or emptied meanwhile: what it says now is no answer."""
 
 
 HELD = "state IN ('loaded', 'cut', 'corrupt', 'archived', 'listed')"
@@ -121,28 +121,28 @@ class Mirror:
         """Keep a page (S4).
 
         Raises:
-            InterruptedListing: The file was replaced meanwhile.
+            Interrupted: The file was replaced meanwhile.
         """
         entries = list(page)
         self._during(run, lambda connection: listing.note(connection, run, entries))
 
     def abandon(self, run: Listing) -> None:
         """Forget the pages of a listing that failed (S4)."""
-        with contextlib.suppress(InterruptedListing):
+        with contextlib.suppress(Interrupted):
             self._during(run, lambda connection: listing.drop(connection, run))
 
     def apply(self, run: Listing) -> None:
         """Take over a complete listing (S5).
 
         Raises:
-            InterruptedListing: The file was replaced meanwhile.
+            Interrupted: The file was replaced meanwhile.
         """
         self._during(run, lambda connection: listing.apply(connection, run))
 
     def _during(self, run: Listing, function: Callable[[sqlite3.Connection], None]) -> None:
         def work(connection: sqlite3.Connection) -> None:
             if self._file.generation != run.generation:
-                raise InterruptedListing
+                raise Interrupted
             function(connection)
 
         self._file.call(work)
@@ -174,7 +174,15 @@ class Mirror:
 
         self._file.call(work)
 
-    # -- answers ------------------------------------------------------------------------------------------------------
+    # -- answers: each raises `Interrupted` where there is no listing to answer from ----------------------------------
+
+    def _answer(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        def work(connection: sqlite3.Connection) -> T:
+            if connection.execute("SELECT 1 FROM meta WHERE name = 'started'").fetchone() is None:
+                raise Interrupted
+            return function(connection)
+
+        return self._file.call(work, writes=False)
 
     def rows(
         self, scope: Scope, where: str, values: Sequence[Any], *, after: str | None = None, limit: int | None = None
@@ -197,7 +205,7 @@ class Mirror:
                 merged = [row for row in merged if row.id <= min(ends)]
             return merged, whole
 
-        return self._file.call(work, writes=False)
+        return self._answer(work)
 
     def count(self, scope: Scope, where: str, values: Sequence[Any]) -> int | None:
         """Count by SQL alone; ``None`` if there are rows that SQL cannot decide on."""
@@ -211,7 +219,7 @@ class Mirror:
             sql = f"SELECT count(*) FROM rec WHERE {state} AND {bound} AND {where}"
             return int(connection.execute(sql, (*bounds, *values)).fetchone()[0])
 
-        return self._file.call(work, writes=False)
+        return self._answer(work)
 
     def ids(self, scope: Scope, *, after: str | None = None, limit: int) -> list[str]:
         """Return ids in order."""
@@ -219,7 +227,7 @@ class Mirror:
         if after is not None:
             bound, bounds = f"{bound} AND id > ?", [*bounds, after]
         sql = f"SELECT id FROM rec WHERE {HELD} AND {bound} ORDER BY id LIMIT {int(limit)}"
-        return [id for (id,) in self._file.call(lambda connection: connection.execute(sql, bounds).fetchall(), writes=False)]
+        return [id for (id,) in self._answer(lambda connection: connection.execute(sql, bounds).fetchall())]
 
     def select(
         self, sql: str, params: Sequence[Any], whole: Mapping[str, tuple[str, str]], time_limit: float
@@ -234,12 +242,12 @@ class Mirror:
             finally:
                 connection.execute("ROLLBACK TO selecting")
 
-        return self._file.call(work, writes=False)
+        return self._answer(work)
 
     def odd(self) -> list[Row]:
         """Return the rows of which the content is not held whole."""
         sql = f"SELECT {COLUMNS} FROM rec WHERE state <> 'loaded' AND {HELD} ORDER BY id"
-        return [Row(*row) for row in self._file.call(lambda connection: connection.execute(sql).fetchall(), writes=False)]
+        return [Row(*row) for row in self._answer(lambda connection: connection.execute(sql).fetchall())]
 
     # -- care ---------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,286 @@
+"""Acceptance 9, 10, 13 to 15 and 33: several processes, killed ones, and a mirror file that is deleted or damaged under way."""
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
+import warnings
+
+import pytest
+
+from holdall.drivers.local import LocalStore
+from holdall.records import DuplicateRecordError, Filter, ObjectDatabase, Record
+from holdall.records.encoding import decode_body
+from holdall.records.keys import key_to_id
+from holdall.records.mirror.file import MirrorWarning
+
+HEAD = """
+import os, signal, sys
+from holdall.drivers.local import LocalStore
+from holdall.records import DuplicateRecordError, Filter, ObjectDatabase, Record
+
+root, mirror = sys.argv[1:3]
+db = ObjectDatabase(LocalStore(root), mirror=mirror)
+def die(*args, **named):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def opened(place, **options):
+    root = place / "root"
+    root.mkdir(exist_ok=True)
+    return ObjectDatabase(LocalStore(root), **{"mirror": place / "mirror.sqlite", "owned": True, **options})
+
+
+def start(place, body, *arguments):
+    (place / "root").mkdir(exist_ok=True)
+    command = [
+        sys.executable,
+        "-c",
+        HEAD + textwrap.dedent(body),
+        str(place / "root"),
+        str(place / "mirror.sqlite"),
+        *arguments,
+    ]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(process):
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out
+
+
+def truth(place):
+    """Return what is really stored, read without the library's search."""
+    found = {}
+    for path in (place / "root" / "records").glob("*.json"):
+        id = key_to_id(path.name)
+        found[id] = decode_body(path.read_bytes(), id=id).fields
+    return found
+
+
+def agrees(place, db):
+    stored = truth(place)
+    assert {record.id: record.data for record in db.search()} == stored
+    assert db.count() == len(stored)
+
+
+def test_a09_two_processes_create_the_same_ids(tmp_path):
+    body = """
+        won = []
+        for number in range(500):
+            try:
+                won.append(db.create(Record({"id": f"{number:03}", "by": os.getpid()})))
+            except DuplicateRecordError:
+                pass
+        print(*won)
+    """
+    first, second = (set(ended(p).split()) for p in [start(tmp_path, body), start(tmp_path, body)])
+    assert first | second == {f"{number:03}" for number in range(500)}
+    assert not first & second
+    with opened(tmp_path) as db:
+        agrees(tmp_path, db)
+
+
+def test_a10_four_processes_modify_one_counter(tmp_path):
+    with opened(tmp_path) as db:
+        db.create(Record({"id": "n", "n": 0}))
+        body = """
+            def grow(record):
+                record["n"] += 1
+            for _ in range(250):
+                db.modify("n", grow, attempts=100_000)
+        """
+        for process in [start(tmp_path, body) for _ in range(4)]:
+            ended(process)
+        assert db.require("n")["n"] == 1000
+        assert [record["n"] for record in db.search()] == [1000]
+
+
+def test_a13_kill_in_a_batch(tmp_path):
+    body = """
+        import threading
+        def watch():
+            while len(os.listdir(os.path.join(root, "records"))) < 1500:
+                pass
+            die()
+        os.makedirs(os.path.join(root, "records"))
+        threading.Thread(target=watch, daemon=True).start()
+        db.batch_create([Record({"id": f"{n:04}", "n": n}) for n in range(5000)])
+    """
+    process = start(tmp_path, body)
+    process.communicate(timeout=300)
+    assert process.returncode == -signal.SIGKILL
+    stored = truth(tmp_path)
+    assert 0 < len(stored) < 5000
+    assert all(fields == {"id": id, "n": int(id)} for id, fields in stored.items()), "every stored object is whole"
+    with opened(tmp_path) as db:
+        agrees(tmp_path, db)
+        assert len(db.batch_upsert([Record({"id": f"{n:04}", "n": n}) for n in range(5000)])) == 5000
+        assert db.count() == 5000
+        agrees(tmp_path, db)
+
+
+FAULTS = {
+    "after the intent": "one.create = die; db.create(Record({'id': 'new'}))",
+    "before the outcome": "journal.end = die; db.create(Record({'id': 'new'}))",
+    "in the outcome": "journal.store_row = die; db.create(Record({'id': 'new'}))",
+    "update before the outcome": "journal.end = die; db.update('a', Record({'n': 100}))",
+    "delete before the outcome": "journal.end = die; db.delete('a')",
+    "before the listing is taken over": "listing.apply = die; db.search()",
+    "while it is taken over": "listing.drop = die; db.search()",
+    "before bodies are kept": "mirror.Mirror.loaded = die; db.search()",
+    "while bodies are kept": "journal.store_row = die; db.search()",
+}
+
+
+@pytest.mark.parametrize("where", list(FAULTS))
+def test_a14_kill_within_the_protocol(tmp_path, where):
+    """The next process answers right, its mirror warm or cold, and no lock stays."""
+    with opened(tmp_path, mirror="off") as plain, opened(tmp_path) as db:
+        plain.batch_create([Record({"id": name, "n": number}) for number, name in enumerate("abc")])
+        if "listing" not in where and "bodies" not in where:
+            db.search()
+        body = f"""
+            from holdall.records import objects_record as one
+            from holdall.records.mirror import journal, listing, mirror
+            {FAULTS[where]}
+        """
+        process = start(tmp_path, body)
+        process.communicate(timeout=300)
+        assert process.returncode == -signal.SIGKILL
+        agrees(tmp_path, db)
+        db.create(Record({"id": "later", "n": 7}))
+        db.update("a", Record({"n": 8})) or db.create(Record({"id": "a", "n": 8}))
+        agrees(tmp_path, db)
+    with opened(tmp_path, cache_ttl=60) as again:
+        agrees(tmp_path, again)
+
+
+def _noise(path):
+    path.write_bytes(os.urandom(50_000))
+
+
+def _truncated(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    os.truncate(path, path.stat().st_size // 2)
+
+
+DAMAGE = {
+    "deleted": lambda path: path.unlink(),
+    "noise": _noise,
+    "truncated": _truncated,
+    "emptied": lambda path: os.truncate(path, 0),
+}
+
+
+@pytest.mark.parametrize("open_meanwhile", [True, False], ids=["open", "closed"])
+@pytest.mark.parametrize("how", list(DAMAGE))
+def test_a15_damage(tmp_path, colour, how, open_meanwhile):
+    """Answers are right, without a warning: the file is replaced."""
+    db = opened(tmp_path, cache_ttl=60)
+    db.batch_create([Record({"id": f"{n:03}", "n": n, "text": "x" * 200}) for n in range(200)])
+    assert db.count(Filter("n", ">=", 150)) == 50
+    if not open_meanwhile:
+        db.close()
+        db = opened(tmp_path, cache_ttl=60)
+    DAMAGE[how](tmp_path / "mirror.sqlite")
+    seen = colour(db)
+    assert seen.count(Filter("n", ">=", 150)) == 50
+    seen.update("000", Record({"n": 1000}))
+    seen.delete("001")
+    assert sorted(r["n"] for r in seen.search(Filter("n", ">=", 198))) == [198, 199, 1000]
+    agrees(tmp_path, seen)
+    db.close()
+
+
+def test_a15_a_changed_row_is_not_returned(tmp_path, colour):
+    """What somebody wrote into the file is not an answer: rows carry a checksum."""
+    with opened(tmp_path, cache_ttl=60) as db:
+        db.batch_create([Record({"id": f"{n}", "n": n}) for n in range(3)])
+        db.search()
+        with sqlite3.connect(tmp_path / "mirror.sqlite") as connection:
+            connection.execute('UPDATE rec SET fields = \'{"id":"1","n":99}\' WHERE id = \'1\'')
+        connection.close()
+        assert [r["n"] for r in colour(db).search()] == [0, 1, 2]
+        agrees(tmp_path, colour(db))
+
+
+def test_a15_a_file_that_cannot_be_used(tmp_path, colour):
+    """One warning, then the index is kept in memory; a file of another program is left alone."""
+    foreign = tmp_path / "mirror.sqlite"
+    with sqlite3.connect(foreign) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+    before = foreign.read_bytes()
+    for place in (foreign, tmp_path / "mirror.sqlite" / "below-a-file"):
+        db = opened(tmp_path, mirror=place)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            seen = colour(db)
+            seen.upsert(Record({"id": "a", "n": 1}))
+            assert [r["n"] for r in seen.search()] == [1]
+            assert seen.count() == 1
+        assert [w.category for w in caught] == [MirrorWarning]
+        db.close()
+    assert foreign.read_bytes() == before
+
+
+def test_a33_after_fork_and_in_threads(tmp_path):
+    """A child after fork opens the mirror itself; many threads share one handle."""
+    db = opened(tmp_path)
+    db.batch_create([Record({"id": f"{n}"}) for n in range(20)])
+    assert db.count() == 20
+
+    def child(queue):
+        db.create(Record({"id": "child"}))
+        queue.put(db.count())
+
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process = context.Process(target=child, args=(queue,))
+        process.start()
+    assert queue.get(timeout=120) == 21
+    process.join(120)
+    assert db.count() == 21
+    errors = []
+
+    def work(number):
+        try:
+            for step in range(10):
+                db.upsert(f"t{number}", Record({"step": step}))
+                assert db.count() >= 21
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert errors == []
+    agrees(tmp_path, db)
+    db.close()
+
+
+def test_g02_writes_of_another_handle_are_seen_at_once(tmp_path, colour):
+    """Two handles on one mirror: what one has written the other one finds, without a listing."""
+    with opened(tmp_path, cache_ttl=3600) as first, opened(tmp_path, cache_ttl=3600) as second:
+        first.refresh()
+        for step in range(5):
+            colour(first).create(Record({"id": f"{step}", "n": step}))
+            assert [r["n"] for r in colour(second).search(Filter("n", "=", step))] == [step]
+        colour(second).delete("0")
+        assert colour(first).count() == 4
+        with pytest.raises(DuplicateRecordError):
+            first.create(Record({"id": "1"}))
+        agrees(tmp_path, first)

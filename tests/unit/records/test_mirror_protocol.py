@@ -1,0 +1,184 @@
+"""Acceptance 17: every order of the steps of writes, listings and loads on one mirror ends in what the storage holds.
+
+The storage is a dict, the actors are generators that stop at each step; Hypothesis chooses who goes on. The model is the storage
+itself: once all have ended, and what is in doubt was read, the mirror must say exactly that, without a further listing.
+"""
+
+from datetime import UTC, datetime
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdall.core.meta import ObjectMeta
+from holdall.records.encoding import Body
+from holdall.records.mirror.mirror import Mirror
+from holdall.records.mirror.rows import Row, row_of
+from holdall.records.plans import EVERYTHING
+
+NOW = datetime(2024, 1, 1, tzinfo=UTC)
+IDS = ("a", "b")
+
+
+class World:
+    """The storage, and the numbers of its writes."""
+
+    def __init__(self):
+        self.objects = {}
+        self.writes = 0
+
+    def put(self, id):
+        self.writes += 1
+        self.objects[id] = f"e{self.writes}"
+        return self.objects[id]
+
+
+def row(id, etag):
+    body = Body(id=id, created=NOW, updated=NOW, write="", fields={"etag": etag}, metadata={}, info={})
+    return row_of(body, etag, 100)
+
+
+def writer(world, mirror, id, kind):
+    """S8: intent, request, outcome; a lost answer is an outcome in doubt."""
+    intents = mirror.begin([id])
+    yield
+    effects = {}
+    if kind == "delete":
+        world.objects.pop(id, None)
+        effects[id] = Row(id, None, "gone")
+    elif kind == "refused":
+        effects[id] = None
+    else:
+        etag = world.put(id)
+        if kind == "put":
+            effects[id] = row(id, etag)
+    yield
+    mirror.end(intents, effects)
+
+
+def lister(world, mirror):
+    """S3 to S5, a page per id."""
+    listing = mirror.start(weak=False)
+    yield
+    for id in IDS:
+        if id in world.objects:
+            meta = ObjectMeta(key=id, size=1, etag=world.objects[id], last_modified=NOW)
+            mirror.note(listing, [(id, meta)])
+        yield
+    mirror.apply(listing)
+
+
+def loader(world, mirror):
+    """S6."""
+    for pending in mirror.pending(EVERYTHING):
+        yield
+        etag = world.objects.get(pending.id)
+        yield
+        mirror.loaded([(pending, None if etag is None else row(pending.id, etag))])
+
+
+def run(generator):
+    for _ in generator:
+        pass
+
+
+def shown(mirror):
+    """Return what an answer would be made of."""
+    rows, _ = mirror.rows(EVERYTHING, "TRUE", ())
+    return {r.id: r.etag if r.state == "loaded" else r.state for r in rows}
+
+
+ACTORS = st.lists(
+    st.one_of(
+        st.tuples(st.just("write"), st.sampled_from(IDS), st.sampled_from(["put", "put", "delete", "lost", "refused"])),
+        st.tuples(st.sampled_from(["list", "load", "load"])),
+    ),
+    min_size=1,
+    max_size=7,
+)
+
+
+def interleaved(world, mirror, actors, choices):
+    making = {
+        "write": lambda key, kind: writer(world, mirror, key, kind),
+        "list": lambda: lister(world, mirror),
+        "load": lambda: loader(world, mirror),
+    }
+    # two listings at once are kept apart by a lock (S2)
+    waiting = [making[name](*rest) for name, *rest in actors if name != "list"]
+    waiting += [making["list"]() for name, *_ in actors if name == "list"][:1]
+    while waiting:
+        actor = waiting[choices.draw(st.integers(0, len(waiting) - 1))]
+        if next(actor, "done") == "done":
+            waiting.remove(actor)
+
+
+@given(st.data(), ACTORS, st.sets(st.sampled_from(IDS)))
+@settings(max_examples=300, deadline=None)
+def test_a17_every_order_of_steps_ends_in_the_truth(data, actors, present):
+    world, mirror = World(), Mirror(None, "")
+    for id in sorted(present):
+        world.put(id)
+    run(lister(world, mirror))
+    run(loader(world, mirror))
+    interleaved(world, mirror, actors, data)
+    run(loader(world, mirror))
+    assert shown(mirror) == world.objects
+    mirror.close()
+
+
+@given(st.data(), ACTORS, st.lists(st.sampled_from(IDS), max_size=3))
+@settings(max_examples=150, deadline=None)
+def test_a17_writes_of_strangers_are_seen_by_the_next_listing(data, actors, strangers):
+    def stranger(id):
+        yield
+        if id in world.objects and len(strangers) > 1:
+            del world.objects[id]
+        else:
+            world.put(id)
+
+    world, mirror = World(), Mirror(None, "")
+    run(lister(world, mirror))
+    waiting = [("stranger", stranger(id)) for id in strangers]
+    for _, one in waiting:
+        next(one)
+    interleaved(world, mirror, actors, data)
+    for _, one in waiting:
+        run(one)
+    run(lister(world, mirror))
+    run(loader(world, mirror))
+    assert shown(mirror) == world.objects
+    mirror.close()
+
+
+def test_a_dead_writer_leaves_a_doubt(tmp_path):
+    """S9: the intents of a handle that is gone end as unknown at the next listing."""
+    path = str(tmp_path / "mirror.sqlite")
+    world, first = World(), Mirror(path, "x")
+    run(lister(world, first))
+    first.begin(["a"])
+    world.put("a")
+    first.close()  # gives its lock back, as the end of a process does
+    second = Mirror(path, "x")
+    run(lister(world, second))
+    assert [pending.id for pending in second.pending(EVERYTHING)] == ["a"]
+    run(loader(world, second))
+    assert shown(second) == world.objects
+    intents = second.info()
+    assert intents.loaded == 1
+    second.close()
+
+
+def test_a_listing_during_a_write_is_believed_more_than_the_write(tmp_path):
+    """S8: a stranger deletes what was just written, a listing shows it, and only then the writer notes its outcome."""
+    world, mirror = World(), Mirror(None, "")
+    run(lister(world, mirror))
+    write = writer(world, mirror, "a", "put")
+    next(write)
+    next(write)  # stored, not noted yet
+    del world.objects["a"]
+    run(lister(world, mirror))
+    run(write)
+    assert shown(mirror) == {"a": "listed"}
+    run(loader(world, mirror))
+    assert shown(mirror) == {}
+    mirror.close()
