@@ -85,6 +85,7 @@ def _played(stage: Stage, library: str, truth: dict[str, str], home: Path, moto:
         ]  # fmt: skip
         right = _compared(stage, storage, truth, home / "back" / "lib")
         right = _looked(stage, storage, truth) and right
+        right = _alike(stage, storage) and right
     rows = [
         [
             leg.title,
@@ -98,6 +99,31 @@ def _played(stage: Stage, library: str, truth: dict[str, str], home: Path, moto:
     ]
     stage.table("What was carried", ("leg", "files", "bytes", "seconds", "requests", "peak memory"), rows)
     return right
+
+
+def ten_lines(storage: StorageManager, mount: str) -> tuple[Any, ...]:
+    """Live a file's life on a mount, in ten lines that know nothing of what the mount is."""
+    note = storage.node(mount, "notes/today.txt")
+    note.write("buy milk")
+    note.set_metadata({"mood": "good"})
+    with note.open("a") as file:
+        file.write("\nread a book")
+    later = note.copy_to(note.with_name("later.txt"))
+    final = later.move_to(note.parent.parent / "archive" / "final.txt")
+    listed = [node.path.removeprefix(f"{note.parent.parent.path}/") for node in note.parent.parent.rglob("*.txt")]
+    archive = len(storage.iternode(note, final).zip()) > 0
+    told = note.size, note.md5hash, final.read(), final.get_metadata(), later.exists, listed, archive
+    note.parent.parent.delete(root=True)
+    return told
+
+
+def _alike(stage: Stage, storage: StorageManager) -> bool:
+    """Play the same ten lines on three storages."""
+    for name in ("bucket", "memory", "back"):
+        storage.add_mount(f"ten-{name}", f"{name}:ten")
+    told = {name: ten_lines(storage, f"ten-{name}") for name in ("bucket", "memory", "back")}
+    right = len({repr(answers) for answers in told.values()}) == 1
+    return stage.check("the same ten lines on S3, memory and local disk answer alike", right)
 
 
 def _leg(stage: Stage, title: str, moto: Moto, act: Any) -> Leg:
