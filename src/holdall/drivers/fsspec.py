@@ -179,6 +179,8 @@ class FsspecTreeStore(FsspecStore, TreeStore):
 
     def translate(self, error: Exception, what: str) -> HoldallError | None:
         """Return our error for one of the filesystem's. See `TreeStore.translate`."""
+        if self._name == "git" and isinstance(error, (KeyError, ValueError)):  # pygit2's words for a ref that is not there
+            return ConfigError(f"the repository has no commit, branch or tag {self._options.get('ref')!r}")
         return translate_fsspec_error(error, what)
 
     def _make_tree(self) -> Tree:

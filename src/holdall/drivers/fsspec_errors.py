@@ -21,7 +21,7 @@ from holdall.errors import (
 __all__ = ["status_of", "translate_fsspec_error"]
 
 _NETWORK = ("aiohttp", "requests", "urllib3", "httpx", "httpcore", "botocore", "aiobotocore", "azure", "google", "gcsfs",
-            "asyncssh", "paramiko", "ftplib", "smbprotocol", "webdav4", "adlfs", "yarl", "aiohttp_retry", "http")  # fmt: skip
+            "asyncssh", "paramiko", "ftplib", "smbprotocol", "webdav4", "adlfs", "_pygit2", "yarl", "aiohttp_retry", "http")  # fmt: skip
 _BUSY = {"SlowDown", "ServiceUnavailable", "RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequests"}
 
 

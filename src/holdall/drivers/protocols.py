@@ -78,6 +78,8 @@ def open_libarchive(
 
 def open_git(path: str, *, ref: str | None = None, fo: str | None = None) -> Store:
     """Make the store of what a local repository holds at a commit, branch or tag."""
+    if ref is not None and (":" in ref or "^{" in ref):
+        raise ConfigError(f"'ref' is a commit, branch or tag, not what is in one: {ref!r}")
     # The filesystem would take "master", whatever the repository has.
     return _made("git", {"path": path, "ref": ref or "HEAD"}, path=fo or "")
 

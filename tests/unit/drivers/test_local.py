@@ -731,7 +731,11 @@ def test_a_fork_after_use_works_in_parent_and_child(root):
     In a process of its own: tools that trace the test's own process hold locks of theirs over the fork.
     """
     run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(FORKS), str(root)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(FORKS), str(root)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert (run.stdout.split(), run.stderr) == (["0"] * 20, "")
     names = ["k", "busy", *(f"child{i}" for i in range(20)), *(f"parent{i}" for i in range(20))]

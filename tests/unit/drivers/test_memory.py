@@ -469,6 +469,10 @@ def test_a_fork_while_another_thread_holds_the_lock():
     In a process of its own: tools that trace the test's own process hold locks of theirs over the fork.
     """
     run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(FORKS)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(FORKS)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert (run.stdout.split(), run.stderr) == ([*["0"] * 20, "b'1'"], "")

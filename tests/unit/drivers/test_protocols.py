@@ -4,8 +4,10 @@ import asyncio
 import io
 import os
 import pathlib
+import socket
 import subprocess
 import tarfile
+import traceback
 import zipfile
 from urllib.parse import quote
 
@@ -191,6 +193,46 @@ def test_webdav_really(webdav_folder):
     with open_store(url.replace(quote(server.password, safe=""), "hunter2")) as store, pytest.raises(HoldallError) as caught:
         store.get("a b/ü.txt")
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("ref", ["absent", "a..b", "HEAD~9", "0" * 40, "refs/heads/absent"])
+def test_a_ref_that_is_not_there(repository, ref, colour):
+    with open_store({"type": "git", "path": str(repository), "ref": ref}) as store:
+        verbs = colour(store)
+        for call in (lambda: verbs.get("sub/f"), lambda: verbs.head("sub/f"), lambda: list(verbs.list())):
+            with pytest.raises(ConfigError, match="no commit, branch or tag"):
+                call()
+
+
+def test_a_ref_to_what_is_in_a_commit():
+    for ref in ("HEAD:f", "HEAD^{tree}"):
+        with pytest.raises(ConfigError, match="not what is in one"):
+            open_store({"type": "git", "path": "/x", "ref": ref})
+
+
+def test_a_share_of_a_dead_server(unused_port, colour):
+    spec = {
+        "type": "smb",
+        "host": "127.0.0.1",
+        "port": unused_port,
+        "share": "s",
+        "username": "u",
+        "password": "hunter2",
+        "timeout": 5,
+    }
+    with open_store(spec) as store:
+        for call in (lambda verbs: verbs.get("a"), lambda verbs: verbs.put("a", b"1")):
+            with pytest.raises((UnavailableError, ConfigError)) as caught:
+                call(colour(store))
+            assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.fixture
+def unused_port():
+    """A port on which nobody listens: bound, so that nobody takes it."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
 
 
 @pytest.mark.parametrize(
