@@ -1,7 +1,7 @@
 """One big file to S3 and back, with the growth of memory, against the bare libraries.
 
 ``python -m benchmarks.large [--mib N] [--rounds N] [--json]``. The S3 server is an nginx that answers in S3's shapes; what went up is not
-put together there, so it is the size of the parts that is checked. Set ``RCLONE`` to the path of rclone to have it in the table.
+put together there, so it is the size of the parts that is checked. boto3 is its transfer manager (``upload_file``, ``download_file``).
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 
-from benchmarks import measuring
+from benchmarks import measuring, peers
 from benchmarks.tree import BUCKET, bare, boto, rclone_flags, s3, s3fs
 
 
@@ -125,7 +125,7 @@ VARIANTS = {f"{name}: {title}": act for title, (acts, _) in ROWS.items() for nam
 
 
 def main():
-    asked = measuring.arguments(__doc__, mib=256)
+    asked = measuring.arguments(__doc__, mib=1024)
     if asked.one:
         measuring.one(VARIANTS[asked.one[0]], asked.one[1])
         return
@@ -140,11 +140,13 @@ def main():
             "target": os.path.join(root, "target", "big"),
             "endpoint": server.endpoint,
             "concurrency": 8,
-            "rclone": measuring.rclone(),
+            "rclone": peers.rclone(),
         }
         with open(place["source"], "wb") as file:
             file.writelines(os.urandom(1 << 20) for _ in range(asked.mib))
         shutil.copy(place["source"], os.path.join(server.files, BUCKET, "big"))
+        with open(os.path.join(server.files, BUCKET, "up"), "wb"):
+            pass  # rclone looks at what it has put together
         path = os.path.join(root, "place.json")
         with open(path, "w") as file:
             json.dump(place, file)

@@ -9,15 +9,14 @@ import argparse
 import asyncio
 import gc
 import itertools
-import json
 import os
 import pathlib
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 
+from benchmarks import measuring
 from holdall.drivers.local import LocalStore
 
 SMALL, MIB, LARGE = 4096, 1 << 20, 64 << 20
@@ -63,6 +62,7 @@ def reading(root, store):
         ways = {
             "open().read()": plain,
             "Path.read_bytes": pathlib.Path(path).read_bytes,
+            "Path(root, key).read_bytes": lambda key=key: pathlib.Path(root, key).read_bytes(),
             "holdall": lambda key=key: store.get(key).bytes(),
         }
         assert all(way() == data for way in ways.values())
@@ -218,8 +218,8 @@ def main(arguments=None):
     given = parser.parse_args(arguments)
     directories = given.directories or [tempfile.gettempdir(), *(["/dev/shm"] if os.path.isdir("/dev/shm") else [])]
     results = {directory: run(directory, given.rounds) for directory in directories}
+    measuring.save("benchmarks.local", results, as_json=given.json)
     if given.json:
-        json.dump(results, sys.stdout, indent=1)
         return
     for directory, rows in results.items():
         print(f"\n{directory}: holdall   by the clock / by processor time of ...")

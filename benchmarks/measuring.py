@@ -1,17 +1,28 @@
-"""Runs variants of one act, each time in a process of its own, in turn; prints medians, ratios and growth of memory.
+"""Runs variants of one act, each library in a process of its own, in turn; prints medians, ratios and growth of memory.
 
-A benchmark module gives ``VARIANTS``: name -> function that prepares and returns the act. The same module is run again with
-``--one NAME`` for one measurement, so that libraries do not share a process.
+Two ways. `compare` starts a process for each measurement, for acts that take long or whose memory is of interest: a module
+gives ``VARIANTS`` (name -> function that prepares and returns the act) and is run again with ``--one NAME PLACE``. `alternate`
+asks processes that stay (`answer`) for many quick calls each time. No third-party module is imported here: peers run this too.
 """
 
 import argparse
+import gc
 import json
 import os
+import platform
 import resource
 import statistics
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import peers
+
+RESULTS = Path(__file__).parent / "results"
+SECONDS = 0.25
+"""One measurement of quick calls takes not much longer, however slow the library."""
 
 
 def status(name):
@@ -47,8 +58,16 @@ def one(prepare, place):
     print(json.dumps({"seconds": seconds, "cpu": worked() - work, "mib": growth}))
 
 
+def command(variant, module, *arguments):
+    """Return the command that runs a module of ours for a variant, and its environment; ``None`` if the library is not to be had."""
+    interpreter = peers.python(variant)
+    if interpreter is None:
+        return None
+    return [interpreter, "-m", module, *arguments], {**os.environ, "AWS_ALLOW_HTTP": "true", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
 def compare(module, rows, place, rounds, *, check=None, as_json=False):
-    """Measure all variants of all rows, interleaved, and print a table; the first of a row is its limit.
+    """Measure all variants of all rows, interleaved, print a table and keep it; the first of a row is its limit.
 
     Args:
         module: Name of the benchmark's module.
@@ -59,17 +78,14 @@ def compare(module, rows, place, rounds, *, check=None, as_json=False):
         as_json: Print JSON instead of a table.
     """
     found = {}
-    for title, (names, goal) in rows.items():
+    for title, (wanted, goal) in rows.items():
+        names = [name for name in wanted if peers.python(name) is not None]
         samples = {name: [] for name in names}
         for turn in range(rounds):
             for name in names[turn % len(names) :] + names[: turn % len(names)]:
+                words, environment = command(name, module, "--one", name, place)
                 done = subprocess.run(
-                    [sys.executable, "-m", module, "--one", name, place],
-                    capture_output=True,
-                    text=True,
-                    timeout=300,
-                    check=False,
-                    env={**os.environ, "AWS_ALLOW_HTTP": "true"},
+                    words, capture_output=True, text=True, timeout=900, check=False, cwd=peers.ROOT, env=environment
                 )
                 if done.returncode:
                     raise SystemExit(f"{name} failed:\n{done.stderr}")
@@ -79,8 +95,87 @@ def compare(module, rows, place, rounds, *, check=None, as_json=False):
         found[title] = summarise(samples, goal)
         if not as_json:
             show(title, found[title], goal)
-    if as_json:
-        print(json.dumps(found, indent=2))
+    save(module, found, as_json=as_json)
+
+
+def answer(ways):
+    """Measure what the parent asks for, line by line, until it closes the pipe.
+
+    Args:
+        ways: Row -> (function without arguments, calls that it makes).
+    """
+    print(json.dumps(list(ways)), flush=True)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        act, each = ways[asked["row"]]
+        turns = max(1, asked["calls"] // each)
+        gc.collect()
+        gc.disable()
+        work, start = time.process_time(), time.perf_counter()
+        for _ in range(turns):
+            act()
+        seconds, cpu = time.perf_counter() - start, time.process_time() - work
+        gc.enable()
+        print(json.dumps({"seconds": seconds / turns / each, "cpu": cpu / turns / each}), flush=True)
+
+
+def alternate(module, libraries, rows, rounds, *arguments):
+    """Measure quick calls of several libraries, each in a process that stays, in turn.
+
+    Args:
+        module: A module whose ``--worker LIBRARY`` calls `answer`.
+        libraries: Their names; the first is the limit.
+        rows: Row -> calls per measurement.
+        rounds: Measurements of each.
+        *arguments: Given to the workers.
+
+    Returns:
+        Row -> library -> median ``seconds`` and least ``cpu`` per call, with their ratios. What other processes do makes a call
+        dearer, never cheaper, so the least processor time says most of the code itself.
+    """
+    workers, has = {}, {}
+    try:
+        for name in libraries:
+            called = command(name, module, "--worker", name, *arguments)
+            if called is None:
+                continue
+            workers[name] = subprocess.Popen(
+                called[0], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=peers.ROOT, env=called[1]
+            )
+            first = workers[name].stdout.readline()
+            if not first:
+                raise SystemExit(f"{name} did not start")
+            has[name] = json.loads(first)
+        found = {}
+        for row, calls in rows.items():
+            names = [name for name in workers if row in has[name]]
+            samples, slow = {name: [] for name in names}, {}
+            for turn in range(rounds + 1):
+                for name in names[turn % len(names) :] + names[: turn % len(names)]:
+                    worker = workers[name]
+                    asked = max(1, min(calls, int(SECONDS / slow.get(name, SECONDS / calls))))
+                    worker.stdin.write(json.dumps({"row": row, "calls": asked}) + "\n")
+                    worker.stdin.flush()
+                    sample = json.loads(worker.stdout.readline())
+                    if turn:  # the first one warms up, and tells how many calls are enough
+                        samples[name].append(sample)
+                    else:
+                        slow[name] = sample["seconds"]
+            found[row] = {
+                name: {
+                    "seconds": statistics.median(value["seconds"] for value in values),
+                    "cpu": min(value["cpu"] for value in values),
+                }
+                for name, values in samples.items()
+            }
+            limit = next(iter(found[row].values()))
+            for value in found[row].values():
+                value["ratio"], value["cpu_ratio"] = value["seconds"] / limit["seconds"], value["cpu"] / limit["cpu"]
+        return found
+    finally:
+        for worker in workers.values():
+            worker.stdin.close()
+            worker.wait(60)
 
 
 def summarise(samples, goal):
@@ -115,19 +210,54 @@ def show(title, rows, goal):
         )
 
 
+def show_calls(title, rows):
+    """Print one table of quick calls."""
+    limit = next(iter(rows.values()))
+    print(f"\n{title}")
+    print(f"  {'':16}{'per call':>12}{'ratio':>9}{'cpu':>12}{'ratio':>9}{'above':>11}")
+    for name, row in rows.items():
+        print(
+            f"  {name:16}{row['seconds'] * 1e6:10,.0f}µs{row['ratio']:8.2f}x{row['cpu'] * 1e6:10,.0f}µs{row['cpu_ratio']:8.2f}x"
+            f"{(row['cpu'] - limit['cpu']) * 1e6:+9,.0f}µs",
+            flush=True,
+        )
+
+
+def machine():
+    """Describe where this was measured."""
+    model = "an unnamed processor"
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+            model = next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), model)
+    except OSError:
+        pass
+    load = os.getloadavg() if hasattr(os, "getloadavg") else ()
+    return {
+        "machine": f"{os.cpu_count()} x {model}",
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "load": [round(value, 1) for value in load],
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def save(module, found, *, as_json=False):
+    """Keep results in ``benchmarks/results``; print them too if asked."""
+    whole = json.dumps({**machine(), "rows": found}, indent=1)
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{module.removeprefix('benchmarks.')}.json"
+    path.write_text(whole + "\n", encoding="utf-8")
+    if as_json:
+        print(whole)
+
+
 def arguments(description, **sizes):
     """Parse the command line of a benchmark."""
-    parser = argparse.ArgumentParser(description=description)
+    parser = argparse.ArgumentParser(description=description.partition("\n")[0])
     parser.add_argument("--one", nargs=2, metavar=("NAME", "PLACE"), help=argparse.SUPPRESS)
+    parser.add_argument("--worker", nargs="+", metavar="LIBRARY", help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=7, help="measurements of each variant")
     parser.add_argument("--json", action="store_true", help="print JSON")
     for name, value in sizes.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     return parser.parse_args()
-
-
-def rclone():
-    """Return the path of rclone, from ``$RCLONE``, the search path, or ``None``."""
-    import shutil
-
-    return os.environ.get("RCLONE") or shutil.which("rclone")

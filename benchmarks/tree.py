@@ -1,8 +1,7 @@
 """A tree of small files, local to S3, S3 to local and local to local, against loops over the bare libraries.
 
 ``python -m benchmarks.tree [--files N] [--concurrency N] [--rounds N] [--json]``. The S3 server is an nginx that answers in S3's shapes,
-so that what is measured is the client. It cannot list: downwards every variant gets the keys, holdall as a listing made beforehand. Set
-``RCLONE`` to the path of rclone to have it in the table.
+so that what is measured is the client. It cannot list: downwards every variant gets the keys, holdall as a listing made beforehand; rclone wants a real listing.
 """
 
 import asyncio
@@ -13,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 
-from benchmarks import measuring
+from benchmarks import measuring, peers
 
 SIZE = 4096
 BUCKET = "bench"
@@ -242,6 +241,15 @@ def down_boto3(place):
     )
 
 
+def down_s3fs(place):
+    fs, root = s3fs(place), place["target"]
+    return lambda: fs.get(
+        [f"{BUCKET}/tree/{name}" for name in place["names"]],
+        [os.path.join(root, name) for name in place["names"]],
+        batch_size=place["concurrency"],
+    )
+
+
 def down_holdall(place):
     from holdall.drivers.local import LocalStore
     from holdall.engine import transfer
@@ -281,7 +289,15 @@ def here_holdall_async(place):
 ROWS = {
     "up": ({"obstore": up_obstore, "boto3": up_boto3, "s3fs": up_s3fs, "rclone": up_rclone, "holdall": up_holdall}, 1.0),
     "up, async": ({"obstore": up_obstore_async, "holdall": up_holdall_async}, 1.0),
-    "down": ({"obstore": down_obstore, "boto3": down_boto3, "holdall": down_holdall}, 1.2),
+    "down": (
+        {
+            "obstore": down_obstore,
+            "boto3": down_boto3,
+            "s3fs": down_s3fs,
+            "holdall": down_holdall,
+        },
+        1.2,
+    ),
     "down, async": ({"obstore": down_obstore_async, "holdall": down_holdall_async}, 1.2),
     "local": ({"copytree": here_copytree, "holdall": here_holdall, "holdall async": here_holdall_async}, 1.5),
 }
@@ -300,7 +316,7 @@ def prepared(files, root, endpoint, served):
 
 
 def main():
-    asked = measuring.arguments(__doc__, files=2000, concurrency=8)
+    asked = measuring.arguments(__doc__, files=10_000, concurrency=8)
     if asked.one:
         measuring.one(VARIANTS[asked.one[0]], asked.one[1])
         return
@@ -309,7 +325,7 @@ def main():
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with NginxS3Stub.running() as server, tempfile.TemporaryDirectory(prefix="holdall-bench-", dir=memory) as root:
         place = prepared(asked.files, root, server.endpoint, server.files)
-        place.update(concurrency=asked.concurrency, rclone=measuring.rclone())
+        place.update(concurrency=asked.concurrency, rclone=peers.rclone())
         path = os.path.join(root, "place.json")
         with open(path, "w") as file:
             json.dump(place, file)
