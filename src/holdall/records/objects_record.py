@@ -41,7 +41,7 @@ def raw(state: ObjectState, id: str, *, version: str | None = None) -> tuple[byt
     except NotFoundError:
         return None
     except HoldallError as error:
-        if "InvalidObjectState" in str(error):
+        if "has to be restored" in error.message:
             raise state.archived(id, None) from error
         raise
 

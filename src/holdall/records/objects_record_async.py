@@ -40,7 +40,7 @@ async def raw_async(state: ObjectState, id: str, *, version: str | None = None) 
     except NotFoundError:
         return None
     except HoldallError as error:
-        if "InvalidObjectState" in str(error):
+        if "has to be restored" in error.message:
             raise state.archived(id, None) from error
         raise
 

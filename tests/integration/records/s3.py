@@ -3,11 +3,11 @@
 from holdall.records import S3Database
 
 
-def opened(bucket, *, proxy=None, **options):
+def opened(place, /, *, proxy=None, **options):
     """Return a database in a bucket."""
-    server = bucket.server
+    server = place.server
     known = {
-        "bucket": bucket.name,
+        "bucket": place.name,
         "region": server.region,
         "endpoint_url": proxy.url if proxy is not None else server.endpoint,
         "access_key_id": server.access_key,

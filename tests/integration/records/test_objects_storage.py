@@ -1,0 +1,374 @@
+"""What is stored and what goes wrong: layout, tags, classes, large records, faults of the server, strangers' objects."""
+
+import json
+import pickle
+import warnings
+
+import pytest
+from tests.integration.records.s3 import opened
+
+from holdall.core.meta import ListPage
+from holdall.drivers.memory import MemoryStore
+from holdall.errors import (
+    ConfigError,
+    PermissionDeniedError,
+    UnavailableError,
+)
+from holdall.records import (
+    BatchError,
+    CorruptRecordError,
+    Filter,
+    ObjectDatabase,
+    Query,
+    QueryError,
+    Record,
+    RecordArchivedError,
+    S3Database,
+    SerializationError,
+    TagsOmittedWarning,
+)
+from holdall.testing import Fault, FaultProxy
+from holdall.wrappers.forwarding import ForwardingStore
+
+
+def body_of(store, key):
+    with store.get(key) as result:
+        return json.loads(result.bytes())
+
+
+def test_a07_prefixes_do_not_see_each_other(colour):
+    store = MemoryStore()
+    prefixes = ["rec", "records/", "data/", "data/2024/01/", ""]
+    databases = {prefix: colour(ObjectDatabase(store, prefix=prefix)) for prefix in prefixes}
+    for number, (prefix, db) in enumerate(databases.items()):
+        db.batch_create([Record({"id": f"x{n}", "in": prefix}) for n in range(number + 1)])
+    store.put("records/foreign file.txt", b"theirs")
+    store.put("records/a%zz.json", b"theirs")
+    for number, (prefix, db) in enumerate(databases.items()):
+        assert db.count() == number + 1
+        assert {record["in"] for record in db.search()} == {prefix}
+    assert databases["records/"].check().foreign == ("records/a%zz.json", "records/foreign file.txt")
+    for number, db in enumerate(databases.values()):
+        assert db.clear() == number + 1
+    assert sorted(meta.key for page in store.list() for meta in page.objects) == [
+        "records/a%zz.json",
+        "records/foreign file.txt",
+    ]
+
+
+def test_the_body(colour):
+    store = MemoryStore()
+    db = colour(ObjectDatabase(store))
+    record = Record({"name": "Ada", "age": 36, "city": "London", "active": True})
+    name = db.create(record)
+    [meta] = [meta for page in store.list() for meta in page.objects]
+    assert meta.key == f"records/{name}.json"
+    assert meta.size < 300
+    document = body_of(store, meta.key)
+    assert set(document) == {"holdall", "id", "created", "updated", "write", "fields", "metadata"}
+    assert store.head(meta.key).content_type == "application/json"
+
+
+def test_a31_bodies_of_dataknobs_data(colour):
+    """An existing bucket opens as it is, and becomes v1 with the next update."""
+    store = MemoryStore()
+    old = {
+        "id": "u1",
+        "fields": {"name": {"name": "name", "value": "Ada", "type": "string", "metadata": {}}},
+        "metadata": {"id": "u1", "created_at": "2024-01-01T00:00:00", "team": "x"},
+    }
+    store.put("records/u1.json", json.dumps(old).encode())
+    db = colour(ObjectDatabase(store))
+    [found] = db.search(Filter("name", "=", "Ada"))
+    assert (found.id, found.metadata["team"], found.metadata["created_at"][:10]) == ("u1", "x", "2024-01-01")
+    assert db.update("u1", found) is True
+    assert body_of(store, "records/u1.json")["holdall"] == 1
+    assert db.require("u1").created_at == found.created_at
+
+
+def _unreadable(store):
+    """Three neighbours of two good records."""
+    good = json.loads(_raw(Record({"id": "good", "n": 1})))
+    store.put("records/corrupt.json", b"{not json")
+    store.put("records/truncated.json", json.dumps(good).encode()[:40])
+    store.put("records/other.json", json.dumps({**good, "id": "somebody"}).encode())
+    store.put("records/future.json", json.dumps({**good, "id": "future", "holdall": 99}).encode())
+    return {"corrupt", "truncated", "other", "future"}
+
+
+def _raw(record):
+    store = MemoryStore()
+    ObjectDatabase(store, mirror="off").create(record)
+    with store.get(f"records/{record.id}.json") as result:
+        return result.bytes()
+
+
+@pytest.mark.parametrize("mirror", ["memory", "off"])
+def test_a21_unreadable_objects(colour, mirror):
+    store = MemoryStore()
+    db = colour(ObjectDatabase(store, mirror=mirror))
+    db.batch_create([Record({"id": "good", "n": 1}), Record({"id": "zz", "n": 2})])
+    bad = _unreadable(store)
+    for ask in (lambda: db.read("corrupt"), db.search, lambda: list(db.stream()), lambda: db.count(Filter("n", "=", 1))):
+        with pytest.raises(CorruptRecordError):
+            ask()
+    with pytest.raises(BatchError) as caught:
+        db.batch_read(["good", "corrupt"])
+    assert [outcome.status for outcome in caught.value.outcomes] == ["written", "failed"]
+    assert db.search(Filter("id", "=", "good"))[0]["n"] == 1, "the id alone excludes them"
+    assert db.count() == 6
+    report = db.check()
+    assert {problem.id for problem in report.corrupt} == bad
+    assert report.records == 2
+    telling = colour(ObjectDatabase(store, mirror=mirror, on_corrupt="report"))
+    result = telling.search(Query().sort("n"))
+    assert [record.id for record in result] == ["good", "zz"]
+    assert {problem.id for problem in result.unreadable} == bad
+    assert db.upsert("corrupt", Record({"n": 5})) == "corrupt"
+    assert db.delete("other") is True
+    assert db.batch_delete(["truncated", "future"]) == [True, True]
+    assert [record.id for record in db.search()] == ["corrupt", "good", "zz"]
+
+
+def test_a18_a_listing_that_fails_half_way_is_no_answer(colour):
+    class Paged(ForwardingStore):
+        """Two objects a page; the seventh fails while ``broken``."""
+
+        broken = False
+
+        def list(self, prefix="", *, delimiter=None, start_after=None):
+            objects = [meta for page in super().list(prefix, delimiter=delimiter) for meta in page.objects]
+            for number, at in enumerate(range(0, len(objects), 2)):
+                if number == 6 and self.broken:
+                    raise UnavailableError("the server is gone")
+                yield ListPage(objects[at : at + 2])
+
+        async def list_async(self, prefix="", *, delimiter=None, start_after=None):
+            for page in self.list(prefix, delimiter=delimiter):
+                yield page
+
+    store = Paged(MemoryStore())
+    db = colour(ObjectDatabase(store))
+    db.batch_create([Record({"id": f"{n:02}", "n": n}) for n in range(24)])
+    assert db.count() == 24
+    store.broken = True
+    with pytest.raises(UnavailableError):
+        db.search()
+    assert db.mirror.info().records == 24, "no row is lost"
+    store.broken = False
+    assert len(db.search()) == 24
+
+
+def test_select_query_reads_only(colour):
+    db = colour(ObjectDatabase(MemoryStore()))
+    db.batch_create([Record({"id": f"{n}", "n": n, "department": "A" if n % 2 else "B", "odd name": n}) for n in range(10)])
+    assert db.select_query("SELECT id FROM S3Object WHERE department = 'A' AND n > ? ORDER BY n", [4]) == [
+        {"id": "5"},
+        {"id": "7"},
+        {"id": "9"},
+    ]
+    rows = db.select_query(
+        'SELECT department, count(*) AS c, sum("odd name") AS s FROM records GROUP BY department ORDER BY 1'
+    )
+    assert rows == [{"department": "A", "c": 5, "s": 25}, {"department": "B", "c": 5, "s": 20}]
+    assert db.select_query("SELECT absent FROM records LIMIT 1") == [{"absent": None}]
+    for bad in (
+        "DELETE FROM rec",
+        "ATTACH 'x' AS y",
+        "SELECT 1; SELECT 2",
+        "PRAGMA table_info(rec)",
+        "SELECT * FROM rec",
+        "SELECT * FROM main.meta",
+        "SELECT load_extension('x')",
+        "WITH x AS (SELECT 1) DELETE FROM rec",
+        "SELECT FROM",
+        "UPDATE records SET n = 1",
+    ):
+        with pytest.raises(QueryError):
+            db.select_query(bad)
+    endless = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT count(*) AS n FROM r"
+    with pytest.raises(QueryError, match="longer"):
+        db.select_query(endless, timeout=0.2)
+    assert db.count() == 10
+    assert colour(ObjectDatabase(db.store, mirror="off")).select_query("SELECT count(*) AS n FROM S3Object") == [{"n": 10}]
+
+
+def test_s11_long_values_are_not_held(colour):
+    db = colour(ObjectDatabase(MemoryStore()))
+    db.create(Record({"id": "big", "kind": "x", "text": "y" * 1_000_000}, {"note": "z" * 10_000}))
+    db.create(Record({"id": "small", "kind": "x", "text": "y"}))
+    assert [r.id for r in db.search(Filter("kind", "=", "x"))] == ["big", "small"]
+    assert len(db.search(Filter("kind", "=", "x"))[0]["text"]) == 1_000_000
+    assert [r.id for r in db.search(Filter("text", "startswith", "yy"))] == ["big"]
+    assert [r.id for r in db.search(Filter("metadata.note", "like", "z%"))] == ["big"]
+    assert [r.id for r in db.search(Query().sort("text", "DESC"))] == ["big", "small"]
+    assert db.select_query("SELECT length(text) AS n FROM records ORDER BY n") == [{"n": 1}, {"n": 1_000_000}]
+    assert db.mirror.info().loaded == 2
+
+
+# -- on a server -------------------------------------------------------------------------------------------------------
+
+
+def test_a24_tags(moto_bucket, colour):
+    with opened(moto_bucket) as db:
+        seen = colour(db)
+        name = seen.create(Record({"id": "a"}, {"team": "é=+ x", "flag": True, "n": 5}))
+        tags = seen.tags(name)
+        assert tags["team"] == "é=+ x"
+        assert (tags["flag"], tags["n"], tags["id"]) == ("true", "5", "a")
+        with pytest.warns(TagsOmittedWarning, match="bad, deep, long"):
+            seen.create(Record({"id": "b"}, {"bad": "a?b", "deep": {"x": 1}, "long": "x" * 300, "ok": "y"}))
+        assert set(seen.tags("b")) == {"id", "created_at", "ok"}
+        assert seen.require("b").metadata["deep"] == {"x": 1}, "the body has it all"
+        seen.update("a", Record({}, {"team": "new"}))
+        assert seen.tags("a")["team"] == "new"
+        assert "flag" not in seen.tags("a")
+    with opened(moto_bucket, tags="strict") as db, pytest.raises(SerializationError, match="bad"):
+        colour(db).create(Record({"id": "c"}, {"bad": "a?b"}))
+    with opened(moto_bucket, tags=["team"]) as db:
+        colour(db).create(Record({"id": "d"}, {"team": "x", "other": "y"}))
+        assert set(colour(db).tags("d")) == {"id", "created_at", "team"}
+
+
+def test_a25_a_large_record(moto_bucket, colour):
+    """Multipart, conditional, in its storage class with its tags; nothing of it stays after a fault; the mirror stays small."""
+    with (
+        FaultProxy(moto_bucket.server.endpoint) as proxy,
+        opened(moto_bucket, proxy=proxy, storage_class="STANDARD_IA") as db,
+    ):
+        seen = colour(db)
+        record = Record({"id": "large", "data": "x" * (10 * 1024 * 1024)}, {"team": "x"})
+        seen.create(record)
+        assert any("uploadId" in target for method, target in proxy.traffic.requests if method == "PUT")
+        [entry] = moto_bucket.client.list_objects_v2(Bucket=moto_bucket.name)["Contents"]
+        assert entry["StorageClass"] == "STANDARD_IA"
+        assert seen.tags("large")["team"] == "x"
+        with pytest.raises(FileExistsError):
+            seen.create(record)
+        assert len(seen.require("large")["data"]) == 10 * 1024 * 1024
+        assert seen.search(Filter("id", "startswith", "l"), max_age=0)[0].id == "large"
+        assert seen.mirror.info().bytes < 1_000_000
+        proxy.fail(Fault(answer=403), times=1, method="PUT", target="partNumber=2")
+        with pytest.raises(PermissionDeniedError):
+            seen.create(Record({"id": "other", "data": "y" * (12 * 1024 * 1024)}))
+        assert not moto_bucket.client.list_multipart_uploads(Bucket=moto_bucket.name).get("Uploads")
+        assert seen.count(max_age=0) == 1
+
+
+def test_a12_an_answer_that_is_cut_off_is_a_success_once(localstack_bucket, colour):
+    with FaultProxy(localstack_bucket.server.endpoint) as proxy, opened(localstack_bucket, proxy=proxy, tags="off") as db:
+        seen = colour(db)
+        seen.create(Record({"id": "warm"}))
+        proxy.fail(Fault(lose_reply=True), method="PUT", target="lost")
+        assert seen.create(Record({"id": "lost", "n": 1})) == "lost"
+        proxy.fail(Fault(lose_reply=True), method="PUT", target="lost")
+        assert seen.update("lost", Record({"n": 2}), expected_version=db.get_version("lost")) is True
+        assert seen.require("lost")["n"] == 2
+        assert [r.data.get("n") for r in seen.search(Filter("id", "=", "lost"))] == [2]
+        assert seen.count() == 2
+
+
+def test_a22_the_server_says_no(moto_bucket, colour):
+    """Each refusal is an error of its own, never "not there", and shows no secret."""
+    with (
+        FaultProxy(moto_bucket.server.endpoint) as proxy,
+        opened(moto_bucket, proxy=proxy, max_attempts=2, timeout=5, tags="off") as db,
+    ):
+        seen = colour(db)
+        seen.create(Record({"id": "a"}))
+        for fault, kind in [
+            (Fault(answer=403), PermissionDeniedError),
+            (Fault(answer=500), UnavailableError),
+            (Fault(answer=503), UnavailableError),
+            (Fault(reset=True, drop_request_after=0), UnavailableError),
+        ]:
+            for ask in (
+                lambda: seen.read("a"),
+                lambda: seen.exists("b"),
+                lambda: seen.search(max_age=0),
+                lambda: seen.delete("b"),
+            ):
+                proxy.fail(fault, times=100)
+                with pytest.raises(kind) as caught:
+                    ask()
+                proxy.heal()
+                assert "testtest" not in f"{caught.value!r} {caught.value}"
+        proxy.fail(Fault(answer=403), times=1000)
+        with pytest.raises(BatchError) as caught:
+            seen.batch_create([Record({"id": f"{n:03}"}) for n in range(200)])
+        proxy.heal()
+        assert "not_tried" in {outcome.status for outcome in caught.value.outcomes}
+        assert len(caught.value.outcomes) == 200
+        assert seen.count(max_age=0) == 1
+    with opened(moto_bucket, bucket="no-such-bucket", tags="off") as db:
+        for ask in (
+            lambda: colour(db).read("a"),
+            lambda: colour(db).search(),
+            lambda: colour(db).create(Record({"id": "a"})),
+        ):
+            with pytest.raises(UnavailableError, match="bucket"):
+                ask()
+
+
+def test_archived_records(moto_bucket, colour):
+    """A body that must be restored first is said to be so; what the mirror holds of it is searchable."""
+    with opened(moto_bucket, storage_class="GLACIER", tags="off") as db:
+        seen = colour(db)
+        seen.create(Record({"id": "old", "n": 1}))
+        assert seen.search(Filter("n", "=", 1))[0].id == "old", "this process wrote it, so its mirror holds it"
+        with pytest.raises(RecordArchivedError, match="restore"):
+            seen.read("old")
+        assert seen.exists("old")
+    with opened(moto_bucket, tags="off", mirror="memory", on_corrupt="report") as other:
+        result = colour(other).search()
+        assert [problem.id for problem in result.unreadable] == ["old"]
+        assert colour(other).count() == 1
+
+
+def test_a26_two_principals_share_nothing(moto_bucket):
+    first = opened(moto_bucket)
+    second = opened(moto_bucket, access_key_id="other", secret_access_key="otherother")
+    assert first.mirror.path != second.mirror.path
+    assert first.store is not second.store
+
+
+def test_configuration(monkeypatch):
+    monkeypatch.setenv("MY_SECRET", "s3cr3t")
+    monkeypatch.setenv("WORKERS", "7")
+    given = {"bucket": "b", "access_key_id": "k", "secret_access_key": "${MY_SECRET}", "max_workers": "${WORKERS:10}"}
+    db = S3Database.from_config({**given, "endpoint_url": "", "region": "${R:eu-west-1}"})
+    assert "s3cr3t" not in repr(db)
+    assert repr(pickle.loads(pickle.dumps(db))) == repr(db)
+    with pytest.raises(TypeError, match="secret"):
+        pickle.dumps(S3Database.from_config({**given, "secret_access_key": "literal"}))
+    with pytest.raises(ConfigError) as caught:
+        S3Database.from_config({"bukcet": "b", "secret_access_key": "s3cr3t", "max_workers": "many", "cache_ttl": "soon"})
+    text = str(caught.value)
+    for part in ("did you mean 'bucket'", "missing required field: 'bucket'", "half a pair", "max_workers", "cache_ttl"):
+        assert part in text
+    assert "s3cr3t" not in text
+
+
+def test_a27_paging_while_others_write(colour):
+    store = MemoryStore()
+    db = colour(ObjectDatabase(store))
+    db.batch_create([Record({"id": f"{n:04}", "n": None if n % 5 == 0 else n % 7}) for n in range(200)])
+    stable = {f"{n:04}" for n in range(200) if n % 10}
+    other = ObjectDatabase(store)
+    query, seen, cursor, step = Query().sort("n", "DESC").limit(20), [], None, 0
+    while True:
+        result = db.search(query.after(cursor))
+        seen += [record.id for record in result]
+        cursor, step = result.cursor, step + 1
+        if cursor is None:
+            break
+        other.delete(f"{step * 10:04}")
+        other.create(Record({"id": f"new{step}", "n": step % 7}))
+    assert len(seen) == len(set(seen))
+    assert stable <= set(seen)
+
+
+def test_warnings_are_none_where_tags_fit(moto_bucket):
+    with warnings.catch_warnings(), opened(moto_bucket) as db:
+        warnings.simplefilter("error")
+        db.create(Record({"n": 1}, {"team": "x"}))
