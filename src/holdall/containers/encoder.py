@@ -219,9 +219,11 @@ class Encoder:
         yield self._emit(head, pin=count is None)
         run = _Run(self, start, is_map=is_map)
         keys = _Keys()
-        total, wanted, drawn = 0, 1, 1
+        at_hand = isinstance(source, (_Slices, _Pairs))
+        total, wanted, drawn = 0, 0, 0
         while drawn == wanted:
-            wanted = self._chunk_size(run)
+            # The items of a stream come to life when they are drawn: few at first, until their size is known.
+            wanted = min(self._chunk_size(run), 1 << 62 if at_hand else 2 * wanted or 1)
             chunk: Any = yield from self._draw(source, wanted)
             drawn = len(chunk)
             if not chunk:

@@ -14,6 +14,8 @@ from uuid import UUID
 
 __all__ = ["Stream", "as_container", "at_least", "is_array", "simplified", "stream_list", "stream_map"]
 
+DEEP = 128
+"""Levels that a look at a value goes down; the encoders in C give up some way below."""
 _SCALARS = frozenset({str, int, float, bool, type(None), bytes})
 
 
@@ -123,11 +125,13 @@ def simplified(value: Any, *, rich: bool) -> Any:
 def at_least(value: Any, budget: int, steps: int = 1 << 62) -> bool:
     """Tell whether a value may encode to ``budget`` bytes or more, looking at no more than ``steps`` members of it.
 
-    Streams and values of unusual types count as large: they have to be taken apart anyway.
+    Streams, values of unusual types and deep ones count as large: they have to be taken apart anyway.
     """
     size = 0
     stack: list[Iterator[Any]] = [iter((value,))]
     while stack:
+        if len(stack) > DEEP:
+            return True
         for item in stack[-1]:
             kind = type(item)
             if kind is str:

@@ -49,6 +49,16 @@ class _Solid(NamedTuple):
     is_map: bool = False
 
 
+class _Annex(NamedTuple):
+    """The key directory of a map, behind the table."""
+
+    start: int
+    end: int
+    path: tuple[Any, ...]
+    checksum: int
+    items: int
+
+
 class _Stretch(NamedTuple):
     """Bytes of the document, what is expected in front, and the solid they end with."""
 
@@ -70,7 +80,8 @@ def verify(root: Cursor) -> Steps[VerifyReport]:
         return (yield from _combined(root, node))
     leaves = checksums = size = 0
     wave: list[_Stretch] = []
-    for stretch in _stretches(root):
+    annexes: list[_Annex] = []
+    for stretch in _stretches(root, annexes):
         wave.append(stretch)
         size += stretch.end - stretch.start
         if stretch.solid is not None:
@@ -80,6 +91,12 @@ def verify(root: Cursor) -> Steps[VerifyReport]:
             yield from _check(archive, wave)
             wave, size = [], 0
     yield from _check(archive, wave)
+    for annex in annexes:
+        (data,) = yield Want([archive.at(annex.start, annex.end)], keep=False)
+        archive.checked(data, annex.checksum, (*annex.path, "keys"), annex.start)
+        if len(archive.decoded(data)) != annex.items:
+            raise _contradiction(archive, annex.path, "its key directory has another number of keys")
+        checksums += 1
     checksums += archive.table.root is not None and archive.table.root.checksum is not None
     return VerifyReport(size=archive.table.size, leaves=leaves, checksums=checksums)
 
@@ -101,11 +118,14 @@ def _combined(root: Cursor, node: Combined) -> Steps[VerifyReport]:
 # -- what the table says -----------------------------------------------------------------------------------------------
 
 
-def _stretches(root: Cursor) -> Iterator[_Stretch]:
-    """Cut the document where solids end."""
+def _stretches(root: Cursor, annexes: list[_Annex]) -> Iterator[_Stretch]:
+    """Cut the document where solids end, and note key directories."""
     expected: list[_Head | _Key] = []
     at = 0
     for part in _parts(root):
+        if isinstance(part, _Annex):
+            annexes.append(part)
+            continue
         if not isinstance(part, _Solid):
             expected.append(part)
             continue
@@ -118,9 +138,9 @@ def _stretches(root: Cursor) -> Iterator[_Stretch]:
         yield _Stretch(at, end, expected, None)
 
 
-def _parts(root: Cursor) -> Iterator[_Head | _Key | _Solid]:
+def _parts(root: Cursor) -> Iterator[_Head | _Key | _Solid | _Annex]:
     """Iterate over all that a document is made of, in order."""
-    stack: list[Iterator[_Head | _Key | _Solid | Cursor]] = [iter((root,))]
+    stack: list[Iterator[_Head | _Key | _Solid | _Annex | Cursor]] = [iter((root,))]
     while stack:
         for found in stack[-1]:
             if isinstance(found, Cursor):
@@ -131,7 +151,7 @@ def _parts(root: Cursor) -> Iterator[_Head | _Key | _Solid]:
             stack.pop()
 
 
-def _of(cursor: Cursor) -> Iterator[_Head | _Key | _Solid | Cursor]:
+def _of(cursor: Cursor) -> Iterator[_Head | _Key | _Solid | _Annex | Cursor]:
     node, path = cursor.node, cursor.path
     if isinstance(node, Leaf):
         if node.run is None:
@@ -139,6 +159,9 @@ def _of(cursor: Cursor) -> Iterator[_Head | _Key | _Solid | Cursor]:
             return
         yield _Head(Kind.MAP, sum(node.run.counts), path)
         yield from _blocks(cursor, node.run, is_map=True)
+        if node.run.directory is not None:
+            start, end, checksum = node.run.directory
+            yield _Annex(start, end, path, checksum, sum(node.run.counts))
     elif isinstance(node, Blocks):
         yield _Head(Kind.ARRAY, node.count, path)
         yield from _blocks(cursor, node, is_map=False)
@@ -151,7 +174,7 @@ def _of(cursor: Cursor) -> Iterator[_Head | _Key | _Solid | Cursor]:
             yield below(cursor, node, raw, segment)
 
 
-def _blocks(cursor: Cursor, node: Blocks | RunMap, *, is_map: bool) -> Iterator[_Head | _Key | _Solid | Cursor]:
+def _blocks(cursor: Cursor, node: Blocks | RunMap, *, is_map: bool) -> Iterator[_Head | _Key | _Solid | _Annex | Cursor]:
     for i, count in enumerate(node.counts):
         path = (*cursor.path, f"block {i}")
         if i not in node.nested:

@@ -86,7 +86,7 @@ def test_headers_of_all_shapes():
 
 @codecs
 @given(document=documents)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_documents_round_trip(codec, document):
     for layout in ({}, SMALL, SMALL | {"index": "full"}):
         data = dumps(document, options=WriteOptions(codec=codec, **layout))
@@ -98,7 +98,7 @@ def test_documents_round_trip(codec, document):
 
 @codecs
 @given(document=documents, seed=st.integers(0, 2**32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_paths_mean_the_same_on_the_view_and_the_object(codec, document, seed):
     chance = random.Random(seed)
     data = dumps(document, options=WriteOptions(codec=codec, **SMALL))

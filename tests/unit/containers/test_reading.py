@@ -1,0 +1,361 @@
+"""Reading: one wave per batch, single flight, cache bounds, pickling, offsets beyond 4 GiB, verify."""
+
+import asyncio
+import os
+import pickle
+import random
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+import numpy as np
+import pytest
+
+from holdall.containers import (
+    FormatError,
+    LazyReader,
+    MissingIndexError,
+    MissingKeyError,
+    ReadOptions,
+    ReadStats,
+    WriteOptions,
+    combine,
+    dump,
+    dumps,
+    loads,
+    to_obj,
+)
+from holdall.containers.header import Header, pack_header
+from holdall.drivers.local import LocalStore
+from holdall.drivers.memory import MemoryStore
+from holdall.errors import ClosedError, IntegrityError, PreconditionError
+from holdall.testing.stores import CountingStore, SlowStore
+
+ROWS = [{"id": i, "name": f"name {i}", "x": i / 7} for i in range(20_000)]
+DOCUMENT = {
+    "rows": ROWS,
+    "sorted": {f"k{i:05d}": i for i in range(20_000)},
+    "shuffled": {f"k{i * 7919 % 20_000:05d}": "v" * 30 for i in range(20_000)},
+    "tree": {f"n{i}": {"text": "t" * 20_000, "i": i} for i in range(20)},
+}
+
+
+@pytest.fixture(scope="module")
+def archive():
+    return dumps(DOCUMENT)
+
+
+@pytest.fixture
+def store(archive):
+    store = MemoryStore()
+    store.put("a", archive)
+    return CountingStore(store)
+
+
+def test_a12_many_paths_take_one_wave(store):
+    paths = [f"rows/{i}/id" for i in (5, 19_000, 7, -1)] + [
+        "sorted/k00077",
+        "tree/n3/i",
+        "nope/x",
+        ["rows", 99_999],
+        "rows/5/id",
+    ]
+    expected = [5, 19_000, 7, 19_999, 77, 3, None, None, 5]
+    with LazyReader("a", store=store) as reader:
+        reader.stats.clear()
+        assert reader.read_many(paths, default=None) == expected
+        assert reader.stats.serial_rounds == 1
+        with pytest.raises(MissingKeyError, match="nope"):
+            reader.read_many(paths)
+        chance = random.Random(1)
+        wanted = [chance.randrange(20_000) for _ in range(1000)]
+        reader.stats.clear()
+        assert reader.read_many([["rows", i, "id"] for i in wanted]) == wanted
+        assert reader.stats.serial_rounds <= 1
+
+    async def both():
+        async with LazyReader("a", store=store, cached=False) as reader:
+            reader.stats.clear()
+            assert await reader.read_many_async(paths, default=None) == expected
+            assert reader.stats.serial_rounds == 1
+
+    asyncio.run(both())
+
+
+def test_a12_children_add_one_wave_each(store):
+    combine("c", [dumps({"rows": ROWS})] * 3, store=store)
+    with LazyReader("c", store=store) as reader:
+        reader.stats.clear()
+        assert reader.read_many([[i, "rows", 3, "id"] for i in range(3)]) == [3, 3, 3]
+        assert reader.stats.serial_rounds == 2
+
+
+def test_a12_a_slice_takes_one_wave_and_misses_take_none(store):
+    with LazyReader("a", store=store) as reader:
+        reader.stats.clear()
+        assert reader["rows"][::4000] == ROWS[::4000]
+        assert reader["tree"]["n1"]["i"] == 1
+        assert reader.stats.serial_rounds == 2
+        rounds = reader.stats.serial_rounds
+        with pytest.raises(MissingIndexError):
+            reader["rows"][20_000]
+        with pytest.raises(MissingKeyError):
+            reader["tree"]["n20"]
+        assert reader.stats.serial_rounds == rounds
+
+
+def test_a08_the_cache_is_bounded_and_hands_out_fresh_values(store):
+    with LazyReader("a", store=store, cache_bytes=50_000) as reader:
+        for i in range(0, 20_000, 333):
+            assert reader["rows"][i]["id"] == i
+            assert reader._origin.cache.size <= 50_000
+        first = reader["rows"][0]
+        first["id"] = "changed"
+        whole = reader["rows"].to_obj()
+        whole.clear()
+        assert reader["rows"][0] == ROWS[0]
+        assert sum(1 for _ in zip(reader["rows"], reader["shuffled"].values(), strict=True)) == 20_000
+    stats = ReadStats()
+    with LazyReader("a", store=store, cached=False, stats=stats) as reader:
+        stats.clear()
+        for _ in range(3):
+            assert reader["rows/7/id"] == 7
+        assert stats.requests == 3
+        assert stats.cache_hits == 0
+        assert stats.bytes_per_request > 0
+
+
+def test_a09_concurrent_reads_are_right_and_fetched_once(archive):
+    inner = MemoryStore()
+    inner.put("a", archive)
+    counted = CountingStore(inner)
+    store = SlowStore(counted, latency=0.002)
+    chance = random.Random(2)
+    wanted = [chance.randrange(20_000) for _ in range(500)]
+
+    async def many():
+        async with LazyReader("a", store=store, cache_bytes=100_000) as reader:
+            assert await asyncio.gather(*[reader.read_async(["rows", i, "id"]) for i in wanted]) == wanted
+            before = counted.counts.total
+            assert await asyncio.gather(*[reader.read_async("sorted/k15000") for _ in range(50)]) == [15_000] * 50
+            assert counted.counts.total - before <= 1
+            tasks = [asyncio.create_task(reader.read_async("sorted/k08000")) for _ in range(5)]
+            await asyncio.sleep(0)
+            tasks[0].cancel()
+            found = await asyncio.gather(*tasks, return_exceptions=True)
+            assert isinstance(found[0], asyncio.CancelledError)
+            assert found[1:] == [8000] * 4
+
+    asyncio.run(many())
+    with LazyReader("a", store=store, cache_bytes=100_000) as reader, ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(lambda i: reader["rows"][i]["id"], wanted[:200])) == wanted[:200]
+
+
+def test_a10_a_replaced_object_is_noticed_or_read_on(tmp_path, archive):
+    memory = MemoryStore()
+    for store, change in ((memory, lambda: memory.put("a", dumps([1]))), (LocalStore(tmp_path), None)):
+        store.put("a", archive)
+        with LazyReader("a", store=store, cached=False) as reader:
+            assert reader["rows/1/id"] == 1
+            if change is not None:
+                change()
+                with pytest.raises(PreconditionError) as caught:
+                    reader["rows/2/id"]
+                assert caught.value.kind == "changed"
+            else:
+                store.put("a", dumps([1]))  # an atomic replace: the old version reads on
+                assert reader["rows/2/id"] == 2
+    with LazyReader(tmp_path / "a") as reader, open(tmp_path / "a", "r+b") as file:
+        file.write(b"changed in place")
+        file.flush()
+        with pytest.raises(PreconditionError) as caught:
+            reader.to_obj()
+        assert caught.value.kind == "changed"
+
+
+def test_prefetch_fills_the_cache(store):
+    with LazyReader("a", store=store) as reader:
+        assert 0 < reader.prefetch(["sorted/k00001", "rows"]) < len(dumps(DOCUMENT))
+        reader.stats.clear()
+        assert reader["rows"][-1] == ROWS[-1]
+        assert reader.stats.requests == 0
+        assert reader.prefetch(max_bytes=100_000) <= 100_000
+        assert asyncio.run(reader.prefetch_async(["tree/n1"])) > 0
+
+
+def test_a28_readers_and_views_pickle_by_name(tmp_path, archive):
+    path = tmp_path / "a"
+    path.write_bytes(archive)
+    with LazyReader(path) as reader:
+        view, again = pickle.loads(pickle.dumps((reader["tree"], reader)))
+        assert view["n3"]["i"] == again["tree/n3/i"] == 3
+        code = f"import pickle; print(pickle.loads({pickle.dumps(reader['rows'])!r})[77]['id'])"
+        assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "77\n"
+    again.close()
+    with LazyReader(archive) as reader, pytest.raises(TypeError, match="pickle"):
+        pickle.dumps(reader)
+
+
+def test_a22_offsets_beyond_4_gib(tmp_path):
+    far = 6 * 2**30
+    text = msgspec.msgpack.encode("here")
+    toc = msgspec.msgpack.encode(
+        {"t": {"far": {"p": [far, far + len(text)]}, "rows": {"p": [[2, far, far + 2 * len(text)]]}}}
+    )
+    with open(tmp_path / "a", "wb") as file:
+        file.write(pack_header(Header("msgpack", far + 100, len(toc))))
+        file.seek(50 + far)
+        file.write(text * 2)
+        file.seek(50 + far + 100)
+        file.write(toc)
+    with LazyReader(tmp_path / "a") as reader:
+        assert reader["far"] == "here"
+        assert list(reader["rows"]) == ["here", "here"]
+        assert reader.size > far
+        assert reader.stats.bytes < 300_000
+
+
+def test_views_are_what_they_say(store):
+    with LazyReader("a", store=store) as reader:
+        rows, tree = reader["rows"], reader["tree"]
+        assert sum(1 for a in tree for b in tree if a != b) == 20 * 19
+        assert len(tree.items()) == 20
+        assert ("n1", DOCUMENT["tree"]["n1"]) in tree.items()
+        assert dict(reader["shuffled"].items()) == DOCUMENT["shuffled"]
+        assert rows == ROWS
+        assert tree == DOCUMENT["tree"]
+        assert rows.index(ROWS[3]) == 3
+        assert next(reversed(rows)) == ROWS[-1]
+        assert list(reader) == list(DOCUMENT)
+        assert "LazyList(20000 items" in repr(rows)
+    for gone in (lambda: rows[0], lambda: reader["rows"], tree.to_obj, lambda: list(rows)):
+        with pytest.raises(ClosedError):
+            gone()
+
+
+def test_a25_damage_is_found_wherever_it_is(archive):
+    with LazyReader(archive) as reader:
+        end = reader._origin.archive.table.header.toc_start
+        assert reader.verify().checksums > 100
+    for at in (60, 50 + end // 2, 50 + end - 3, 51, 40, 50 + end + 100, len(archive) - 10):
+        broken = bytearray(archive)
+        broken[at] ^= 4
+        with pytest.raises((IntegrityError, FormatError)), LazyReader(bytes(broken)) as reader:
+            reader.verify()
+    broken = bytearray(archive)
+    broken[60 + end // 3] ^= 4
+    with (
+        pytest.raises(IntegrityError, match=r"(rows|sorted|shuffled).*bytes \d+ to \d+"),
+        LazyReader(bytes(broken)) as reader,
+    ):
+        reader.to_obj()
+    unsigned = bytearray(dumps(DOCUMENT, options=WriteOptions(checksum=False)))
+    with LazyReader(bytes(unsigned)) as reader:
+        assert reader.verify().checksums == 1  # that of the key directory is part of its format
+    unsigned[50] ^= 1  # the head of the outermost map
+    with pytest.raises(FormatError), LazyReader(bytes(unsigned)) as reader:
+        reader.verify()
+
+
+def test_a26_key_lookups_by_every_road(archive):
+    with LazyReader(archive) as reader:
+        cut = archive[: reader._origin.archive.table.header.end]
+    for data in (archive, cut):  # without its annex an unsorted map is scanned
+        with LazyReader(data) as reader:
+            for i in (0, 77, 19_999):
+                assert reader["sorted"][f"k{i:05d}"] == i
+                assert reader["shuffled"][f"k{i:05d}"] == "v" * 30
+            assert "k99999" not in reader["shuffled"]
+            assert 5 not in reader["sorted"]
+            assert reader["shuffled"].to_obj() == DOCUMENT["shuffled"]
+
+
+def test_a24_shared_ranges_cannot_multiply():
+    leaf = {"p": [0, 5000]}
+    node = {"t": [leaf] * 400}
+    for _ in range(3):
+        node = {"t": [node] * 3}
+    payload = msgspec.msgpack.encode("x" * 4997)
+    toc = msgspec.msgpack.encode(node)
+    data = pack_header(Header("msgpack", len(payload), len(toc))) + payload + toc
+    with pytest.raises(FormatError, match="overlap"):
+        loads(data)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a24_random_tables_give_errors_of_ours_or_values(seed):
+    chance = random.Random(seed)
+
+    def number():
+        return chance.choice([0, 1, 5, 13, 14, 2**31, 2**63, -1, None, "x", 1.5, chance.randrange(60)])
+
+    def node(depth):
+        made = {}
+        if chance.random() < 0.7:
+            made["p"] = chance.choice([
+                [number(), number()], [[number(), number(), number()] for _ in range(chance.randrange(3))], [0, 13], number(),
+            ])  # fmt: skip
+        if depth and chance.random() < 0.6:
+            made["t"] = chance.choice(
+                [[node(depth - 1) for _ in range(2)], {"a": node(depth - 1), 1: number()}, [number()], {"a": 0}]
+            )
+        for key in "csmnh":
+            if chance.random() < 0.15:
+                made[key] = chance.choice(
+                    [number(), [number()], {"v": 1, "e": number(), "c": number()}, {"b": [[number()] * 3], "f": [number()]}]
+                )
+        return made
+
+    payload = bytes.fromhex("82a16193010203a16281a16304")
+    for _ in range(300):
+        toc = msgspec.msgpack.encode(node(2))
+        data = pack_header(Header("msgpack", len(payload), len(toc))) + payload + toc
+        try:
+            with LazyReader(data) as reader:
+                to_obj(reader.root)
+                reader.get("a/0")
+                reader.get([0, 1])
+                reader.verify()
+        except (FormatError, IntegrityError):
+            continue
+
+
+def test_arrays_in_part(store):
+    array = np.arange(500_000, dtype="<f8").reshape(5000, 100)
+    dump("n", {"a": array, "s": np.arange(3)}, store=store)
+    with LazyReader("n", store=store) as reader:
+        lazy = reader["a"]
+        reader.stats.clear()
+        assert np.array_equal(lazy[10:20], array[10:20])
+        assert reader.stats.bytes == 10 * 800
+        assert np.array_equal(asyncio.run(lazy.get_async((3, slice(4, 6)))), array[3, 4:6])
+        assert np.array_equal(np.asarray(lazy), array)
+        assert np.array_equal(reader.to_obj()["a"], array)
+        assert np.array_equal(reader["s"], np.arange(3))
+        assert loads(dumps({"copy": lazy}))["copy"].shape == (5000, 100)
+
+
+def test_stores_that_know_no_suffix_and_known_sizes(store, tmp_path, archive):
+    class Plain(MemoryStore):
+        @property
+        def capabilities(self):
+            return super().capabilities.narrowed(suffix_ranges=False)
+
+    plain = Plain()
+    plain.put("a", archive)
+    with LazyReader("a", store=plain, options=ReadOptions(window=64)) as reader:
+        assert reader["tree/n1/i"] == 1
+    path = tmp_path / "a"
+    path.write_bytes(archive)
+    with open(path, "rb") as file, LazyReader(file) as reader:
+        assert reader["tree/n1/i"] == 1
+    descriptors = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    for _ in range(20):
+        with LazyReader(path) as reader:
+            reader.open()
+    if descriptors:
+        assert len(os.listdir("/proc/self/fd")) <= descriptors
+    with pytest.raises(FormatError) as caught:
+        loads(b"")
+    assert caught.value.kind == "magic"
