@@ -30,14 +30,14 @@ def rename(store: Store, source: str, target: str, *, replacing: bool) -> None:
     """
     if not source or not target:
         raise IsDirectoryError("the root of a mount cannot be renamed or replaced", store=store)
+    ours = describe(store, source)
+    if ours is None:
+        raise NotFoundError(f"nothing at {source!r}", key=source, store=store)
     if source == target:
         return
     there = describe(store, target)
     if there is not None and not replacing:
         raise AlreadyExistsError(f"{target!r} already exists", key=target, store=store)
-    ours = describe(store, source)
-    if ours is None:
-        raise NotFoundError(f"nothing at {source!r}", key=source, store=store)
     if there is not None and there.kind != ours.kind:
         if there.kind == "directory":
             raise IsDirectoryError(f"{target!r} is a directory", key=target, store=store)

@@ -212,3 +212,12 @@ def test_odd_keys_made_by_others(memory, say):
     assert say(memory.node("mem:sp ace/%2F"), "read") == "x"
     say(memory.node("mem:a"), "delete")
     assert {n.path for n in memory.node("mem").children()} == {"sp ace", "ü"}
+
+
+def test_what_is_missing_cannot_be_renamed_even_onto_itself(memory, say):
+    node = memory.node("mem:none")
+    for verb in ("rename", "replace"):
+        with pytest.raises(FileNotFoundError):
+            say(node, verb, node)
+        with pytest.raises(FileNotFoundError):
+            say(node, verb, "mem:other")
