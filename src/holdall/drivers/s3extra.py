@@ -89,7 +89,7 @@ class S3Extra:
                 if self._client is None:
                     with translated("connect", store=self.store):
                         client = self.settings.boto_client()
-                    client.meta.events.register("before-parse.s3", keep_body)
+                    client.meta.events.register_first("before-parse.s3", keep_body)
                     self._client = client
         return self._client
 

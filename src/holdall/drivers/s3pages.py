@@ -1,7 +1,8 @@
 """One page of an S3 listing, read from its XML: several times quicker than boto3 reads it, in its own order, with true keys.
 
 boto3's own parser spends some 40 ms on a page of 1,000 keys, and parts versions from delete markers, so that their order is
-lost. Its event ``before-parse`` hands us the body first; what is left for it to parse is empty.
+lost. Its event ``before-parse`` hands us the body first; what is left for it to parse is empty, also for its look for errors that
+were sent as a success (which costs as much as our reading). Such an error stays its own: it is sent again.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def keep_body(
 ) -> None:
     """Take the body of a listing out of boto3's hands. A handler of ``before-parse.s3``."""
     empty = _EMPTY.get(operation_model.name)
-    if empty is not None and response_dict["status_code"] == 200:
+    if empty is not None and response_dict["status_code"] == 200 and b"<Error>" not in response_dict["body"][:200]:
         customized_response_dict[BODY] = response_dict["body"]
         response_dict["body"] = empty
 
