@@ -461,6 +461,7 @@ class Calls(FileStoreBase):
         mender = Mender(self._tiers, self._choose("all"), prefer=prefer, dry_run=dry_run)
         found: Sequence[Finding]
         if isinstance(findings_or_prefix, str):
+            mender.sweep()
             found = [finding for finding in self.verify(findings_or_prefix, deep=True)]
         else:
             found = builtins.list(findings_or_prefix)

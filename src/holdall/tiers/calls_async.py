@@ -465,6 +465,7 @@ class Calls(FileStoreBase):
         mender = Mender(self._tiers, self._choose("all"), prefer=prefer, dry_run=dry_run)
         found: Sequence[Finding]
         if isinstance(findings_or_prefix, str):
+            await mender.sweep_async()
             found = [finding async for finding in self.verify_async(findings_or_prefix, deep=True)]
         else:
             found = builtins.list(findings_or_prefix)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from holdall.core.keys import RESERVED, ReservedKey, is_reserved
 from holdall.core.meta import ObjectMeta
+from holdall.drivers.local import LocalStore
 from holdall.errors import ConfigError, HoldallError, NotFoundError, UnavailableError
 from holdall.tiers.asking import unasked
 from holdall.tiers.content import hasher
@@ -147,6 +148,13 @@ class Mender:
         elif finding.path not in self._seen:
             self._seen.add(finding.path)
             self._object(finding)
+
+    def sweep(self) -> None:
+        """Let local disks remove what writers that were ended left behind: their listings do not show it."""
+        for location in self.chosen:
+            driver, _ = location.bare.locate("a")
+            if isinstance(driver, LocalStore) and not location.read_only and not self.dry_run:
+                self.report.swept += driver.sweep(older_than=OLD.total_seconds())
 
     def _remove(self, finding: Finding) -> None:
         for location in finding.locations:

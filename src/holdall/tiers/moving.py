@@ -60,6 +60,7 @@ class Promoter:
         Raises:
             NotSupportedError: The location cannot create race-free.
         """
+        target.key(name)
         if not target.bare.capabilities.create:
             raise NotSupportedError(f"location {target.name!r} cannot create race-free", key=name, store=self.tiers)
         others = tuple(location for location in self.sources if location is not target)

@@ -89,7 +89,9 @@ def refuse_literal(given: Sequence[Any]) -> None:
 
 def _check_name(name: object, taken: Sequence[str]) -> None:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ConfigError(f"the name of a location has lower-case letters, digits, '_' and '-': {mask(str(name))!r}")
+        raise ConfigError(
+            f"the name of a location is two or more lower-case letters, digits, '_' and '-', a letter first: {mask(str(name))!r}"
+        )
     if name in WORDS:
         raise ConfigError(f"no location can be named {name!r}: that is a word for a position")
     if name in taken:
@@ -106,7 +108,11 @@ def _open(item: Any, rules: Rules) -> _Opened:
         return _open_url(item, rules)
     if isinstance(item, os.PathLike):
         path = os.path.abspath(os.fsdecode(item))
-        return replace(_open_bound(default_registry().bind({"type": "local", "path": path}), rules), url=path, scheme="file")
+        return replace(
+            _open_bound(default_registry().bind({"type": "local", "path": path, "create": True}), rules),
+            url=path,
+            scheme="file",
+        )
     if not isinstance(item, str):
         raise ConfigError(f"a location is a URL, a Store, a path, a mount or a mapping, not {type(item).__name__}")
     if url_scheme(item) is not None or item.startswith("${"):

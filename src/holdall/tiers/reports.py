@@ -220,12 +220,14 @@ class RepairReport:
     Attributes:
         repaired: ``(name, location name)`` of each copy that was made.
         removed: Keys of temporaries that were removed.
+        swept: Temporaries that a local disk removed by itself, which no listing shows.
         unresolved: Findings that need a decision: two sound, different copies.
         failures: ``(name, location name)`` to error.
     """
 
     repaired: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     removed: list[str] = field(default_factory=list[str])
+    swept: int = 0
     unresolved: list[Finding] = field(default_factory=list[Finding])
     failures: dict[tuple[str, str], Exception] = field(default_factory=dict[tuple[str, str], Exception])
 
