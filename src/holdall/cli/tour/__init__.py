@@ -15,7 +15,10 @@ from holdall.errors import HoldallError, MissingExtraError
 
 __all__ = ["SCENES", "main"]
 
-SCENES = {"mounts": "holdall.cli.tour.mounts:scene"}
+SCENES = {
+    "mounts": "holdall.cli.tour.mounts:scene",
+    "records": "holdall.cli.tour.records:scene",
+}
 """The scenes in their order: name to ``module:function``."""
 
 
