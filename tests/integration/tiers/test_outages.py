@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from holdall.core.retry import RetryPolicy
+from holdall.core.retry import BreakerPolicy, RetryPolicy
 from holdall.drivers.memory import MemoryStore
 from holdall.errors import HoldallError, NotFoundError, PermissionDeniedError, UnavailableError
 from holdall.testing.proxy import Fault, FaultProxy
@@ -92,7 +92,7 @@ def test_a06_wrong_credentials_are_a_refusal(moto, azurite_container, colour):
 def test_a07_a_far_location_that_fails(moto_bucket, tmp_path, colour):
     with FaultProxy(moto_bucket.server.endpoint) as proxy:
         url = s3_url(moto_bucket.server, moto_bucket.name, proxy.url.partition("://")[2].rstrip("/"))
-        with FileStore(tmp_path / "one", tmp_path / "two", url, retry=QUICK) as plain:
+        with FileStore(tmp_path / "one", tmp_path / "two", url, retry=QUICK, breaker=BreakerPolicy(failures=1000)) as plain:
             fs = colour(plain)
             proxy.down()
             with pytest.raises(PartialWriteError) as caught:

@@ -17,6 +17,7 @@ __all__ = ["SCENES", "main"]
 
 SCENES = {
     "mounts": "holdall.cli.tour.mounts:scene",
+    "tiers": "holdall.cli.tour.tiers:scene",
     "records": "holdall.cli.tour.records:scene",
 }
 """The scenes in their order: name to ``module:function``."""
