@@ -9,7 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from holdall.cli import acts
+from holdall.cli.container import group as container
 from holdall.cli.places import Places
+from holdall.cli.records import group as records
 
 __all__ = ["app"]
 
@@ -245,6 +247,10 @@ def mounts(json: Json = False, config: Config = None) -> None:
     """List the mounts of the configuration."""
     with _places(config) as places:
         acts.list_mounts(places.manager, json=json)
+
+
+app.add_typer(records)
+app.add_typer(container)
 
 
 def command_names() -> list[str]:

@@ -135,19 +135,16 @@ class SQLEngine(Engine):
         return self._link.run(partial(reading.search, plan=plan), way="read" if plan.exact else "snapshot")
 
     def stream(self, query: Query, batch_size: int, max_age: float | None) -> Iterator[Record]:
-        """Yield the records of a query, of one snapshot, by a cursor of the database. See `Engine`."""
+        """Yield the records of a query, of one snapshot. See `Engine`."""
         reader = reading.Reader(self._link.layout, query, batch_size)
         if self._link.memory:  # one connection: it is not kept while the caller works
             for record in self._link.run(reader.all):
                 yield record
             return
         with self._link.session() as session:
-            try:
-                while found := session.run(reader.step):
-                    for record in found:
-                        yield record
-            finally:
-                session.run(reader.close)
+            while found := session.run(reader.step):
+                for record in found:
+                    yield record
 
     def ids(self, prefix: str) -> Iterator[str]:
         """Yield the ids that start with a text. See `Engine`."""

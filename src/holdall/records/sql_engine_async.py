@@ -134,19 +134,16 @@ class SQLEngine(Engine):
         return await self._link.run_async(partial(reading.search, plan=plan), way="read" if plan.exact else "snapshot")
 
     async def stream_async(self, query: Query, batch_size: int, max_age: float | None) -> AsyncIterator[Record]:
-        """Yield the records of a query, of one snapshot, by a cursor of the database. See `Engine`."""
+        """Yield the records of a query, of one snapshot. See `Engine`."""
         reader = reading.Reader(self._link.layout, query, batch_size)
         if self._link.memory:  # one connection: it is not kept while the caller works
             for record in await self._link.run_async(reader.all):
                 yield record
             return
         async with self._link.session_async() as session:
-            try:
-                while found := await session.run_async(reader.step):
-                    for record in found:
-                        yield record
-            finally:
-                await session.run_async(reader.close)
+            while found := await session.run_async(reader.step):
+                for record in found:
+                    yield record
 
     async def ids_async(self, prefix: str) -> AsyncIterator[str]:
         """Yield the ids that start with a text. See `Engine`."""

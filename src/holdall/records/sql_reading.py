@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 
+from holdall.records.errors import CorruptRecordError
 from holdall.records.matching import cursor_after, cursor_mark, cut, predicate, row_key
 from holdall.records.pushdown import MARK, SQL, Pushed, render
 from holdall.records.query import Query
@@ -24,9 +25,9 @@ __all__ = ["Plan", "Reader", "count", "ids_after", "read", "read_many", "search"
 class Plan:
     """How a query is answered: what SQL selects, whether in the query's order, and what is left to do."""
 
-    def __init__(self, layout: Layout, query: Query) -> None:
+    def __init__(self, layout: Layout, query: Query, part: Pushed | None = None) -> None:
         self.query, self.layout = query, layout
-        self.part: Pushed = layout.where(query.condition)
+        self.part: Pushed = part or layout.where(query.condition)
         self.test = predicate(query.condition)
         self.by_id = all(sort.field == "id" for sort in query.sorting)
         self._down = bool(query.sorting) and query.sorting[0].order == "DESC"
@@ -38,36 +39,45 @@ class Plan:
         """Whether SQL alone decides, and cuts the page."""
         return self.part.exact and self.by_id
 
-    def rows(self) -> SQL:
+    def _select(self, last: str | None, end: str = "") -> SQL:
         """Return the statement that selects what may be in the result, in order of ids."""
+        down = self._down and self.by_id
         tests, values = [self.part.loose.text], list(self.part.loose.values)
-        if self.by_id and self._behind is not None:
-            tests.append(f"t.id {'<' if self._down else '>'} {MARK}")
-            values.append(self._behind)
-        order = "DESC" if self._down and self.by_id else "ASC"
-        text = (
-            f"SELECT {self.layout.selected} FROM {self.layout.name} AS t WHERE {' AND '.join(tests)} ORDER BY t.id {order}"
-        )
-        if self.exact and self.query.count is not None:
-            text += f" LIMIT {self.query.count + 1}"  # one more tells whether there is another page
-            text += f" OFFSET {self.query.skip}" if self.query.skip else ""
+        if last is not None:
+            tests.append(f"t.id {'<' if down else '>'} {MARK}")
+            values.append(last)
+        order = "DESC" if down else "ASC"
+        where = " AND ".join(tests)
+        text = f"SELECT {self.layout.selected} FROM {self.layout.name} AS t WHERE {where} ORDER BY t.id {order}{end}"
         return SQL(text, tuple(values))
 
-    def open(self, connection: sa.Connection, size: int | None) -> sa.CursorResult[Any]:
-        """Return the rows, so many at a time from a cursor of the database, or at once."""
-        sql = self.rows()
-        if size is None:
-            return run(connection, self.layout, sql.text, sql.values)
-        return run(connection, self.layout, sql.text, sql.values, yield_per=size)
+    def whole(self) -> SQL:
+        """Return the statement that alone answers an exact query, with one row more than its page, to see whether there is another."""
+        end = "" if self.query.count is None else f" LIMIT {self.query.count + 1}"
+        if self.query.skip:
+            end += f" OFFSET {self.query.skip}" if end or not self.layout.lite else f" LIMIT -1 OFFSET {self.query.skip}"
+        return self._select(self._behind, end)
 
-    def matching(self, rows: Iterable[Sequence[Any]]) -> Iterator[Record]:
-        """Return the records that really match, with the page cut if the order of ids is the query's."""
-        records = map(record_of_row, rows)
-        found = records if self.part.exact else filter(self.test, records)
-        if not self.by_id or (self.exact and self.query.count is not None):
+    def matching(self, connection: sa.Connection, size: int = BATCH) -> Iterator[Record]:
+        """Yield the records that match, read in pages of so many rows; the query's own page is cut if it goes by id.
+
+        Pages instead of a cursor of the server: what a cancelled task leaves behind is a connection, which the pool knows to end.
+        """
+        found = filter(self.test, map(record_of_row, self._rows(connection, size)))
+        if not self.by_id:
             return found
         end = None if self.query.count is None else self.query.skip + self.query.count + 1
         return islice(found, self.query.skip, end)
+
+    def _rows(self, connection: sa.Connection, size: int) -> Iterator[Sequence[Any]]:
+        last = self._behind if self.by_id else None
+        while True:
+            sql = self._select(last, f" LIMIT {size}")
+            rows = run(connection, self.layout, sql.text, sql.values).fetchall()
+            yield from rows
+            if len(rows) < size:
+                return
+            last = str(rows[-1][0])
 
     def shown(self, record: Record) -> Record:
         """Return the part of a record that the query selects."""
@@ -75,8 +85,15 @@ class Plan:
 
     def explain(self) -> Explanation:
         """Say how the query is answered."""
-        text, values = render(self.rows(), self.layout.dialect)
-        return Explanation(sql=text, params=tuple(values), exact=self.exact, requests="1 statement")
+        text, values = render(
+            self.whole() if self.exact else self._select(self._behind, f" LIMIT {BATCH}"), self.layout.dialect
+        )
+        return Explanation(
+            sql=text,
+            params=tuple(values),
+            exact=self.exact,
+            requests="1 statement" if self.exact else f"1 statement per {BATCH} rows",
+        )
 
 
 def read(connection: sa.Connection, layout: Layout, id: str) -> Record | None:
@@ -94,7 +111,7 @@ def read_many(connection: sa.Connection, layout: Layout, ids: Sequence[str]) -> 
     for row in run(connection, layout, f"SELECT {layout.selected} FROM {layout.name} AS t WHERE t.id {marks}", values):
         try:
             found[row[0]] = record_of_row(row)
-        except ValueError as error:
+        except CorruptRecordError as error:
             found[row[0]] = error
     return found
 
@@ -104,13 +121,17 @@ def search(connection: sa.Connection, plan: Plan) -> SearchResult:
     query = plan.query
     if query.count == 0:
         return SearchResult()
-    with plan.open(connection, None if plan.exact else BATCH) as rows:
-        if plan.by_id:
-            found = list(plan.matching(rows))
-            more = query.count is not None and len(found) > query.count
-            found = found[: query.count]
-        else:
-            found, more = cut(replace(query, paths=()), plan.matching(rows))
+    if not plan.by_id:
+        found, more = cut(replace(query, paths=()), plan.matching(connection))
+    else:
+        sql = plan.whole()
+        found = (
+            [record_of_row(row) for row in run(connection, plan.layout, sql.text, sql.values)]
+            if plan.exact
+            else [*plan.matching(connection)]
+        )
+        more = query.count is not None and len(found) > query.count
+        found = found[: query.count]
     cursor = cursor_after(query, found[-1]) if more and found else None
     return SearchResult(map(plan.shown, found), cursor=cursor)
 
@@ -122,9 +143,13 @@ def count(connection: sa.Connection, plan: Plan) -> int:
     total = int(run(connection, layout, text, part.sure.values).scalar_one())
     if part.exact:
         return total
-    unsure = f"SELECT {layout.selected} FROM {layout.name} AS t WHERE {part.loose.text} AND ({part.sure.text}) IS NOT TRUE"
-    with run(connection, layout, unsure, (*part.loose.values, *part.sure.values), yield_per=BATCH) as rows:
-        return total + sum(plan.test(record_of_row(row)) for row in rows)
+    unsure = Pushed(
+        _NONE, SQL(f"({part.loose.text}) AND ({part.sure.text}) IS NOT TRUE", (*part.loose.values, *part.sure.values))
+    )
+    return total + sum(1 for _ in Plan(layout, plan.query, unsure).matching(connection))
+
+
+_NONE = SQL("FALSE")
 
 
 def ids_after(connection: sa.Connection, layout: Layout, prefix: str, last: str | None) -> list[str]:
@@ -139,13 +164,12 @@ def ids_after(connection: sa.Connection, layout: Layout, prefix: str, last: str 
 class Reader:
     """Reads a query's records in steps, on one connection, with bounded memory: each step is one call on it.
 
-    In the order of ids rows come from a cursor of the database. Any other order is found first, from sort values and ids alone.
+    By id, pages come as they are asked for. Any other order is found first, from sort values and ids alone.
     """
 
     def __init__(self, layout: Layout, query: Query, batch_size: int) -> None:
         self._plan = Plan(layout, query)
         self._layout, self._size = layout, batch_size
-        self._rows: sa.CursorResult[Any] | None = None
         self._records: Iterator[Record] | None = None
         self._order: list[str] | None = None
         self._left = query.count
@@ -158,8 +182,7 @@ class Reader:
 
     def _by_id(self, connection: sa.Connection) -> list[Record]:
         if self._records is None:
-            self._rows = self._plan.open(connection, self._size)
-            self._records = self._plan.matching(self._rows)
+            self._records = self._plan.matching(connection, self._size)
         most = self._size if self._left is None else min(self._size, self._left)
         found = [self._plan.shown(record) for record in islice(self._records, most)]
         if self._left is not None:
@@ -183,8 +206,7 @@ class Reader:
         """Return the ids of the query's page in its order; records are let go of as they pass."""
         query = self._plan.query
         mark = cursor_mark(query)
-        with self._plan.open(connection, self._size) as rows:
-            keys = [row_key(query, record) for record in self._plan.matching(rows)]
+        keys = [row_key(query, record) for record in self._plan.matching(connection)]
         keys.sort()
         chosen = [key for key in keys if mark is None or mark < key]
         end = None if query.count is None else query.skip + query.count
@@ -196,8 +218,3 @@ class Reader:
         while step := self.step(connection):
             found += step
         return found
-
-    def close(self, connection: sa.Connection) -> None:  # it stands for the place where this may run
-        """Let go of the database's cursor."""
-        if self._rows is not None:
-            self._rows.close()

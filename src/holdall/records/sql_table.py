@@ -94,11 +94,11 @@ class Layout:
         """Make table and indexes unless they are there; safe when several processes begin at once."""
         if not self.create and not self.indexes and not self.gin:
             return
-        inspector = sa.inspect(connection)
-        there = inspector.has_table(self.table.name, schema=self.table.schema)
-        known = (
-            {index["name"] for index in inspector.get_indexes(self.table.name, schema=self.table.schema)} if there else set()
+        there = sa.inspect(connection).has_table(self.table.name, schema=self.table.schema)
+        catalogue = (
+            "SELECT name FROM sqlite_master WHERE type = 'index'" if self.lite else "SELECT indexname FROM pg_indexes"
         )
+        known = {name for (name,) in connection.exec_driver_sql(catalogue)} if self.indexes or self.gin else set[str]()
         missing = {name: sql for name, sql in self._indexes().items() if name not in known}
         if (there or not self.create) and not missing:
             return
@@ -132,9 +132,7 @@ class Layout:
         return "holdall_" + hashlib.sha256(f"{self.table.fullname}|{what}".encode()).hexdigest()[:16]
 
 
-def run(
-    connection: sa.Connection, layout: Layout, text: str, values: Sequence[Any] = (), **options: Any
-) -> sa.CursorResult[Any]:
+def run(connection: sa.Connection, layout: Layout, text: str, values: Sequence[Any] = ()) -> sa.CursorResult[Any]:
     """Execute SQL that has a `holdall.records.pushdown.MARK` for each value."""
     statement, parameters = render(SQL(text, tuple(values)), layout.dialect)
-    return connection.exec_driver_sql(statement, tuple(parameters), execution_options=options or None)
+    return connection.exec_driver_sql(statement, tuple(parameters))

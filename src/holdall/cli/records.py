@@ -1,0 +1,259 @@
+"""``holdall records``: query, count, export and migrate databases of records."""
+
+from __future__ import annotations
+
+import json as codec
+import os
+import re
+import sys
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from holdall.cli.output import emit, emit_json, human, is_terminal, plain
+from holdall.core.config import find_config
+from holdall.core.urls import url_scheme
+from holdall.errors import ConfigError
+from holdall.records import Database, DatabaseFactory, MigrationError, Query, Record, migrate
+from holdall.records.encoding import encode_value
+from holdall.records.migration_report import OUTCOMES, MigrationProgress, MigrationReport
+from holdall.records.query import OPERATORS
+
+__all__ = ["condition", "group", "opened"]
+
+group = typer.Typer(
+    name="records",
+    help="Records: query, count, export, migrate.",
+    epilog="A DATABASE is a name from `databases:` of the configuration, or a URL: sqlite:///file.db, postgresql://host/name, s3://bucket/prefix.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+OneDatabase = Annotated[str, typer.Argument(metavar="DATABASE")]
+Config = Annotated[str | None, typer.Option("--config", metavar="FILE", help="Configuration with the databases.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one value per line.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option("--where", "-w", metavar="CONDITION", help="'FIELD OP VALUE', such as 'age >= 18'; several are ANDed."),
+]
+
+_WORDS = sorted((*OPERATORS, "==", "<>"), key=len, reverse=True)
+_CONDITION = re.compile(
+    rf"\s*(?P<field>\S+)\s+(?P<op>{'|'.join(re.escape(word).replace(re.escape(' '), '[ _]+') for word in _WORDS)})(?:\s+(?P<value>.*))?\s*",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def condition(query: Query, text: str) -> Query:
+    """Return a query with one condition more, as it was written on the command line.
+
+    The value is JSON where it can be read as such (``18``, ``true``, ``["a", "b"]``), else text.
+    """
+    found = _CONDITION.fullmatch(text)
+    if found is None:
+        raise typer.BadParameter(f"a condition is 'FIELD OP VALUE' with one of {', '.join(OPERATORS)}, not {text!r}")
+    given = found["value"]
+    try:
+        value = None if given is None else codec.loads(given)
+    except ValueError:
+        value = given
+    return query.filter(found["field"], found["op"], value)
+
+
+@contextmanager
+def opened(context: typer.Context, config: str | None, *names: str) -> Generator[list[Database]]:
+    """Open databases by name or URL, and close them at the end."""
+    config = config or context.find_root().params.get("config")
+    databases: list[Database] = []
+    try:
+        databases.extend(_open(name, config) for name in names)
+        yield databases
+    finally:
+        for database in databases:
+            database.close()
+
+
+def _open(name: str, config: str | None) -> Database:
+    if url_scheme(name) is not None:
+        return Database.open(name)
+    path = config or find_config()
+    if path is None:
+        raise ConfigError(f"{name!r} is no URL, and there is no configuration that could name it")
+    return DatabaseFactory.from_file(os.fspath(path)).create(name)
+
+
+def _query(where: Sequence[str] | None) -> Query:
+    query = Query()
+    for text in where or ():
+        query = condition(query, text)
+    return query
+
+
+@group.command("query")
+def query_(
+    context: typer.Context,
+    database: OneDatabase,
+    where: Where = None,
+    sort: Annotated[
+        list[str] | None, typer.Option("--sort", help="FIELD or FIELD:desc; the first is the primary key.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=0, help="At most so many records.")] = None,
+    offset: Annotated[int, typer.Option("--offset", min=0, help="Leave out so many records.")] = 0,
+    select: Annotated[list[str] | None, typer.Option("--select", help="Only this path; may be repeated.")] = None,
+    sql: Annotated[str | None, typer.Option("--sql", help="One SELECT over records instead.")] = None,
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Print records, one line each; or the rows of a SELECT."""
+    query = _query(where).offset(offset).select(*(select or ()))
+    for text in sort or ():
+        field, _, order = text.rpartition(":") if text.lower().endswith((":asc", ":desc")) else (text, "", "ASC")
+        query = query.sort(field, order)
+    if limit is not None:
+        query = query.limit(limit)
+    if sql is not None and query != Query():
+        raise typer.BadParameter("--sql says it all; leave out the other options")
+    with opened(context, config, database) as (db,):
+        if sql is not None:
+            for row in db.select_query(sql):
+                emit_json({name: encode_value(value) for name, value in row.items()})
+            return
+        for record in db.stream(query):
+            _show(record, json=json)
+
+
+def _show(record: Record, *, json: bool) -> None:
+    if json:
+        shown = record.to_dict(form="full")
+        emit_json({"id": record.id, "fields": encode_value(shown["fields"]), "metadata": encode_value(shown["metadata"])})
+    else:
+        emit(f"{plain(str(record.id))}  {codec.dumps(encode_value(record.data), ensure_ascii=False)}")
+
+
+@group.command("count")
+def count(
+    context: typer.Context, database: OneDatabase, where: Where = None, json: Json = False, config: Config = None
+) -> None:
+    """Count records."""
+    with opened(context, config, database) as (db,):
+        found = db.count(_query(where))
+    if json:
+        emit_json({"count": found})
+    else:
+        emit(str(found))
+
+
+@group.command("export")
+def export(
+    context: typer.Context,
+    database: OneDatabase,
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="A path, URL or mount:path.")],
+    where: Where = None,
+    format: Annotated[
+        str | None, typer.Option("--format", help="parquet, arrow, csv, jsonl or delta; else by the suffix.")
+    ] = None,
+    column: Annotated[list[str] | None, typer.Option("--column", help="Only this path; may be repeated.")] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Write records to a file on any storage, or to a Delta table."""
+    chosen: Any = format
+    with opened(context, config, database) as (db,):
+        report = db.export(target, _query(where), format=chosen, columns=column or None)
+    if json:
+        emit_json({name: getattr(report, name) for name in ("records", "columns", "as_json", "left_out", "bytes")})
+    elif not quiet:
+        emit(f"{report.records} records" + (f", {human(report.bytes)}" if report.bytes else ""))
+        if report.as_json:
+            emit(f"as JSON text, for they mix types: {', '.join(map(plain, report.as_json))}")
+
+
+@group.command("migrate")
+def migrate_(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="SOURCE")],
+    target: Annotated[str, typer.Argument(metavar="TARGET")],
+    where: Where = None,
+    on_conflict: Annotated[str, typer.Option("--on-conflict", help="insert, upsert or skip.")] = "insert",
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Records written at once.")] = 500,
+    verify: Annotated[str, typer.Option("--verify", help="none, count, sample:200 or full.")] = "count",
+    checkpoint: Annotated[str | None, typer.Option("--checkpoint", help="A file to go on from after a failure.")] = None,
+    delete_source: Annotated[bool, typer.Option("--delete-source", help="Remove what has verifiably arrived.")] = False,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Collect failures and go on.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done and do nothing.")] = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Copy records from one database to another, or move them with --delete-source."""
+    with opened(context, config, source, target) as (old, new), _watch(quiet=quiet or json) as told:
+        try:
+            report = migrate(
+                old,
+                new,
+                _query(where),
+                on_conflict=on_conflict,
+                batch_size=batch_size,
+                on_error="collect" if keep_going else "raise",
+                on_progress=told,
+                checkpoint=checkpoint,
+                verify=verify,
+                delete_source=delete_source,
+                dry_run=dry_run,
+            )
+        except MigrationError as error:
+            if isinstance(error.report, MigrationReport):
+                _tell(error.report, quiet=quiet, json=json)
+            raise
+    _tell(report, quiet=quiet, json=json)
+    if report.failed:
+        raise typer.Exit(1)
+
+
+def _tell(report: MigrationReport, *, quiet: bool, json: bool) -> None:
+    counts = {name: getattr(report, name) for name in ("read", *OUTCOMES, "deleted")}
+    if json:
+        errors = [{"id": key, "error": str(error)} for key, error in report.errors]
+        emit_json({**counts, "kept": report.kept, "bytes": report.bytes, "seconds": report.seconds, "verified": report.verified,
+                   "dry_run": report.dry_run, "errors": errors})  # fmt: skip
+        return
+    if quiet:
+        return
+    emit(
+        ("would be: " if report.dry_run else "")
+        + ", ".join(f"{value} {name}" for name, value in counts.items() if value or name == "read")
+    )
+    for key, error in report.errors:
+        emit(f"{plain(key)}: {plain(str(error))}")
+    for key in report.kept:
+        emit(f"{plain(key)}: changed meanwhile, stays in the source")
+
+
+@contextmanager
+def _watch(*, quiet: bool) -> Generator[Callable[[MigrationProgress], None] | None]:
+    """Show progress: a bar where stderr is a terminal, else nothing."""
+    if quiet or not is_terminal():
+        yield None
+        return
+    from rich.console import Console  # noqa: PLC0415  # only where something is drawn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (
+        TextColumn("records"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}/s"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
+        task = bar.add_task("records", total=None, rate="?")
+
+        def told(event: MigrationProgress) -> None:
+            bar.update(task, completed=event.read, total=event.total, rate=f"{event.rate:.0f}")
+
+        yield told

@@ -1,0 +1,215 @@
+"""Records as tables: Arrow, pandas and polars in memory, and files of Parquet, Arrow, CSV, JSON lines or Delta on any storage.
+
+A column whose values mix types becomes JSON text, and is named in the report. Columns are found in a first pass, values written in a
+second one, so that memory stays bounded; a record that came in between may have a field more, which is named as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from typing import Any, Literal
+from uuid import UUID
+
+from holdall.errors import MissingExtraError
+from holdall.records.encoding import encode_value
+from holdall.records.errors import QueryError
+from holdall.records.record import Record
+
+__all__ = [
+    "FORMATS",
+    "Columns",
+    "ExportReport",
+    "Format",
+    "as_pandas",
+    "as_polars",
+    "batch_of",
+    "need",
+    "schema_of",
+    "table_of",
+]
+
+Format = Literal["parquet", "arrow", "csv", "jsonl", "delta"]
+FORMATS: tuple[Format, ...] = ("parquet", "arrow", "csv", "jsonl", "delta")
+Kind = Literal["null", "bool", "int", "float", "text", "bytes", "datetime", "naive", "date", "time", "json"]
+_INT64 = 2**63
+
+
+@dataclass(slots=True, kw_only=True)
+class ExportReport:
+    """What an export wrote.
+
+    Attributes:
+        records: Rows.
+        columns: Their names, ``id`` first.
+        as_json: Columns of mixed or nested values, which are JSON text.
+        left_out: Fields that came up only after the columns were decided.
+        bytes: Size of the file; 0 for Delta.
+    """
+
+    records: int = 0
+    columns: tuple[str, ...] = ()
+    as_json: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    bytes: int = 0
+
+
+@dataclass(slots=True)
+class Columns:
+    """The columns of records: which fields there are, and the one type of each.
+
+    Args:
+        chosen: These paths alone, in this order; ``None`` for all top-level fields.
+
+    Example:
+        >>> columns = Columns()
+        >>> columns.see(Record({"n": 1, "t": "a"}, id="x"))
+        >>> columns.see(Record({"n": 2.5, "t": 7}, id="y"))
+        >>> columns.kinds()
+        {'id': 'text', 'n': 'float', 't': 'json', 'created_at': 'datetime', 'updated_at': 'datetime'}
+    """
+
+    chosen: tuple[str, ...] | None = None
+    _seen: dict[str, set[Kind]] = field(default_factory=dict[str, "set[Kind]"])
+
+    def see(self, record: Record) -> None:
+        """Note the fields and types of a record."""
+        if self.chosen is None:
+            for name, value in record.data.items():
+                self._seen.setdefault(name, set()).add(kind_of(value))
+            return
+        for path in self.chosen:
+            self._seen.setdefault(path, set()).add(kind_of(record.get_value(path)))
+
+    def kinds(self) -> dict[str, Kind]:
+        """Return the columns: the id, then the fields, then the system's times (unless columns were chosen)."""
+        names = (
+            [name for name in self._seen if name != "id"] if self.chosen is None else [n for n in self.chosen if n != "id"]
+        )
+        found: dict[str, Kind] = {"id": "text"}
+        found.update({name: _one(self._seen.get(name, set())) for name in names})
+        if self.chosen is None:
+            found.setdefault("created_at", "datetime")
+            found.setdefault("updated_at", "datetime")
+        return found
+
+    def missed(self, record: Record, kinds: dict[str, Kind]) -> Iterator[str]:
+        """Yield the fields of a record that have no column."""
+        if self.chosen is None:
+            yield from (name for name in record.data if name not in kinds)
+
+    def row(self, record: Record, kinds: dict[str, Kind]) -> dict[str, Any]:
+        """Return the values of a record as its columns want them; a value that came later and does not fit is an error."""
+        return {name: fitted(self._value(record, name), kind, name) for name, kind in kinds.items()}
+
+    def _value(self, record: Record, name: str) -> Any:
+        if name == "id":
+            return record.id
+        if self.chosen is None and name not in self._seen:
+            return record.created_at if name == "created_at" else record.updated_at
+        return record.data.get(name) if self.chosen is None else record.get_value(name)
+
+
+def kind_of(value: Any) -> Kind:
+    """Return the column type of one value."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int):
+        return "int" if -_INT64 <= value < _INT64 else "json"
+    if isinstance(value, float):
+        return "float"
+    if isinstance(value, (str, UUID)):
+        return "text"
+    if isinstance(value, bytes):
+        return "bytes"
+    if isinstance(value, datetime):
+        return "datetime" if value.tzinfo else "naive"
+    if isinstance(value, date):
+        return "date"
+    if isinstance(value, time) and value.tzinfo is None:
+        return "time"
+    return "json"  # lists, mappings, Decimal (whose scale differs by value)
+
+
+def _one(kinds: set[Kind]) -> Kind:
+    """Return the one type that holds values of these types."""
+    real = kinds - {"null"}
+    if not real:
+        return "text"
+    if real == {"int", "float"}:
+        return "float"
+    return real.pop() if len(real) == 1 else "json"
+
+
+def fitted(value: Any, kind: Kind, name: str) -> Any:
+    """Return a value as its column holds it.
+
+    Raises:
+        QueryError: It is of another type, and was written after the columns had been decided.
+    """
+    if value is None:
+        return None
+    if kind == "json":
+        return json.dumps(encode_value(value), ensure_ascii=False)
+    if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind_of(value) != kind:
+        raise QueryError(f"column {name!r} got a {type(value).__name__} while it was exported: export again")
+    return str(value) if isinstance(value, UUID) else value
+
+
+def need(module: str, extra: str) -> Any:
+    """Return a library.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    import importlib  # noqa: PLC0415  # rare
+
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(f'this needs {module.partition(".")[0]}: pip install "holdall[{extra}]"') from error
+
+
+def schema_of(kinds: dict[str, Kind]) -> Any:
+    """Return the Arrow schema of columns."""
+    arrow = need("pyarrow", "arrow")
+    types = {
+        "bool": arrow.bool_(), "int": arrow.int64(), "float": arrow.float64(), "text": arrow.string(), "json": arrow.string(),
+        "bytes": arrow.binary(), "datetime": arrow.timestamp("us", tz="UTC"), "naive": arrow.timestamp("us"), "date": arrow.date32(),
+        "time": arrow.time64("us"),
+    }  # fmt: skip
+    marks = {name: {"holdall": kind} if kind == "json" else None for name, kind in kinds.items()}
+    return arrow.schema([arrow.field(name, types[kind], metadata=marks[name]) for name, kind in kinds.items()])
+
+
+def batch_of(rows: Sequence[dict[str, Any]], schema: Any) -> Any:
+    """Return rows as one Arrow record batch."""
+    return need("pyarrow", "arrow").RecordBatch.from_pylist(list(rows), schema=schema)
+
+
+def table_of(records: Iterable[Record], chosen: tuple[str, ...] | None = None) -> Any:
+    """Return records as an Arrow table."""
+    columns = Columns(chosen)
+    held = list(records)
+    for record in held:
+        columns.see(record)
+    kinds = columns.kinds()
+    schema = schema_of(kinds)
+    return need("pyarrow", "arrow").Table.from_pylist([columns.row(record, kinds) for record in held], schema=schema)
+
+
+def as_pandas(table: Any) -> Any:
+    """Return an Arrow table as a `pandas.DataFrame`."""
+    need("pandas", "pandas")
+    return table.to_pandas()
+
+
+def as_polars(table: Any) -> Any:
+    """Return an Arrow table as a `polars.DataFrame`."""
+    return need("polars", "polars").from_arrow(table)

@@ -1,0 +1,302 @@
+"""Files of records: each format as a writer that turns rows into bytes as it goes, and the way back."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+from holdall.engine.resolve import resolve
+from holdall.errors import ConfigError
+from holdall.records.encoding import decode_value, encode_value
+from holdall.records.errors import QueryError
+from holdall.records.export import FORMATS, Columns, ExportReport, Format, Kind, batch_of, need, schema_of
+from holdall.records.record import Record
+
+__all__ = ["format_of", "records_from", "write_file"]
+
+_ROWS = 5_000
+_SUFFIXES: dict[str, Format] = {
+    ".parquet": "parquet", ".arrow": "arrow", ".feather": "arrow", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
+}  # fmt: skip
+
+
+def format_of(where: str, given: str | None) -> Format:
+    """Return the format that was asked for, or that the name's suffix says.
+
+    Raises:
+        ConfigError: Neither.
+    """
+    chosen = given or _SUFFIXES.get(os.path.splitext(where)[1].lower(), "")
+    if chosen not in FORMATS:
+        raise ConfigError(f"a format is one of {', '.join(FORMATS)}, not {chosen!r}")
+    return chosen
+
+
+def write_file(
+    where: str,
+    stream: Callable[[], Iterable[Record]],
+    *,
+    format: Format,
+    columns: Sequence[str] | None = None,
+    storage_options: dict[str, str] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> ExportReport:
+    """Write records to a file, or to a Delta table; it is there whole or not at all.
+
+    Args:
+        where: A path, URL or ``mount:path``.
+        stream: Begins a stream of the records; called once to see the columns, once to write.
+        format: See `FORMATS`.
+        columns: These paths alone.
+        storage_options: For Delta on an object store: what `deltalake` takes.
+        stopped: Asked before each row: whether to give up.
+    """
+    report = ExportReport()
+    seen = Columns(None if columns is None else tuple(columns))
+    if format != "jsonl":
+        for record in stream():
+            _check(stopped)
+            seen.see(record)
+    kinds = seen.kinds()
+    report.columns = () if format == "jsonl" else tuple(kinds)
+    report.as_json = tuple(name for name, kind in kinds.items() if kind == "json")
+    missed: dict[str, None] = {}
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for record in stream():
+            _check(stopped)
+            report.records += 1
+            missed.update(dict.fromkeys(seen.missed(record, kinds)))
+            yield seen.row(record, kinds)
+
+    def lines() -> Iterator[dict[str, Any]]:
+        for record in stream():
+            _check(stopped)
+            report.records += 1
+            data = record.data if columns is None else {path: record.get_value(path) for path in columns}
+            yield {"id": record.id, **data}
+
+    if format == "delta":
+        _write_delta(where, rows(), kinds, storage_options)
+    else:
+        place = resolve(where)
+        if not place.key:
+            raise ConfigError("an export goes to a file: a path, a URL or mount:path")
+        writer = _WRITERS[format](kinds)
+        source = lines() if format == "jsonl" else rows()
+
+        def chunks() -> Iterator[bytes]:
+            for part in _pieces(writer, source):
+                report.bytes += len(part)
+                yield part
+
+        place.store.put(place.key, chunks())
+    report.left_out = tuple(missed)
+    return report
+
+
+def _check(stopped: Callable[[], bool]) -> None:
+    if stopped():
+        raise QueryError("the export was cancelled")
+
+
+class _Writer(Protocol):
+    def add(self, rows: list[dict[str, Any]]) -> bytes: ...
+    def end(self) -> bytes: ...
+
+
+def _pieces(writer: _Writer, rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+    held: list[dict[str, Any]] = []
+    for row in rows:
+        held.append(row)
+        if len(held) == _ROWS:
+            if part := writer.add(held):
+                yield part
+            held = []
+    yield writer.add(held) + writer.end()
+
+
+class _Sink(io.RawIOBase):
+    """Takes what a writer writes until it is fetched."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+        self._written = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._held += data
+        self._written += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._written
+
+    def fetch(self) -> bytes:
+        """Return what was written since the last time."""
+        data, self._held = bytes(self._held), bytearray()
+        return data
+
+
+class _Arrow:
+    """Parquet, or Arrow's own file format."""
+
+    def __init__(self, kinds: dict[str, Kind], open: Callable[[Any, Any], Any]) -> None:
+        self._schema = schema_of(kinds)
+        self._sink = _Sink()
+        self._writer = open(self._sink, self._schema)
+
+    def add(self, rows: list[dict[str, Any]]) -> bytes:
+        if rows:
+            self._writer.write_batch(batch_of(rows, self._schema))
+        return self._sink.fetch()
+
+    def end(self) -> bytes:
+        self._writer.close()
+        return self._sink.fetch()
+
+
+def _parquet(kinds: dict[str, Kind]) -> _Writer:
+    return _Arrow(kinds, need("pyarrow.parquet", "arrow").ParquetWriter)
+
+
+def _arrow(kinds: dict[str, Kind]) -> _Writer:
+    return _Arrow(kinds, need("pyarrow", "arrow").ipc.new_file)
+
+
+class _Csv:
+    """CSV with a line of names; bytes as base64, times in ISO 8601."""
+
+    def __init__(self, kinds: dict[str, Kind]) -> None:
+        self._text = io.StringIO(newline="")
+        self._writer = csv.DictWriter(self._text, list(kinds), lineterminator="\n")
+        self._writer.writeheader()
+
+    def add(self, rows: list[dict[str, Any]]) -> bytes:
+        self._writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+        data = self._text.getvalue().encode()
+        self._text.seek(0)
+        self._text.truncate()
+        return data
+
+    def end(self) -> bytes:
+        return b""
+
+
+class _Lines:
+    """A JSON object per line; values that JSON lacks are tagged as in records, so that nothing is lost."""
+
+    def __init__(self, kinds: dict[str, Kind]) -> None:
+        pass
+
+    def add(self, rows: list[dict[str, Any]]) -> bytes:
+        return "".join(json.dumps(encode_value(row), ensure_ascii=False) + "\n" for row in rows).encode()
+
+    def end(self) -> bytes:
+        return b""
+
+
+_WRITERS: dict[str, Callable[[dict[str, Kind]], _Writer]] = {
+    "parquet": _parquet,
+    "arrow": _arrow,
+    "csv": _Csv,
+    "jsonl": _Lines,
+}
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _write_delta(
+    where: str, rows: Iterator[dict[str, Any]], kinds: dict[str, Kind], storage_options: dict[str, str] | None
+) -> None:
+    arrow, delta = need("pyarrow", "arrow"), need("deltalake", "delta")
+    schema = schema_of(kinds)
+
+    def batches() -> Iterator[Any]:
+        held: list[dict[str, Any]] = []
+        for row in rows:
+            held.append(row)
+            if len(held) == _ROWS:
+                yield batch_of(held, schema)
+                held = []
+        if held:
+            yield batch_of(held, schema)
+
+    reader = arrow.RecordBatchReader.from_batches(schema, batches())
+    delta.write_deltalake(where, reader, mode="overwrite", schema_mode="overwrite", storage_options=storage_options)
+
+
+def records_from(source: Any) -> Iterator[Record]:
+    """Yield the records of an Arrow table, or of a file of Parquet, Arrow or JSON lines; for `Database.batch_create`.
+
+    Args:
+        source: A table, or a path, URL or ``mount:path``.
+
+    Raises:
+        ConfigError: A file of another format.
+
+    Example:
+        >>> import pyarrow
+        >>> [(record.id, record["n"]) for record in records_from(pyarrow.table({"id": ["a"], "n": [1]}))]
+        [('a', 1)]
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        yield from _records_of(source)
+        return
+    where = os.fspath(source)
+    kind = format_of(where, None)
+    place = resolve(where)
+    if kind == "jsonl":
+        for line in _lines_of(place.store.get(place.key)):
+            values = decode_value(json.loads(line))
+            yield Record(values, id=values.pop("id", None))
+        return
+    if kind == "csv":
+        raise ConfigError("CSV has no types; read it with your own rules")
+    data = place.store.get(place.key).bytes()
+    buffer = need("pyarrow", "arrow").BufferReader(data)
+    if kind == "parquet":
+        file = need("pyarrow.parquet", "arrow").ParquetFile(buffer)
+        for batch in file.iter_batches(_ROWS):
+            yield from _records_of(batch)
+    else:
+        with need("pyarrow", "arrow").ipc.open_file(buffer) as reader:
+            for at in range(reader.num_record_batches):
+                yield from _records_of(reader.get_batch(at))
+
+
+def _lines_of(chunks: Iterable[Any]) -> Iterator[bytes]:
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + bytes(chunk)).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest
+
+
+def _records_of(table: Any) -> Iterator[Record]:
+    tagged = {column.name for column in table.schema if (column.metadata or {}).get(b"holdall") == b"json"}
+    batches = table.to_batches(_ROWS) if hasattr(table, "to_batches") else [table]
+    for batch in batches:
+        for row in batch.to_pylist():
+            id = row.pop("id", None)
+            values = {
+                name: decode_value(json.loads(value)) if name in tagged and value is not None else value
+                for name, value in row.items()
+            }
+            created = values.pop("created_at", None)
+            values.pop("updated_at", None)
+            yield Record(values, {} if created is None else {"created_at": created}, id=None if id is None else str(id))

@@ -1,0 +1,108 @@
+"""``holdall records``: output, JSON, exit codes."""
+
+import json
+
+import pytest
+
+from holdall.cli.records import condition
+from holdall.cli.running import run
+from holdall.records import Filter, Query, Record, SQLDatabase
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HOLDALL_CONFIG", raising=False)
+    (tmp_path / "holdall.toml").write_text(
+        '[databases.old]\nbackend = "sqlite"\npath = "old.db"\n[databases.new]\nbackend = "file"\npath = "new"\n'
+    )
+    with SQLDatabase("sqlite:///old.db") as db:
+        db.batch_create(Record({"id": f"r{i}", "n": i, "name": f"n {i}"}, {"team": "x"}) for i in range(5))
+
+    def call(*arguments):
+        code = run(["records", *arguments])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+def test_query_and_count(command):
+    code, out, err = command("query", "old", "--where", "n >= 3", "--sort", "n:desc", "--select", "name")
+    assert (code, err) == (0, "") and out == 'r4  {"name": "n 4"}\nr3  {"name": "n 3"}\n'
+    found = json.loads(command("query", "sqlite:///old.db", "-w", "name = n 2", "--json")[1])
+    assert found["id"] == "r2" and found["fields"]["n"] == 2 and found["metadata"]["team"] == "x"
+    assert command("query", "old", "--limit", "1", "--offset", "1")[1].startswith("r1")
+    assert command("query", "old", "--sql", "SELECT count(*) AS n FROM records WHERE n > 1")[1] == '{"n": 3}\n'
+    assert command("count", "old")[1] == "5\n"
+    assert command("count", "old", "-w", "n in [1, 2, 9]", "-w", "name exists", "--json")[1] == '{"count": 2}\n'
+
+
+def test_export(command, tmp_path):
+    assert command("export", "old", "out.csv", "--column", "n", "-w", "n < 2")[1].startswith("2 records, ")
+    assert (tmp_path / "out.csv").read_text() == "id,n\nr0,0\nr1,1\n"
+    assert json.loads(command("export", "old", "out.jsonl", "--json")[1])["records"] == 5
+    assert command("export", "old", "out.what")[0] == 2
+
+
+def test_migrate(command):
+    assert command("migrate", "old", "new", "-w", "n < 2", "--dry-run")[1] == "would be: 2 read, 2 written\n"
+    assert command("count", "new")[1] == "0\n"
+    assert command("migrate", "old", "new", "-w", "n < 2", "--delete-source", "--verify", "full") == (
+        0,
+        "2 read, 2 written, 2 deleted\n",
+        "",
+    )
+    assert (command("count", "old")[1], command("count", "new")[1]) == ("3\n", "2\n")
+    with SQLDatabase("sqlite:///old.db") as db:
+        db.create(Record({"id": "r0", "other": 1}))
+    code, out, err = command("migrate", "old", "new")
+    assert (
+        code == 1 and "1 failed" in out and "r0: the target has another record 'r0'" in out and err.startswith("holdall: ")
+    )
+    code, out, err = command("migrate", "old", "new", "--keep-going", "--json")
+    report = json.loads(out)
+    assert code == 1 and (report["same"], report["failed"], report["errors"][0]["id"]) == (3, 1, "r0") and not err
+    assert command("migrate", "old", "new", "--on-conflict", "upsert", "-q") == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("count", "nobody"), "no database 'nobody'"),
+        (("count", "old", "-w", "nonsense"), "FIELD OP VALUE"),
+        (("count", "old", "-w", "n regex ("), "invalid regular expression"),
+        (("query", "old", "--sql", "DELETE FROM records"), "one SELECT"),
+        (("query", "old", "--sql", "SELECT 1", "--limit", "1"), "--sql says it all"),
+        (("migrate", "old", "new", "--verify", "some"), "verify is"),
+        (("count", "nonsense://x"), "nonsense"),
+    ],
+)
+def test_mistakes_are_one_line(command, arguments, said):
+    code, out, err = command(*arguments)
+    assert code in {1, 2} and out == "" and said in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("age >= 18", Filter("age", ">=", 18)),
+        ('city not_in ["Ghent"]', Filter("city", "not in", ["Ghent"])),
+        ("a.b between [1, 2]", Filter("a.b", "between", (1, 2))),
+        ("x NOT EXISTS", Filter("x", "not exists")),
+        ("x = null", Filter("x", "=", None)),
+        ("name like a%", Filter("name", "like", "a%")),
+        ('n = "5"', Filter("n", "=", "5")),
+        ("at < 2024-01-01T00:00:00", Filter("at", "<", "2024-01-01T00:00:00")),
+    ],
+)  # fmt: skip
+def test_conditions(text, wanted):
+    assert condition(Query(), text).condition == wanted
+
+
+def test_without_a_configuration(command, tmp_path):
+    (tmp_path / "holdall.toml").unlink()
+    code, _, err = command("count", "old")
+    assert code == 2 and "no configuration" in err
+    code, _, err = command("count", "old", "--config", "other.toml")
+    assert code != 0 and "other.toml" in err

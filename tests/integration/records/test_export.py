@@ -1,0 +1,168 @@
+"""Records as tables and files."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+import deltalake
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from holdall.drivers.memory import MemoryStore
+from holdall.engine.table import default_table
+from holdall.errors import ConfigError, NotFoundError
+from holdall.records import Filter, ObjectDatabase, QueryError, Record, SQLDatabase
+from holdall.records.export import Columns, kind_of
+from holdall.records.export_files import records_from, write_file
+
+WHEN = datetime(2024, 1, 1, tzinfo=UTC)
+GIVEN = [
+    Record(
+        {"n": 1, "name": "Ada", "score": 1, "mixed": 1, "when": WHEN, "day": date(2024, 1, 1), "raw": b"\0", "on": True},
+        id="a",
+    ),
+    Record({"n": 2, "name": None, "score": 2.5, "mixed": "x", "list": [1, {"d": Decimal("1.5")}], "u": UUID(int=1)}, id="b"),
+    Record({"n": 3, "big": 2**70, "address": {"city": "Ghent"}, "naive": datetime(2024, 1, 1)}, {"team": "x"}, id="c"),
+]
+
+
+@pytest.fixture
+def bare():
+    with SQLDatabase("sqlite://") as database:
+        database.batch_create(GIVEN)
+        yield database
+
+
+@pytest.fixture
+def db(bare, colour):
+    return colour(bare)
+
+
+@pytest.fixture
+def store():
+    store = MemoryStore()
+    default_table()["exports"] = store
+    yield store
+    del default_table()["exports"]
+
+
+def test_frames(db):
+    table = db.to_arrow()
+    assert table.column("n").to_pylist() == [1, 2, 3] and table.column("score").to_pylist() == [1.0, 2.5, None]
+    assert table.column("mixed").to_pylist() == ["1", '"x"', None] and table.schema.names[0] == "id"
+    assert table.column("when").to_pylist()[0] == WHEN and table.column("u").to_pylist()[1] == str(UUID(int=1))
+    assert list(db.to_pandas(Filter("n", ">", 1))["id"]) == ["b", "c"]
+    frame = db.to_polars(Filter("n", "<", 3))
+    assert frame["name"].to_list() == ["Ada", None] and frame["day"].to_list()[0] == date(2024, 1, 1)
+    assert db.to_arrow(Filter("n", "=", 99)).num_rows == 0
+
+
+def test_parquet_on_any_store_and_back(db, bare, store):
+    report = db.export("exports:out/all.parquet")
+    assert (report.records, set(report.as_json), report.left_out) == (3, {"mixed", "list", "big", "address"}, ())
+    data = store.get("out/all.parquet").bytes()
+    assert report.bytes == len(data) and pq.read_table(pa.BufferReader(data)).num_rows == 3
+    with ObjectDatabase(MemoryStore()) as again:
+        assert again.batch_create(records_from("exports:out/all.parquet")) == ["a", "b", "c"]
+        for record, old in zip(again.search(), bare.search(), strict=True):
+            values = {name: value for name, value in record.data.items() if value is not None}
+            wanted = {name: str(v) if isinstance(v, UUID) else v for name, v in old.data.items() if v is not None}
+            assert values == wanted and record.created_at == old.created_at
+
+
+@pytest.mark.parametrize("name", ["x.arrow", "x.jsonl"])
+def test_other_files_and_back(db, bare, tmp_path, name):
+    db.export(str(tmp_path / name), Filter("n", "<", 3))
+    found = list(records_from(str(tmp_path / name)))
+    assert [record.id for record in found] == ["a", "b"]
+    assert found[1].get_value("list.1.d") == Decimal("1.5") and found[0]["when"] == WHEN
+
+
+def test_csv(db, tmp_path):
+    report = db.export(str(tmp_path / "x.csv"), columns=["n", "address.city", "on"])
+    assert report.columns == ("id", "n", "address.city", "on")
+    assert (tmp_path / "x.csv").read_text() == "id,n,address.city,on\na,1,,true\nb,2,,\nc,3,Ghent,\n"
+    with pytest.raises(ConfigError, match="no types"):
+        list(records_from(str(tmp_path / "x.csv")))
+
+
+def test_delta(db, tmp_path):
+    where = str(tmp_path / "table")
+    assert db.export(where, Filter("n", "<", 3), format="delta").records == 2
+    assert db.export(where, format="delta").records == 3
+    assert deltalake.DeltaTable(where).to_pyarrow_table().num_rows == 3
+    assert pl.read_delta(where)["n"].sort().to_list() == [1, 2, 3]
+
+
+def test_a_failed_export_leaves_nothing(bare, store, tmp_path):
+    calls = []
+
+    def stream():
+        calls.append(1)
+        yield GIVEN[0]
+        yield Record({"n": "text" if len(calls) == 2 else 5, "late": 1} if len(calls) == 2 else {"n": 5}, id="z")
+
+    with pytest.raises(QueryError, match="while it was exported"):
+        write_file("exports:x.parquet", stream, format="parquet")
+    with pytest.raises(NotFoundError):
+        store.head("x.parquet")
+    with pytest.raises(ConfigError):
+        bare.export("exports:x.what")
+    with pytest.raises(ConfigError):
+        bare.export("exports:", format="csv")
+
+
+def test_a_field_that_came_late_is_named(store):
+    calls = []
+
+    def stream():
+        calls.append(1)
+        yield Record({"n": 1, "late": 1} if len(calls) == 2 else {"n": 1}, id="z")
+
+    assert write_file("exports:x.csv", stream, format="csv").left_out == ("late",)
+
+
+def test_a_cancelled_export_stops(bare, store):
+    async def body():
+        task = asyncio.ensure_future(bare.export_async("exports:x.csv"))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(body())
+    with pytest.raises(QueryError, match="cancelled"):
+        write_file("exports:y.csv", lambda: GIVEN, format="csv", stopped=lambda: True)
+    with pytest.raises(NotFoundError):
+        store.head("y.csv")
+
+
+def test_kinds():
+    columns = Columns()
+    columns.see(Record({"a": None, "t": datetime(2024, 1, 1).time(), "b": True}, id="x"))
+    columns.see(Record({"b": 1}, id="y"))
+    kinds = columns.kinds()
+    assert (kinds["a"], kinds["t"], kinds["b"]) == ("text", "time", "json")
+    assert [kind_of(value) for value in (2**63, -(2**63), b"", [])] == ["json", "int", "bytes", "json"]
+
+
+def test_a_missing_extra_is_named():
+    code = (
+        "import sys; sys.modules['pyarrow'] = None\n"
+        "from holdall.records import SQLDatabase\n"
+        "try: SQLDatabase('sqlite://').to_arrow()\n"
+        "except ImportError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 'pip install "holdall[arrow]"' in done.stdout
+
+
+def test_lines_are_read_as_they_are_written(db, tmp_path):
+    db.export(str(tmp_path / "x.jsonl"))
+    lines = (tmp_path / "x.jsonl").read_text().splitlines()
+    assert json.loads(lines[0])["when"] == {"$datetime": WHEN.isoformat()}

@@ -1,0 +1,270 @@
+"""What is particular to engine B: processes, loops, forks, lost connections, errors, one statement per operation."""
+
+import asyncio
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+import threading
+
+import pytest
+import sqlalchemy as sa
+
+from holdall.errors import ConfigError, IntegrityError, NotFoundError, PermissionDeniedError, UnavailableError
+from holdall.records import BatchError, CorruptRecordError, Filter, Query, QueryError, Record, SQLDatabase
+
+CREATE = """
+import sys
+from holdall.records import BatchError, Record, SQLDatabase
+with SQLDatabase(sys.argv[1]) as db:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    try:
+        written = len(db.batch_create(Record({"id": f"r{i}", "by": sys.argv[2]}) for i in range(500)))
+    except BatchError as error:
+        written = len(error.written)
+        assert {outcome.status for outcome in error.failed} == {"exists"}
+    for _ in range(50):
+        db.modify("counter", lambda record: record.set_value("n", record["n"] + 1), attempts=1000)
+    print(written)
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request, tmp_path):
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/x.db"
+    return request.getfixturevalue("postgres").url(request.getfixturevalue("postgres_database"))
+
+
+def test_a09_a10_processes_share_a_table(url):
+    """Of two processes one creates each id, the table included; no step of a counter is lost."""
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", CREATE, url, str(by)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for by in range(2)
+    ]
+    with SQLDatabase(url) as db:
+        assert [child.stdout.readline() for child in children] == ["ready\n"] * 2
+        db.create(Record({"id": "counter", "n": 0}))
+        for child in children:
+            child.stdin.write("go\n")
+            child.stdin.flush()
+        written = [int(child.communicate(timeout=100)[0]) for child in children]
+        assert [child.returncode for child in children] == [0, 0]
+        assert sum(written) == 500 and db.count() == 501 and db.require("counter")["n"] == 100
+        for by in range(2):
+            assert db.count(Filter("by", "=", str(by))) == written[by]
+
+
+def test_statements_are_counted(url):
+    """A point operation is one statement, a batch one per thousand; a page and a count are decided by the database."""
+    with SQLDatabase(url) as db:
+        db.connect()
+        said = []
+        sa.event.listen(db._link._open(), "before_cursor_execute", lambda *given: said.append(given[2]))
+
+        def statements(act):
+            said.clear()
+            act()
+            said[:] = [text for text in said if not text.startswith("BEGIN")]
+            return len(said)
+
+        assert statements(lambda: db.create(Record({"id": "a", "n": 1}))) == 1
+        assert statements(lambda: db.read("a")) == 1
+        assert (
+            statements(
+                lambda: db.update(
+                    "a", Record({"n": 2}), expected_version=db._link.run(lambda c: None) or db.get_version("a")
+                )
+            )
+            == 2
+        )
+        assert statements(lambda: db.upsert("a", Record({"n": 3}))) == 1
+        assert statements(lambda: db.batch_create(Record({"id": f"r{i}", "name": f"n{i}"}) for i in range(2500))) == 3
+        assert statements(lambda: db.batch_read([f"r{i}" for i in range(2000)])) == 2
+        assert statements(lambda: db.count(Filter("name", "=", "n5"))) == 1
+        assert statements(lambda: db.search(Query().filter("name", "!=", "n5").limit(3))) == 1
+        assert "LIMIT 4" in said[0]
+        assert statements(lambda: db.batch_delete([f"r{i}" for i in range(2500)])) == 3
+        assert statements(lambda: db.delete("a")) == 1
+
+
+def test_a_stream_is_one_snapshot_and_writes_go_on(url):
+    with SQLDatabase(url) as db:
+        db.batch_create(Record({"id": f"r{i:04}", "n": i}) for i in range(3000))
+        seen = []
+        for record in db.stream(batch_size=100):
+            if record.id == "r0000":
+                db.batch_delete([f"r{i:04}" for i in range(1000, 3000)])
+            seen.append(record.id)
+        assert len(seen) == 3000 and db.count() == 1000
+        assert [record["n"] for record in db.stream(Query().sort("n", "DESC").limit(2))] == [999, 998]
+
+
+def test_several_loops_and_threads(url):
+    db = SQLDatabase(url)
+
+    async def body(number):
+        ids = await asyncio.gather(*(db.create_async(Record({"id": f"{number}-{i}"})) for i in range(8)))
+        return len(ids) == 8 and len(await db.search_async()) >= 8
+
+    assert asyncio.run(body(0)) and asyncio.run(body(1))
+    answers = []
+    threads = [threading.Thread(target=lambda n=n: answers.append(asyncio.run(body(n)))) for n in (2, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [True, True] and db.count() == 32
+    db.close()
+    assert db.count() == 32, "it opens again"
+    db.close()
+
+
+def test_a_cancelled_call_leaves_the_pool_well(url):
+    async def body():
+        async with SQLDatabase(url, pool_size=1) as db:
+            await db.batch_create_async(Record({"id": f"r{i:04}"}) for i in range(2000))
+            for _ in range(20):
+                task = asyncio.ensure_future(db.search_async(Filter("id", "like", "%")))
+                await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                stream = db.stream_async(batch_size=10)
+                assert (await anext(stream)).id == "r0000"
+                await stream.aclose()
+            assert await db.count_async() == 2000
+
+    asyncio.run(body())
+
+
+def _child(db, answers):
+    db.create(Record({"id": "child"}))
+    answers.put(db.count())
+    db.close()
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a33_fork_after_use(url):
+    with SQLDatabase(url) as db:
+        db.create(Record({"id": "parent"}))
+        context = multiprocessing.get_context("fork")
+        answers = context.SimpleQueue()
+        child = context.Process(target=_child, args=(db, answers))
+        child.start()
+        child.join(60)
+        assert child.exitcode == 0 and answers.get() == 2
+        assert db.count() == 2, "the parent's connection lives"
+
+
+def test_pickles(url):
+    with SQLDatabase(url, table="t") as db:
+        db.create(Record({"id": "a"}))
+        with pickle.loads(pickle.dumps(db)) as again:
+            assert again.require("a").id == "a" and again.table.name == "t"
+    with pytest.raises((TypeError, pickle.PicklingError, ConfigError)):
+        pickle.dumps(SQLDatabase("postgresql://me:hunter2@localhost/d"))
+
+
+def test_a12_a_connection_that_died_is_replaced(postgres, postgres_database):
+    with SQLDatabase(postgres.url(postgres_database)) as db:
+        db.create(Record({"id": "a", "n": 1}))
+        end = f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{postgres_database}'"
+        postgres.execute(end)
+        assert db.require("a")["n"] == 1
+        postgres.execute(end)
+        assert db.create(Record({"id": "b"})) == "b"
+        postgres.execute(end)
+        assert db.update("a", Record({"n": 2}), expected_version=None)
+        postgres.execute(end)
+        with pytest.raises(UnavailableError) as caught:
+            db.delete("a")
+        assert caught.value.outcome == "unknown"
+        assert db.delete("a") is True
+
+        async def body():
+            assert (await db.require_async("b")).id == "b"
+            await asyncio.to_thread(postgres.execute, end)
+            assert (await db.require_async("b")).id == "b"
+            await db.close_async()
+
+        asyncio.run(body())
+
+
+def test_a22_errors_have_the_class_of_their_cause(postgres, postgres_database, tmp_path):
+    with SQLDatabase("postgresql://me:hunter2@127.0.0.1:1/d") as db:
+        with pytest.raises(UnavailableError) as caught:
+            db.read("a")
+        assert "hunter2" not in f"{caught.value!r} {caught.value} {db!r}"
+    with SQLDatabase(postgres.url("nodatabase")) as db, pytest.raises(NotFoundError):
+        db.count()
+    postgres.execute("CREATE ROLE nobody_much LOGIN", postgres_database)
+    address = postgres.url(postgres_database).replace("postgres@", "nobody_much@")
+    with SQLDatabase(postgres.url(postgres_database)) as db:
+        db.create(Record({"id": "a"}))
+    with SQLDatabase(address) as db:
+        with pytest.raises(PermissionDeniedError):
+            db.read("a")
+        with pytest.raises(BatchError) as failed:
+            db.batch_create(Record({"id": f"r{i}"}) for i in range(1500))
+        assert [failed.value.outcomes[at].status for at in (0, 1499)] == ["failed", "not_tried"]
+    postgres.execute("DROP OWNED BY nobody_much; DROP ROLE nobody_much", postgres_database)
+    with (
+        SQLDatabase(postgres.url(postgres_database), table="absent", create_table=False) as db,
+        pytest.raises(NotFoundError),
+    ):
+        db.count()
+    (tmp_path / "noise").write_bytes(os.urandom(5000))
+    with SQLDatabase(f"sqlite:///{tmp_path}/noise") as db, pytest.raises(IntegrityError):
+        db.count()
+    with SQLDatabase(f"sqlite:///{tmp_path}/no/such/x.db") as db, pytest.raises(NotFoundError):
+        db.count()
+
+
+@pytest.mark.parametrize("bad", ["nonsense", "mysql://h/d", "postgresql+psycopg2://h/d", 5])
+def test_other_databases_are_refused(bad):
+    with pytest.raises(ConfigError):
+        SQLDatabase(bad)
+
+
+def test_a21_unreadable_rows_are_not_missing(url):
+    with SQLDatabase(url) as db:
+        db.batch_create([Record({"id": "a"}), Record({"id": "b"}), Record({"id": "c"})])
+        with db._link._open().begin() as connection:
+            connection.exec_driver_sql("UPDATE records SET fields = '[1]' WHERE id = 'b'")
+        for act in (lambda: db.read("b"), db.search, lambda: list(db.stream())):
+            with pytest.raises(CorruptRecordError):
+                act()
+        report = db.check()
+        assert (report.records, [problem.id for problem in report.corrupt], report.ok) == (2, ["b"], False)
+        assert db.count() == 3 and db.upsert("b", Record({"n": 1})) == "b" and db.check().ok
+
+
+def test_one_bad_row_of_a_batch(url):
+    """What the database itself refuses fails alone."""
+    with SQLDatabase(url) as db:
+        with pytest.raises(BatchError) as caught:
+            db.batch_create([Record({"id": "a"}), Record({"id": "x" * 3000}), Record({"id": "b"}), Record({"id": "n\0"})])
+        assert [outcome.status for outcome in caught.value.outcomes] == ["written", "failed", "written", "failed"]
+        assert list(db.ids()) == ["a", "b"] and db.read("n\0") is None and db.delete("x" * 3000) is False
+        with db._link._open().begin() as connection:
+            connection.exec_driver_sql("CREATE UNIQUE INDEX odd ON records (created_at)")
+        given = [Record({"id": f"r{i}"}, {"created_at": f"2020-01-0{i % 3 + 1}T00:00:00+00:00"}) for i in range(4)]
+        with pytest.raises(BatchError) as caught:
+            db.batch_create(given)
+        assert [outcome.status for outcome in caught.value.outcomes] == ["written", "written", "written", "failed"]
+
+
+def test_alembic_may_own_the_table(url):
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with SQLDatabase(engine, table="mine", create_table=False, indexes=["n"]) as db:
+        db.table.create(engine)
+        db.create(Record({"id": "a", "n": 1}))
+        assert "json_extract" in str(db.explain(Filter("n", "=", 1))) or not db._link.lite
+        assert db.count(Filter("n", "=", 1)) == 1 and "mine" in repr(db)
+        with pytest.raises(QueryError):
+            db.select_query("SELECT * FROM other")
+    engine.dispose()
