@@ -380,7 +380,7 @@ class DatabaseContract:
                     with case(way, found.id):
                         value = VALUES[found.id or ""]
                         for back in (found["v"], found.get_value("deep.0.v"), found.metadata["m"]):
-                            assert repr(back) == repr(value)
+                            assert _shown(back) == _shown(value)
             for name, value in VALUES.items():
                 with case("search", name):
                     condition = And(Filter("id", "=", name), Filter("v", "=", value))
