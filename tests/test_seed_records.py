@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from holdall.records import DuplicateRecordError, S3Database
-from holdall.testing.servers import S3Server
+from holdall.errors import ConfigError
+from holdall.records import DatabaseFactory, DuplicateRecordError, Record, S3Database
+from holdall.testing.servers import Postgres, S3Server
 
 SERVERS = ("moto", "localstack", "radosgw")
 BUCKETS = ("my-data-bucket", "test-bucket", "my-bucket", "archive-bucket")
@@ -350,3 +352,99 @@ def test_a01_the_page_on_s3(page: Page, capsys: pytest.CaptureFixture[str], monk
     client.close()
     for name in ("db", "test_db", "db_by_date", "db_above"):
         names[name].close()
+
+
+def test_a01_the_configuration_file(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unchanged, its variables set and unset."""
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        textwrap.dedent("""
+        # config.yaml
+        databases:
+          - name: archive
+            class: dataknobs_data.backends.s3.S3Database
+            bucket: ${S3_BUCKET}
+            prefix: ${S3_PREFIX:data/}
+            region: ${AWS_REGION:us-east-1}
+            endpoint_url: ${S3_ENDPOINT:}  # Empty for AWS
+            max_workers: ${S3_MAX_WORKERS:10}
+        """)
+    )
+    for name in ("S3_BUCKET", "S3_PREFIX", "AWS_REGION", "S3_ENDPOINT", "S3_MAX_WORKERS", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigError, match="S3_BUCKET"):
+        DatabaseFactory.from_file(path).create("archive")
+    monkeypatch.setenv("S3_BUCKET", "my-bucket")
+    archive = DatabaseFactory.from_file(path).create("archive")
+    assert isinstance(archive, S3Database)
+    assert (archive.prefix, archive.store.identity.place) == ("data/", "my-bucket")
+    monkeypatch.setenv("S3_PREFIX", "other")
+    monkeypatch.setenv("S3_ENDPOINT", "http://127.0.0.1:9")
+    archive = DatabaseFactory.from_file(path).create("archive")
+    assert isinstance(archive, S3Database)
+    assert archive.prefix == "other/"
+    assert "127.0.0.1:9" in repr(archive)
+
+
+@pytest.mark.timeout(600)  # starts two servers
+def test_a01_migration_from_postgresql(
+    page: Page, postgres: Postgres, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Old records go from PostgreSQL to S3, and are deleted at their source."""
+    monkeypatch.setenv("PGPORT", str(postgres.port))
+    monkeypatch.setenv("PGUSER", postgres.user)
+    postgres.execute("CREATE DATABASE production")
+    try:
+        names = page.run("""
+            from holdall.records import Query
+            from holdall.records import DatabaseFactory
+
+            factory = DatabaseFactory()
+
+            # Source database (e.g., PostgreSQL)
+            source = factory.create(
+                backend="postgres",
+                host="localhost",
+                database="production"
+            )
+
+            # Destination S3 archive
+            archive = factory.create(
+                backend="s3",
+                bucket="archive-bucket",
+                prefix="postgres-backup/"
+            )
+        """)
+        now = datetime.now()  # noqa: DTZ005  # as the block does
+        names["source"].batch_create(
+            [
+                Record({"id": f"r{days:04}", "created_at": (now - timedelta(days=days)).isoformat(), "n": days})
+                for days in range(300, 430, 10)
+            ]
+        )
+        names = page.run("""
+            # Migrate old records
+            from datetime import datetime, timedelta
+            cutoff = datetime.now() - timedelta(days=365)
+
+            old_records = source.search(
+                Query().filter("created_at", "<", cutoff.isoformat())
+            )
+
+            # Batch upload to S3
+            archive.batch_create(old_records)
+
+            # Delete from source
+            for record in old_records:
+                source.delete(record.metadata["id"])
+
+            print(f"Archived {len(old_records)} records to S3")
+        """)
+        old = [f"r{days:04}" for days in range(370, 430, 10)]
+        assert "Archived 6 records to S3" in capsys.readouterr().out
+        assert [record.id for record in names["archive"].search()] == old
+        assert [record.id for record in names["source"].search()] == [f"r{days:04}" for days in range(300, 370, 10)]
+        names["source"].close()
+        names["archive"].close()
+    finally:
+        postgres.execute("DROP DATABASE production WITH (FORCE)")
