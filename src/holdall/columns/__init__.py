@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from holdall.columns.backends import FSSpecBackend, ObstoreBackend, StorageBackend
     from holdall.columns.errors import CleanupError, RejectedFileError, UnsavedFileError
     from holdall.columns.file import FileObject
+    from holdall.columns.flushing import Naming
     from holdall.columns.hooks import disable, enable, listen
     from holdall.columns.joined import finish
     from holdall.columns.lists import FileList, FileObjectList
     from holdall.columns.names import safe_name
+    from holdall.columns.survey import Finding, audit, audit_async
+    from holdall.columns.sweeping import SweepReport, sweep, sweep_async
     from holdall.columns.types import StoredObject, key_index, normalise_nulls, type_map
 
     storages: Any
@@ -32,7 +35,12 @@ _HOMES = {
     "RejectedFileError": "holdall.columns.errors",
     "StorageBackend": "holdall.columns.backends",
     "UnsavedFileError": "holdall.columns.errors",
+    "Finding": "holdall.columns.survey",
+    "Naming": "holdall.columns.flushing",
     "StoredObject": "holdall.columns.types",
+    "SweepReport": "holdall.columns.sweeping",
+    "audit": "holdall.columns.survey",
+    "audit_async": "holdall.columns.survey",
     "disable": "holdall.columns.hooks",
     "enable": "holdall.columns.hooks",
     "finish": "holdall.columns.joined",
@@ -41,11 +49,15 @@ _HOMES = {
     "normalise_nulls": "holdall.columns.types",
     "safe_name": "holdall.columns.names",
     "storages": "holdall.mounts",
+    "sweep": "holdall.columns.sweeping",
+    "sweep_async": "holdall.columns.sweeping",
     "type_map": "holdall.columns.types",
 }
 
 
-_NEEDS_SQLALCHEMY = frozenset({"holdall.columns.hooks", "holdall.columns.joined", "holdall.columns.types"})
+_NEEDS_SQLALCHEMY = frozenset(
+    f"holdall.columns.{name}" for name in ("flushing", "hooks", "joined", "survey", "sweeping", "types")
+)
 
 __all__ = [
     "CleanupError",
@@ -53,11 +65,16 @@ __all__ = [
     "FileList",
     "FileObject",
     "FileObjectList",
+    "Finding",
+    "Naming",
     "ObstoreBackend",
     "RejectedFileError",
     "StorageBackend",
     "StoredObject",
+    "SweepReport",
     "UnsavedFileError",
+    "audit",
+    "audit_async",
     "disable",
     "enable",
     "finish",
@@ -66,6 +83,8 @@ __all__ = [
     "normalise_nulls",
     "safe_name",
     "storages",
+    "sweep",
+    "sweep_async",
     "type_map",
 ]
 

@@ -179,7 +179,7 @@ def _do_orm_execute(state: Any) -> None:
 
 
 def _before_commit(session: Session) -> None:
-    if (journal := _journal(session)) is not None and journal.frames and session.get_nested_transaction() is None:
+    if session.get_nested_transaction() is None:
         session.info[f"{JOURNAL}.committing"] = True
 
 
@@ -198,14 +198,12 @@ def _after_soft_rollback(session: Session, _previous: Any) -> None:
 
 
 def _after_transaction_end(session: Session, transaction: Any) -> None:
+    committing = transaction.parent is None and session.info.pop(f"{JOURNAL}.committing", False)
     journal = _journal(session)
-    if journal is None:
-        return
-    frame = next((f for f in journal.frames if f.token is transaction), None)
-    if frame is None:
+    frame = None if journal is None else next((f for f in journal.frames if f.token is transaction), None)
+    if journal is None or frame is None:
         return
     connections = getattr(transaction, "_connections", None) or {}
-    committing = session.info.pop(f"{JOURNAL}.committing", False) if transaction.parent is None else False
     if committing and not frame.committed and any(found[0] in _lost for found in connections.values()):
         _in_doubt(frame)
     plan = journal.leave(transaction)

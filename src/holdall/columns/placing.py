@@ -20,7 +20,7 @@ from holdall.errors import AlreadyExistsError, HoldallError, NotFoundError, Prec
 from holdall.sources import SizedChunks
 from holdall.store import Store
 
-__all__ = ["copy_file", "finish_plan", "head_all", "place_all", "undo_plan"]
+__all__ = ["copy_file", "finish_plan", "head_all", "moved", "place_all", "undo_plan"]
 
 log = logging.getLogger("holdall.columns")
 SMALL = 8 * 1024 * 1024
@@ -94,7 +94,7 @@ def finish_plan(plan: Finish) -> list[HoldallError]:
         try:
             _swap(swap)
         except HoldallError as error:
-            failures.append(error)
+            failures.append(_about(error, *swap.target))
     return failures + _drop(plan.drops)
 
 
@@ -149,7 +149,7 @@ def _swap(swap: Swap) -> None:
     lock = key_lock(*swap.target)
     run(lock.acquire)
     try:
-        etag = _moved(store, staged, key, swap.etag)
+        etag = moved(store, staged, key, swap.etag)
     except NotFoundError:  # a later transaction superseded it
         return
     except (PreconditionError, AlreadyExistsError):
@@ -162,7 +162,7 @@ def _swap(swap: Swap) -> None:
         swap.file.staged, swap.file.etag = None, etag
 
 
-def _moved(store: Store, staged: str, key: str, etag: str | None) -> str | None:
+def moved(store: Store, staged: str, key: str, etag: str | None) -> str | None:
     """Copy staged content to a key whose etag is ``etag`` (``None``: nothing is there; ``""``: something that has none)."""
     keeps = store.capabilities
     with store.get(staged) as result:

@@ -19,7 +19,7 @@ from holdall.errors import AlreadyExistsError, HoldallError, NotFoundError, Prec
 from holdall.sources import AsyncSizedChunks
 from holdall.store import Store
 
-__all__ = ["copy_file_async", "finish_plan_async", "head_all_async", "place_all_async", "undo_plan_async"]
+__all__ = ["copy_file_async", "finish_plan_async", "head_all_async", "moved_async", "place_all_async", "undo_plan_async"]
 
 log = logging.getLogger("holdall.columns")
 SMALL = 8 * 1024 * 1024
@@ -95,7 +95,7 @@ async def finish_plan_async(plan: Finish) -> list[HoldallError]:
         try:
             await _swap_async(swap)
         except HoldallError as error:
-            failures.append(error)
+            failures.append(_about(error, *swap.target))
     return failures + await _drop_async(plan.drops)
 
 
@@ -150,7 +150,7 @@ async def _swap_async(swap: Swap) -> None:
     lock = key_lock(*swap.target)
     await run_async(lock.acquire)
     try:
-        etag = await _moved_async(store, staged, key, swap.etag)
+        etag = await moved_async(store, staged, key, swap.etag)
     except NotFoundError:  # a later transaction superseded it
         return
     except (PreconditionError, AlreadyExistsError):
@@ -163,7 +163,7 @@ async def _swap_async(swap: Swap) -> None:
         swap.file.staged, swap.file.etag = None, etag
 
 
-async def _moved_async(store: Store, staged: str, key: str, etag: str | None) -> str | None:
+async def moved_async(store: Store, staged: str, key: str, etag: str | None) -> str | None:
     """Copy staged content to a key whose etag is ``etag`` (``None``: nothing is there; ``""``: something that has none)."""
     keeps = store.capabilities
     async with await store.get_async(staged) as result:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import ForeignKey, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import NullPool, StaticPool
 
 from holdall import storages
 from holdall.columns import FileList, FileObject, StoredObject
@@ -46,7 +46,7 @@ class Strict(Base):
             backend="uploads",
             naming="unique",
             max_size=100,
-            min_size=2,
+            min_size=10,
             content_types=("image/*",),
             extensions=("png", ".jpg"),
             validators=(lambda file, head: None if head.startswith(b"\x89PNG") else _refuse(),),
@@ -114,7 +114,7 @@ def session(engine, store):
 @contextlib.asynccontextmanager
 async def async_sessions(url="sqlite+aiosqlite://"):
     """Yield a maker of asyncio sessions over a new database."""
-    engine = create_async_engine(url, poolclass=StaticPool)
+    engine = create_async_engine(url, poolclass=StaticPool if url.endswith("//") else NullPool)
     async with engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
     try:
