@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 from holdall.containers import fetching, fetching_async, verifying, walking
 from holdall.containers.archive import Archive, ByteCache, Cursor, Origin
 from holdall.containers.options import MiB, ReadOptions, ReadStats, VerifyReport
+from holdall.containers.outline import Line, outline
 from holdall.containers.paths import Path, segments
 from holdall.containers.places import place_of
 from holdall.containers.toc import Combined
@@ -238,6 +239,21 @@ class LazyReader:
         """Iterate over the bytes of the whole archive."""
         async for data in fetching_async.stretch_async(self._origin, *_extent(await self._archive_async())):
             yield data
+
+    def outline(self, *, depth: int = 3, most: int = 50) -> list[Line]:
+        """Return what the archive holds as lines of a tree, told from its tables alone.
+
+        Args:
+            depth: Levels below the root.
+            most: Most members shown of each container.
+        """
+        lines: list[Line] = self._drive(outline(self._root(), depth, most))
+        return lines
+
+    async def outline_async(self, *, depth: int = 3, most: int = 50) -> list[Line]:
+        """Return what the archive holds. See `outline`."""
+        lines: list[Line] = await self._drive_async(outline(await self._root_async(), depth, most))
+        return lines
 
     def verify(self) -> VerifyReport:
         """Read everything once, and check every checksum and that table and document agree.
