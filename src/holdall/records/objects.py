@@ -11,7 +11,7 @@ from typing import Any
 
 from holdall._concurrency import run
 from holdall.engine.colours import closed
-from holdall.errors import NotFoundError
+from holdall.errors import MissingExtraError, NotFoundError
 from holdall.records import objects_bare as bare
 from holdall.records import objects_many as many
 from holdall.records import objects_mirrored as mirrored
@@ -239,8 +239,22 @@ class ObjectEngine(Engine):
         """Ask the store. See `Engine`."""
         with closed(many.listed(self.state)) as pages:
             next(pages, None)
+        driver, _ = self.state.store.locate(self.state.key("x"))
+        probe = getattr(driver, "probe", None)
+        note = ""
+        if probe is not None:
+            try:
+                probe()
+            except MissingExtraError as error:
+                note = f"conditions could not be tried: {error}"
         capabilities = self.state.store.capabilities
-        return ConnectReport(compare_and_set=self.state.compares, conditional_delete=capabilities.conditional_delete)
+        if not self.state.compares:
+            note = note or "conditional writes are not honoured here: create, expected_version and modify are refused"
+        return ConnectReport(
+            compare_and_set=self.state.compares,
+            conditional_delete=capabilities.conditional_delete and capabilities.strong_etag,
+            note=note,
+        )
 
     def refresh(self) -> RefreshReport:
         """Look at the storage now. See `Engine`."""

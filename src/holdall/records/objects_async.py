@@ -10,7 +10,7 @@ from typing import Any
 
 from holdall._concurrency import run_async
 from holdall.engine.colours import closed_async
-from holdall.errors import NotFoundError
+from holdall.errors import MissingExtraError, NotFoundError
 from holdall.records import objects_bare_async as bare
 from holdall.records import objects_many_async as many
 from holdall.records import objects_mirrored_async as mirrored
@@ -240,8 +240,22 @@ class ObjectEngine(Engine):
         """Ask the store. See `Engine`."""
         async with closed_async(many.listed_async(self.state)) as pages:
             await anext(pages, None)
+        driver, _ = self.state.store.locate(self.state.key("x"))
+        probe = getattr(driver, "probe_async", None)
+        note = ""
+        if probe is not None:
+            try:
+                await probe()
+            except MissingExtraError as error:
+                note = f"conditions could not be tried: {error}"
         capabilities = self.state.store.capabilities
-        return ConnectReport(compare_and_set=self.state.compares, conditional_delete=capabilities.conditional_delete)
+        if not self.state.compares:
+            note = note or "conditional writes are not honoured here: create, expected_version and modify are refused"
+        return ConnectReport(
+            compare_and_set=self.state.compares,
+            conditional_delete=capabilities.conditional_delete and capabilities.strong_etag,
+            note=note,
+        )
 
     async def refresh_async(self) -> RefreshReport:
         """Look at the storage now. See `Engine`."""

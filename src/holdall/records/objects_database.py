@@ -65,6 +65,7 @@ class ObjectDatabase(Database):
         new_id: Callable[[], str] | None = None,
         owned: bool = False,
     ) -> None:
+        self._made_of = {name: value for name, value in locals().items() if name not in {"self", "__class__"}}
         store, prefix = _placed(store, prefix)
         near = store.capabilities.local or store.capabilities.temporary
         options = ObjectOptions(
@@ -107,6 +108,9 @@ class ObjectDatabase(Database):
             max_id_bytes=can.max_key_bytes - len(self.prefix) - len(SUFFIX),
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (type(self), self._made_of)  # whether the store can travel is its own to say
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.store!r}, prefix={self.prefix!r})"
 
@@ -119,6 +123,10 @@ def _placed(store: Store | str | Any, prefix: str) -> tuple[Store, str]:
     if found.handle is not None:
         raise ConfigError("a database needs a storage, not an open file")
     return found.store, f"{found.key}/{prefix}" if found.key else prefix
+
+
+def _made_again(cls: type[ObjectDatabase], options: dict[str, Any]) -> ObjectDatabase:
+    return cls(**options)
 
 
 def _make_mirror(state: ObjectState, where: str, indexes: tuple[str | Sequence[str], ...]) -> Mirror:

@@ -8,9 +8,11 @@ import pytest
 from tests.integration.records.s3 import opened
 
 from holdall.core.meta import ListPage
+from holdall.drivers.local import LocalStore
 from holdall.drivers.memory import MemoryStore
 from holdall.errors import (
     ConfigError,
+    NotSupportedError,
     PermissionDeniedError,
     UnavailableError,
 )
@@ -372,3 +374,24 @@ def test_warnings_are_none_where_tags_fit(moto_bucket):
     with warnings.catch_warnings(), opened(moto_bucket) as db:
         warnings.simplefilter("error")
         db.create(Record({"n": 1}, {"team": "x"}))
+
+
+def test_a31_a_server_that_ignores_conditions_is_told(radosgw_versioned_bucket, colour):
+    """Ceph's gateway ignores conditions of writes in versioned buckets: they are refused instead of lost."""
+    with opened(radosgw_versioned_bucket, tags="off") as db:
+        report = colour(db).connect()
+        assert not report.compare_and_set
+        assert "refused" in report.note
+        with pytest.raises(NotSupportedError):
+            colour(db).create(Record({"id": "a"}))
+        assert colour(db).upsert(Record({"id": "a", "n": 1})) == "a"
+        assert colour(db).update("a", Record({"n": 2})) is True
+        assert colour(db).search()[0]["n"] == 2
+
+
+def test_a33_databases_travel(tmp_path):
+    db = ObjectDatabase(LocalStore(tmp_path, create=True), prefix="x/", cache_ttl=5, mirror="memory")
+    db.create(Record({"id": "a", "n": 1}))
+    again = pickle.loads(pickle.dumps(db))
+    assert repr(again) == repr(db)
+    assert again.require("a")["n"] == 1
