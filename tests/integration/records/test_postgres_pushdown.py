@@ -2,7 +2,7 @@
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from tests.unit.records.pushing import conditions, records, rows
 
 from holdall.records.matching import matches
@@ -33,7 +33,7 @@ def chosen(table, where, parameters):
 INSERT = sa.text("INSERT INTO t VALUES (:id, CAST(:fields AS jsonb), CAST(:metadata AS jsonb), :created, :updated)")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(found=records, condition=conditions)
 def test_pushdown_is_a_superset_and_certain_a_subset(table, found, condition):
     table.rollback()

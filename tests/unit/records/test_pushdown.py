@@ -4,7 +4,7 @@ import sqlite3
 from datetime import datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from tests.unit.records.pushing import conditions, records, rows, values
 
 from holdall.records.documents import decode_document, encode_document
@@ -30,7 +30,7 @@ def chosen(database, where, parameters):
     return {id for (id,) in database.execute(f"SELECT id FROM t WHERE {where}", parameters)}
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(found=records, condition=conditions)
 def test_pushdown_is_a_superset_and_certain_a_subset(database, found, condition):
     database.execute("DELETE FROM t")
@@ -43,6 +43,7 @@ def test_pushdown_is_a_superset_and_certain_a_subset(database, found, condition)
         assert wanted == loose
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(values)
 def test_documents_keep_each_value(value):
     for data in ({"v": value}, {"$v": value, "\0": [value], "\ue000": {"\0\ue000": value, "$x": 1}}):
