@@ -18,7 +18,9 @@ __all__ = ["SCENES", "main"]
 SCENES = {
     "mounts": "holdall.cli.tour.mounts:scene",
     "tiers": "holdall.cli.tour.tiers:scene",
+    "containers": "holdall.cli.tour.containers:scene",
     "records": "holdall.cli.tour.records:scene",
+    "columns": "holdall.cli.tour.columns:scene",
 }
 """The scenes in their order: name to ``module:function``."""
 
