@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
-from sqlalchemy.orm import Session, scoped_session
+from sqlalchemy.orm import Session, configure_mappers, scoped_session
 
 from holdall.columns import placing, placing_async
 from holdall.columns.file import FileObject
@@ -85,6 +85,7 @@ def _plain(session: Any) -> Session:
 def _attribute(column: Any) -> FileAttribute:
     cls = getattr(column, "class_", None)
     if cls is not None:
+        configure_mappers()  # a class that was not used yet is not known
         for attribute in attributes_of(cls):
             if attribute.key == column.key and isinstance(attribute.type, StoredObject):
                 return attribute

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.exc import InvalidRequestError
-from sqlalchemy.orm import Mapper
+from sqlalchemy.orm import Mapper, configure_mappers
 from sqlalchemy.orm.attributes import flag_modified
 
 from holdall.columns.file import FileObject
@@ -92,6 +92,7 @@ def attributes_of(cls: type) -> tuple[FileAttribute, ...]:
 
 def every_attribute() -> list[FileAttribute]:
     """Return the attributes of all mapped classes, one for each column."""
+    configure_mappers()  # a class that was not used yet is not known
     found = {id(attribute.column): attribute for attributes in list(_attributes.values()) for attribute in attributes}
     return list(found.values())
 
