@@ -13,7 +13,7 @@ from holdall.tiers import FileStore, PartialWriteError
 
 QUICK = RetryPolicy(attempts=2, first=0.01, cap=0.05)
 DATA = bytes(range(256)) * 8000
-LARGE = DATA * 12
+LARGE = DATA * 7
 
 
 def free_port():
@@ -162,14 +162,14 @@ def test_a13_a_download_that_fails_leaves_the_old_file(moto_bucket, tmp_path, co
             fs.put("k", LARGE)
             with pytest.raises(NotFoundError):
                 fs.download("absent", target)
-            for fault in (Fault(answer=500), Fault(drop_reply_after=20_000_000)):
+            for fault in (Fault(answer=500), Fault(drop_reply_after=12_000_000)):
                 proxy.fail(fault, method="GET")
                 with pytest.raises(HoldallError):
                     fs.download("k", "target")
                 proxy.heal()
             assert target.read_bytes() == b"old"
             assert [p.name for p in tmp_path.iterdir()] == ["target"]
-            proxy.fail(Fault(drop_reply_after=20_000_000), method="GET")
+            proxy.fail(Fault(drop_reply_after=12_000_000), method="GET")
             with pytest.raises(HoldallError):
                 fs.download("k", "target", resume=True)
             proxy.heal()
