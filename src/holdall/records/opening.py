@@ -22,4 +22,5 @@ def open_database(url: str, **options: Any) -> Database:
         return cast("Database", records.SQLDatabase(url, **options))
     from holdall.records.objects_database import ObjectDatabase  # noqa: PLC0415  # only where it is used
 
-    return ObjectDatabase(open_store(url), **{"prefix": "", "owned": True, **options})
+    given: dict[str, Any] = {"prefix": "", "owned": True, **options}
+    return ObjectDatabase(open_store(url), **given)
