@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import uuid
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -277,7 +277,7 @@ class MirrorFile:
         return release
 
     @contextmanager
-    def _exclusive(self) -> Iterator[None]:
+    def _exclusive(self) -> Generator[None]:
         with open(f"{self.path}.replace", "ab") as file:
             with contextlib.suppress(OSError):
                 for _ in range(500):
