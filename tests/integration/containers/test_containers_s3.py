@@ -1,0 +1,148 @@
+"""Containers on real S3 servers: requests counted at the socket, no file on disk, conditions, nothing left behind."""
+
+import asyncio
+import tempfile
+
+import pytest
+import s3fs
+from tests.object_stores import behind, opened, requests
+
+from holdall.containers import (
+    FileInfo,
+    LazyReader,
+    WriteOptions,
+    append,
+    combine,
+    dump,
+    dump_async,
+    load,
+    load_async,
+)
+from holdall.errors import AlreadyExistsError, PreconditionError
+from holdall.testing import Fault, FaultProxy
+
+MiB = 1024 * 1024
+ROWS = [{"id": i, "text": "t" * 900} for i in range(20_000)]
+PARTS = WriteOptions(part_size=5 * MiB)
+
+
+@pytest.fixture(params=["moto_bucket", "radosgw_bucket"])
+def bucket(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_a13_large_archives_stream_without_a_file(bucket, monkeypatch):
+    def refused(*_arguments, **_named):
+        raise AssertionError("a temporary file")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refused)
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", refused)
+    with FaultProxy(bucket.server.endpoint) as proxy:
+        store = behind(proxy, bucket, timeout=60.0)
+        result = dump("a", (row for row in ROWS), store=store, options=PARTS)
+        numbers = [target.partition("partNumber=")[2].partition("&")[0] for _, target in proxy.traffic.requests]
+        sent = [number for number in numbers if number]
+        assert sorted(map(int, sent)) == list(range(1, len(sent) + 1))
+        assert sent[-1] == "1"  # the part with the header goes last
+        assert len(sent) >= result.size // (5 * MiB)
+        assert load("a", store=store) == ROWS
+        store.close()
+
+    async def both():
+        store = opened(bucket)
+        await dump_async("b", {"rows": (row for row in ROWS)}, store=store, options=PARTS)
+        assert await load_async("b", store=store) == {"rows": ROWS}
+        await store.close_async()
+
+    asyncio.run(both())
+
+
+def test_a13_through_an_instance_of_s3fs(bucket):
+    server = bucket.server
+    fs = s3fs.S3FileSystem(
+        key=server.access_key,
+        secret=server.secret_key,
+        client_kwargs={"endpoint_url": server.endpoint},
+        skip_instance_cache=True,
+    )
+    assert fs.ls(bucket.name) == []
+    result = dump(f"{bucket.name}/a", iter(ROWS), s3fs=fs, options=PARTS)
+    assert not result.spooled
+    assert fs.ls(bucket.name) == [f"{bucket.name}/a"]
+    with fs.open(f"{bucket.name}/a", "rb") as file, LazyReader(file) as reader:
+        assert reader["-1/id"] == 19_999
+    combine(f"{bucket.name}/c", [FileInfo(f"{bucket.name}/a", "a", fs=fs), FileInfo(obj=[1], name="b")], fs=fs)
+    assert load(f"{bucket.name}/c", fs=fs) == {"a": ROWS, "b": [1]}
+
+
+def test_a11_opening_takes_two_requests_at_once_and_no_head(bucket):
+    with FaultProxy(bucket.server.endpoint) as proxy:
+        store = behind(proxy, bucket, timeout=60.0)
+        dump("a", ROWS, store=store)
+        since = len(proxy.traffic.requests)
+        with LazyReader("a", store=store) as reader:
+            assert requests(proxy, since) == ["GET", "GET"]
+            assert reader.stats.serial_rounds == 1
+            assert reader.stats.bytes <= 128 * 1024
+            since = len(proxy.traffic.requests)
+            down = proxy.traffic.bytes_down
+            assert reader.read_many([[i, "id"] for i in range(0, 20_000, 2000)]) == list(range(0, 20_000, 2000))
+            assert requests(proxy, since) == ["GET"] * 10
+            assert proxy.traffic.bytes_down - down <= 10 * 18 * 1024
+            assert reader.stats.serial_rounds == 2
+        store.close()
+
+
+def test_a10_a_replaced_object_is_noticed(bucket):
+    store = opened(bucket)
+    dump("a", ROWS, store=store)
+    with LazyReader("a", store=store, cached=False) as reader:
+        assert reader["7/id"] == 7
+        dump("a", ROWS[::-1], store=store)
+        with pytest.raises(PreconditionError) as caught:
+            reader["7/id"]
+        assert caught.value.kind == "changed"
+    store.close()
+
+
+def test_a15_a_failure_leaves_the_old_object_and_no_upload(bucket):
+    with FaultProxy(bucket.server.endpoint) as proxy:
+        store = behind(proxy, bucket, timeout=60.0)
+        dump("a", "old", store=store)
+        before = store.head("a").etag
+
+        def rows():
+            yield from ROWS
+            raise RuntimeError("the source broke")
+
+        with pytest.raises(RuntimeError, match="broke"):
+            dump("a", rows(), store=store, options=PARTS)
+        proxy.fail(
+            Fault(answer=400, body=b"<Error><Code>InvalidRequest</Code></Error>"),
+            method="PUT",
+            target="partNumber=2",
+            times=100,
+        )
+        with pytest.raises(Exception):  # noqa: B017  # whatever the service says
+            dump("a", ROWS, store=store, options=PARTS)
+        proxy.heal()
+        assert store.uploads() == []
+        assert store.head("a").etag == before
+        assert load("a", store=store) == "old"
+        store.close()
+
+
+def test_a16_conditions_hold_where_the_service_has_them(moto_bucket):
+    store = opened(moto_bucket)
+    for document in (["small"], ROWS):
+        store.delete("a")
+        etag = dump("a", document, store=store, mode="x", options=PARTS).etag
+        with pytest.raises(AlreadyExistsError):
+            dump("a", document, store=store, mode="x", options=PARTS)
+        dump("a", [0], store=store, if_match=etag)
+        with pytest.raises(PreconditionError):
+            dump("a", document, store=store, if_match=etag, options=PARTS)
+    combine("c", [FileInfo(obj=1, name="a")], store=store)
+    append("c", FileInfo(obj=ROWS, name="b"), store=store)
+    assert load("c", store=store) == {"a": 1, "b": ROWS}
+    store.close()
