@@ -151,7 +151,8 @@ def _authorized_user(token: Mapping[str, Any]) -> Any:
         from google.oauth2.credentials import Credentials  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
     except ImportError as error:
         raise MissingExtraError("a user's token needs google-auth: pip install google-auth requests") from error
-    return Credentials.from_authorized_user_info(dict(token), scopes=[SCOPE])
+    of_user: Any = Credentials  # typed in some releases of google-auth only
+    return of_user.from_authorized_user_info(dict(token), scopes=[SCOPE])
 
 
 class _GoogleCredentials:

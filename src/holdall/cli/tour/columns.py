@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +30,8 @@ BACKEND = "tour-papers"
 
 def scene(stage: Stage) -> bool:
     """Play the scene and return whether store and rows agree at each step."""
-    try:
-        import sqlalchemy  # noqa: F401, PLC0415  # of the extra "columns"
-    except ImportError as error:
-        raise MissingExtraError('this scene needs SQLAlchemy: pip install "holdall[columns]"') from error
+    if find_spec("sqlalchemy") is None:
+        raise MissingExtraError('this scene needs SQLAlchemy: pip install "holdall[columns]"')
     count = min(stage.files or FILES, FILES)
     stage.title(f"columns: {count} rows with a file each, a rollback, a killed process")
     with tempfile.TemporaryDirectory(prefix="holdall-tour-") as home, _opened(home) as (engine, paper):
@@ -40,7 +39,7 @@ def scene(stage: Stage) -> bool:
 
 
 @contextmanager
-def _opened(home: str) -> Iterator[tuple[Engine, Any]]:
+def _opened(home: str) -> Generator[tuple[Engine, Any]]:
     """Make a database and a directory of files, and a model over both."""
     from sqlalchemy import create_engine  # noqa: PLC0415  # of the extra
     from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column  # noqa: PLC0415
