@@ -1,4 +1,4 @@
-"""A tiered store keeps the contract: over memory and memory, over local disk and S3, over S3 and SFTP."""
+"""A tiered store keeps the contract, over memory and memory."""
 
 import pytest
 
