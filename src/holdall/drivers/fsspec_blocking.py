@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from holdall.core.options import PutOptions
 from holdall.drivers.fsspec_entries import entry_of_info, name_of
+from holdall.drivers.fsspec_errors import is_refusal
 from holdall.drivers.fsspec_place import Place, accepts, protocols_of
 from holdall.drivers.tree import BlockingReader, BlockingTree, BlockingWriter, Entry, Mode, Reader, Writer, beside, parent
 from holdall.errors import (
@@ -63,7 +64,24 @@ class BlockingFiles(BlockingTree):
         full = self.full(path)
         with self.lock:
             self.forget(path)
-            return entry_of_info(self.fs.info(full), name=path.rpartition("/")[2])
+            try:
+                info = self.fs.info(full)
+            except FileNotFoundError:
+                if path or not self.place.bucket:
+                    raise
+                info = self._bucket_info()
+            return entry_of_info(info, name=path.rpartition("/")[2])
+
+    def _bucket_info(self) -> Any:
+        """Describe the bucket; one that may not be described is there: only its prefix is known to be empty."""
+        bucket = self.place.bucket
+        self.fs.invalidate_cache(bucket)
+        try:
+            return self.fs.info(bucket)
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            return {"name": bucket, "type": "directory"}
 
     def forget(self, path: str) -> None:
         """Drop what the filesystem remembers of a path and its directory."""

@@ -18,7 +18,7 @@ from holdall.errors import (
     UnavailableError,
 )
 
-__all__ = ["status_of", "translate_fsspec_error"]
+__all__ = ["is_refusal", "status_of", "translate_fsspec_error"]
 
 _NETWORK = ("aiohttp", "requests", "urllib3", "httpx", "httpcore", "botocore", "aiobotocore", "azure", "google", "gcsfs",
             "asyncssh", "paramiko", "ftplib", "smbprotocol", "webdav4", "adlfs", "_pygit2", "yarl", "aiohttp_retry", "http")  # fmt: skip
@@ -41,6 +41,16 @@ def status_of(error: BaseException) -> int | None:
             if isinstance(value, int) and 300 <= value < 600:
                 return value
     return None
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Tell whether an error says that these credentials may not ask.
+
+    Example:
+        >>> is_refusal(PermissionError()), is_refusal(FileNotFoundError())
+        (True, False)
+    """
+    return isinstance(error, PermissionError) or status_of(error) in {401, 403}
 
 
 def translate_fsspec_error(error: BaseException, what: str) -> HoldallError | None:

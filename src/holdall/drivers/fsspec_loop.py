@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from holdall.core.options import PutOptions
 from holdall.drivers.fsspec_entries import entry_of_info, name_of
+from holdall.drivers.fsspec_errors import is_refusal
 from holdall.drivers.fsspec_place import Place, accepts, protocols_of
 from holdall.drivers.tree import Entry, Mode, Reader, Writer, parent
 from holdall.drivers.tree_loop import IOLoop, LoopReader, LoopTree, LoopWriter
@@ -70,13 +71,30 @@ class LoopFiles(LoopTree):
 
     async def _stat(self, path: str, version: str | None) -> Entry:
         self.forget(path)
-        info = await self.fs._info(self.full(path))
+        try:
+            info = await self.fs._info(self.full(path))
+        except FileNotFoundError:
+            if path or not self.place.bucket:
+                raise
+            info = await self._bucket_info()
         if self.place.family == "http" and info.get("size") is None:
             info = {**info, "size": len(await self.fs._cat_file(self.full(path)))}
         entry = entry_of_info(info, name=path.rpartition("/")[2])
         if not path or entry.kind != "directory" or self.place.family == "http":
             return entry
         return await self._file_beside(path, entry)
+
+    async def _bucket_info(self) -> Mapping[str, Any]:
+        """Describe the bucket; one that may not be described is there: only its prefix is known to be empty."""
+        bucket = self.place.bucket
+        self.fs.invalidate_cache(bucket)
+        try:
+            found: Mapping[str, Any] = await self.fs._info(bucket)
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            return {"name": bucket, "type": "directory"}
+        return found
 
     async def _file_beside(self, path: str, entry: Entry) -> Entry:
         """Return the object of a name that is also a prefix: the filesystem may have told of the prefix."""

@@ -57,6 +57,17 @@ class Place:
             return f"/{path}" if self.family == "memory" else path
         return self.root + path if self.root.endswith("/") else f"{self.root}/{path}"
 
+    @property
+    def bucket(self) -> str:
+        """The bucket, if the root is a prefix in one: there also while nothing is below it; else ``""``.
+
+        Example:
+            >>> Place(None, "bucket/x/y", "put", None).bucket, Place(None, "/srv/x", "rename", None).bucket
+            ('bucket', '')
+        """
+        bucket, slash, _ = self.root.partition("/")
+        return bucket if slash and self.family in {"put", "s3"} else ""
+
 
 def protocols_of(cls: Any) -> tuple[str, ...]:
     """Return the protocol names of a filesystem or its class."""
