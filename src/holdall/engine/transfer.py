@@ -166,6 +166,7 @@ class _Transfer:
         """Copy one file, or go over to a tree if there is no such file."""
         planner = self._planner()
         if planner.same and self.moving:
+            self._present()
             return
         copier = self._copier(planner)
         source, target = self.source.prefix, self.target.prefix
@@ -238,6 +239,19 @@ class _Transfer:
         name = self.source.prefix
         raise NotFoundError(f"Source not found: {name!r}", key=name, store=self.source.store) from error
 
+    def _present(self) -> None:
+        """Make sure that what is moved onto itself is there.
+
+        Raises:
+            NotFoundError: There is neither a file nor a tree.
+        """
+        if not self.source.prefix:
+            return
+        try:
+            self.source.store.head(self.source.prefix)
+        except NotFoundError as error:
+            self._turn(error)
+
     def _onto_directory(self) -> bool:
         """Tell whether the target is a directory for all that is known without a request."""
         target = self.target
@@ -286,6 +300,7 @@ class _Transfer:
         self._check_trees()
         planner = self._planner()
         if planner.same and self.moving:
+            self._present()
             return
         if self._renamed(planner):
             return

@@ -167,6 +167,7 @@ class _Transfer:
         """Copy one file, or go over to a tree if there is no such file."""
         planner = self._planner()
         if planner.same and self.moving:
+            await self._present_async()
             return
         copier = self._copier(planner)
         source, target = self.source.prefix, self.target.prefix
@@ -239,6 +240,19 @@ class _Transfer:
         name = self.source.prefix
         raise NotFoundError(f"Source not found: {name!r}", key=name, store=self.source.store) from error
 
+    async def _present_async(self) -> None:
+        """Make sure that what is moved onto itself is there.
+
+        Raises:
+            NotFoundError: There is neither a file nor a tree.
+        """
+        if not self.source.prefix:
+            return
+        try:
+            await self.source.store.head_async(self.source.prefix)
+        except NotFoundError as error:
+            await self._turn_async(error)
+
     def _onto_directory(self) -> bool:
         """Tell whether the target is a directory for all that is known without a request."""
         target = self.target
@@ -287,6 +301,7 @@ class _Transfer:
         self._check_trees()
         planner = self._planner()
         if planner.same and self.moving:
+            await self._present_async()
             return
         if await self._renamed_async(planner):
             return

@@ -294,6 +294,8 @@ def test_a18_a_move_on_one_disk_is_a_rename(everywhere, say, tmp_path):
 def test_moving_onto_itself_does_nothing(storage, say):
     storage.node("here:i").write("x")
     assert say(storage.node("here:i"), "move_to", "here:i").read() == "x"
+    with pytest.raises(FileNotFoundError):
+        say(storage.node("here:absent"), "move_to", "here:absent")
 
 
 class Liar(ForwardingStore):

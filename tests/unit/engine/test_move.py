@@ -117,6 +117,23 @@ def test_moving_onto_itself_does_nothing(colour, tmp_path, single):
     assert everything(store) == {"t/a": b"1"}
 
 
+@pytest.mark.parametrize("name", ["absent", "absent/", "t/absent"])
+def test_what_is_not_there_cannot_be_moved_onto_itself(colour, tmp_path, name):
+    for store in (LocalStore(tmp_path), MemoryStore()):
+        fill(store, {"t/a": b"1"})
+        for options in (None, TransferOptions(errors="collect"), TransferOptions(dry_run=True)):
+            with pytest.raises(NotFoundError, match="Source not found"):
+                colour(engine).move((store, name), (PrefixStore(store, ""), name), options)
+
+
+def test_trees_and_roots_can_be_moved_onto_themselves(colour, tmp_path):
+    for store in (LocalStore(tmp_path), MemoryStore()):
+        fill(store, {"t/a": b"1"})
+        for name in ("t/a", "t", "t/", ""):
+            assert colour(engine).move((store, name), (store, name)).items == []
+        assert everything(store) == {"t/a": b"1"}
+
+
 def test_skipped_files_stay_at_the_source(colour, tmp_path):
     for source, target in (
         (Apart(), Apart()),
