@@ -214,10 +214,10 @@ def show_calls(title, rows):
     """Print one table of quick calls."""
     limit = next(iter(rows.values()))
     print(f"\n{title}")
-    print(f"  {'':16}{'per call':>12}{'ratio':>9}{'cpu':>12}{'ratio':>9}{'above':>11}")
+    print(f"  {'':26}{'per call':>12}{'ratio':>9}{'cpu':>12}{'ratio':>9}{'above':>11}")
     for name, row in rows.items():
         print(
-            f"  {name:16}{row['seconds'] * 1e6:10,.0f}µs{row['ratio']:8.2f}x{row['cpu'] * 1e6:10,.0f}µs{row['cpu_ratio']:8.2f}x"
+            f"  {name:26}{row['seconds'] * 1e6:10,.0f}µs{row['ratio']:8.2f}x{row['cpu'] * 1e6:10,.0f}µs{row['cpu_ratio']:8.2f}x"
             f"{(row['cpu'] - limit['cpu']) * 1e6:+9,.0f}µs",
             flush=True,
         )

