@@ -73,6 +73,7 @@ _CAPABILITIES: dict[Family, Capabilities] = {
     "read": Capabilities(write=False, delete=False),
     "s3": Capabilities(),  # behind a cache
 }
+_GIT = _CAPABILITIES["read"].narrowed(versions=True)
 
 
 class FsspecStore(Store):
@@ -142,7 +143,11 @@ class FsspecTreeStore(FsspecStore, TreeStore):
     @property
     def capabilities(self) -> Capabilities:
         """What the filesystem's family can do."""
-        return _CAPABILITIES[self._family]
+        return _GIT if self._is_git else _CAPABILITIES[self._family]
+
+    @property
+    def _is_git(self) -> bool:
+        return self._name == "git" and self._family == "read"
 
     @property
     def identity(self) -> Identity:
@@ -179,13 +184,14 @@ class FsspecTreeStore(FsspecStore, TreeStore):
 
     def translate(self, error: Exception, what: str) -> HoldallError | None:
         """Return our error for one of the filesystem's. See `TreeStore.translate`."""
-        if self._name == "git" and isinstance(error, (KeyError, ValueError)):  # pygit2's words for a ref that is not there
+        if self._is_git and isinstance(error, (KeyError, ValueError)):  # pygit2's words for a ref that is not there
             return ConfigError(f"the repository has no commit, branch or tag {self._options.get('ref')!r}")
         return translate_fsspec_error(error, what)
 
     def _make_tree(self) -> Tree:
         from holdall.drivers.fsspec_blocking import BlockingFiles  # noqa: PLC0415  # fsspec is not loaded for nothing
         from holdall.drivers.fsspec_cache import CachedFiles  # noqa: PLC0415
+        from holdall.drivers.fsspec_git import GitFiles  # noqa: PLC0415
         from holdall.drivers.fsspec_local import LocalFiles  # noqa: PLC0415
         from holdall.drivers.fsspec_loop import LoopFiles, is_awaitable_reader  # noqa: PLC0415
         from holdall.drivers.fsspec_memory import MemoryFiles  # noqa: PLC0415
@@ -201,6 +207,8 @@ class FsspecTreeStore(FsspecStore, TreeStore):
             tree = LocalFiles(place)
         elif is_awaitable_reader(place.fs) and place.family != "rename":
             tree = LoopFiles(place)
+        elif self._is_git:
+            tree = GitFiles(place)
         else:
             tree = BlockingFiles(place)
         return tree if place.cache is None else CachedFiles(tree, place)

@@ -28,7 +28,7 @@ from holdall.errors import (
 )
 from holdall.results import CHUNK
 
-__all__ = ["BlockingFiles", "FileReader"]
+__all__ = ["BlockingFiles", "FileReader", "lock_of"]
 
 _UNSAFE = frozenset({"ftp", "zip", "tar", "libarchive", "git", "sftp", "ssh", "hdfs", "arrow_hdfs", "reference"})
 """Filesystems with one connection or one open file for all."""
@@ -51,7 +51,7 @@ class BlockingFiles(BlockingTree):
         self.fs = place.fs
         self._refresh = accepts(type(self.fs).ls, "refresh")
         unsafe = _UNSAFE & set(protocols_of(self.fs)) and not self.fs.async_impl
-        self.lock: AbstractContextManager[Any] = _lock_of(self.fs) if unsafe else contextlib.nullcontext()
+        self.lock: AbstractContextManager[Any] = lock_of(self.fs) if unsafe else contextlib.nullcontext()
         if unsafe:
             self.workers = 1
 
@@ -305,7 +305,8 @@ def _same(name: Any, full: str) -> bool:
     return str(name).strip("/") == full.strip("/")
 
 
-def _lock_of(fs: Any) -> threading.RLock:
+def lock_of(fs: Any) -> threading.RLock:
+    """Return the lock of a filesystem that is not for two threads at once: one for all stores that share it."""
     lock = _locks.get(fs)
     if lock is None:
         lock = _locks.setdefault(fs, threading.RLock())

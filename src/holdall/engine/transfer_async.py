@@ -130,6 +130,8 @@ class _Transfer:
             raise ValueError("delete=True goes with sync")
         if self.moving and self.options.version is not None:
             raise ValueError("an old version can be copied, not moved")
+        if self.source.tree and self.options.version is not None:
+            raise ValueError(f"a version is that of one file: {self.source} is a tree")
 
     # -- file or tree -------------------------------------------------------------------------------------------------
 
@@ -222,8 +224,10 @@ class _Transfer:
         """Take the source for a tree, if there is one of that name.
 
         Raises:
-            NotFoundError: There is neither a file nor a tree.
+            NotFoundError: There is neither a file nor a tree; or no file of the version to be copied.
         """
+        if self.options.version is not None:
+            raise error
         tree = self.source.as_tree()
         async with closed_async(walk_async(tree.store, tree.prefix)) as batches:
             async for batch in batches:

@@ -60,6 +60,8 @@ class NodePin(NodeBase):
         """Refuse to look for anything below a node that is content and nothing else."""
         if self._inline or self._virtual is not None:
             raise ValueError(f"{'inline content' if self._inline else repr(self)} has no directory structure")
+        if self._version is not None:
+            raise UnsupportedNodeError(f"{self!r}: a version is that of one file, a directory has none", key=self._key)
 
     def _check_mounted(self, verb: str) -> None:
         """Refuse what needs a place in a storage."""

@@ -202,3 +202,14 @@ def test_no_versions_at_all(memory, say):
 def test_a26_unchanged_content_makes_no_version(node, say):
     assert say(node, "write", "three", skip_if_unchanged=True) is False
     assert node.version_count == 3
+
+
+def test_a_version_of_a_tree_is_refused(memory, say):
+    memory.node("old:d/a").write("1")
+    for node in (memory.node("old:", version="x"), memory.node("old:d", version="x")):
+        for verb, words in (("iterdir", ()), ("children", ()), ("glob", ("*",))):
+            with pytest.raises(NotSupportedError, match="of one file"):
+                say(node, verb, *words)
+        with pytest.raises((NotFoundError, ValueError)):
+            say(node, "copy_to", "mem:tree")
+    assert memory.node("mem:").children() == []
