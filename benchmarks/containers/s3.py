@@ -1,0 +1,193 @@
+"""Archives on S3 behind a proxy that counts requests and bytes: holdall.containers next to msglc over s3fs.
+
+``python -m benchmarks.containers.s3 [--percent N] [--rounds N] [--delay MS] [--json]``. The server is moto; once without a delay, once with one
+per request. Both libraries keep their own archives of the same documents, and each answer is compared before its time counts. msglc
+combines local files only, so its parts lie on the local disk; those of holdall are on S3.
+"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import counting, measuring, peers
+from benchmarks.containers import data
+
+peers.PEERS.setdefault("msglc", ["msglc", "s3fs"])
+NAMES = ("a", "b", "shuffled", "d")
+AT_ONCE = 100
+
+
+class Holdall:
+    """Archives in an S3Store of holdall."""
+
+    def __init__(self, known):
+        from holdall import containers
+        from holdall.drivers.s3 import S3Store
+
+        self.module = containers
+        self.store = S3Store(
+            known["bucket"],
+            endpoint_url=known["endpoint"],
+            region=known["region"],
+            access_key_id=known["key"],
+            secret_access_key=known["secret"],
+            timeout=300.0,
+        )
+        self.store.probe()  # asks once what the service can do; moto cannot complete an upload under a condition
+
+    def write(self, name, value):
+        self.module.dump(f"holdall/{name}", value, store=self.store)
+
+    def reader(self, name):
+        return self.module.LazyReader(f"holdall/{name}", store=self.store, cached=False).open()
+
+    def leaves(self, reader, paths):
+        return reader.read_many(paths)
+
+    def full(self, name):
+        return self.module.load(f"holdall/{name}", store=self.store)
+
+    def part(self, name, value):
+        self.write(name, value)
+        return name
+
+    def combine(self, name, parts):
+        infos = [self.module.FileInfo(f"holdall/{part}", part, store=self.store) for part in parts]
+        self.module.combine(f"holdall/{name}", infos, store=self.store)
+
+    def append(self, name, part, title):
+        self.module.append(
+            f"holdall/{name}", [self.module.FileInfo(f"holdall/{part}", title, store=self.store)], store=self.store
+        )
+
+
+class Stock:
+    """Archives of msglc, by way of s3fs."""
+
+    def __init__(self, known):
+        import msglc
+        import s3fs
+
+        self.module, self.bucket = msglc, known["bucket"]
+        self.fs = s3fs.S3FileSystem(
+            key=known["key"],
+            secret=known["secret"],
+            client_kwargs={"endpoint_url": known["endpoint"], "region_name": known["region"]},
+            use_listings_cache=False,
+        )
+        self.local = tempfile.TemporaryDirectory(prefix="holdall-bench-")
+
+    def write(self, name, value):
+        with self.module.LazyWriter(f"{self.bucket}/stock/{name}", fs=self.fs) as writer:
+            writer.write(value)
+
+    def reader(self, name):
+        reader = self.module.LazyReader(f"{self.bucket}/stock/{name}", fs=self.fs, cached=False)
+        return reader.__enter__()
+
+    def leaves(self, reader, paths):
+        return [reader.read(path) for path in paths]
+
+    def full(self, name):
+        with self.module.LazyReader(f"{self.bucket}/stock/{name}", fs=self.fs) as reader:
+            return reader.to_obj()
+
+    def part(self, name, value):
+        self.module.dump(str(Path(self.local.name, name)), value)
+        return name
+
+    def infos(self, parts, titles):
+        return [
+            self.module.FileInfo(str(Path(self.local.name, part)), title) for part, title in zip(parts, titles, strict=True)
+        ]
+
+    def combine(self, name, parts):
+        self.module.combine(f"{self.bucket}/stock/{name}", self.infos(parts, parts), fs=self.fs)
+
+    def append(self, name, part, title):
+        self.module.append(f"{self.bucket}/stock/{name}", self.infos([part], [title]), fs=self.fs)
+
+
+LIBRARIES = {"msglc": Stock, "holdall": Holdall}
+TEN = {name: f"10 leaves {name}" for name in NAMES}
+ROWS = [
+    *(f"write {name}" for name in NAMES),
+    *(
+        row
+        for name in NAMES
+        for row in (f"open {name}, one leaf", TEN[name], f"{AT_ONCE} leaves {name}", f"full read {name}")
+    ),
+    "combine 4 parts of 6 MiB",
+    "append 69 bytes to them",
+]
+
+
+def work(library, known):
+    """Be the process of one library."""
+    archives, found = LIBRARIES[library](known), {}
+    for name in NAMES:
+        value = data.document(name, known["percent"])
+        archives.write(name, value)
+        found[f"write {name}"] = (lambda name=name, value=value: archives.write(name, value)), 1
+        found |= reading(archives, name, value)
+    parts = [archives.part(f"part-{n}", [f"{n:*>65536}"] * 96) for n in range(4)]
+    small, titles = archives.part("small", {"a": [1, 2, 3], "b": {"c": 4}}), iter(range(1 << 30))
+    found["combine 4 parts of 6 MiB"] = (lambda: archives.combine("combined", parts)), 1
+    found["append 69 bytes to them"] = (lambda: archives.append("combined", small, f"more-{next(titles)}")), 1
+    measuring.answer(found)
+
+
+def reading(archives, name, value):
+    """Return the acts that read an archive: first a leaf with the opening, then many of a reader opened before, then everything."""
+    wanted = data.paths(name, value, AT_ONCE)
+    expected = [data.at(value, path) for path in wanted]
+    kept = []
+
+    def first():
+        kept[:] = [archives.reader(name)]
+        assert archives.leaves(kept[0], wanted[:1]) == expected[:1]
+
+    def ten():
+        assert archives.leaves(kept[0], wanted[:10]) == expected[:10]
+
+    def many():
+        assert archives.leaves(kept[0], wanted) == expected
+
+    def full():
+        assert archives.full(name) == value
+
+    return {
+        f"open {name}, one leaf": (first, 1),
+        TEN[name]: (ten, 1),
+        f"{AT_ONCE} leaves {name}": (many, 1),
+        f"full read {name}": (full, 1),
+    }
+
+
+def main():
+    asked = measuring.arguments(__doc__, percent=20, delay=50)
+    if asked.worker:
+        work(asked.worker[0], json.loads(asked.worker[1]))
+        return
+    from holdall.testing import FaultProxy
+    from holdall.testing.servers import Moto
+
+    with Moto.running() as moto, moto.bucket() as bucket, FaultProxy(moto.endpoint) as proxy:
+        known = {
+            "bucket": bucket.name,
+            "endpoint": proxy.url,
+            "region": moto.region,
+            "key": moto.access_key,
+            "secret": moto.secret_key,
+            "percent": asked.percent,
+        }
+        found = counting.count("benchmarks.containers.s3", LIBRARIES, ROWS, proxy, asked.rounds, (0, asked.delay), known)
+    measuring.save("benchmarks.containers.s3", {"percent": asked.percent} | found, as_json=asked.json)
+    if not asked.json:
+        for title, rows in found.items():
+            counting.show(title, rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,333 @@
+"""Records on S3 behind a proxy that counts requests: a bare obstore loop at equal concurrency, holdall in both colours, dataknobs-data.
+
+``python -m benchmarks.records.objects [--records N] [--delay MS] [--rounds N] [--json]``. Once without a delay, once with one per request. The
+server is moto, which answers some hundred requests a second and no more: without a delay the server is what is measured. Rows follow
+each other: what is created is read, searched and deleted, and each answer is checked before its time counts. ``cold`` is a database
+without a mirror, ``unchanged`` asks the server what changed (``max_age=0``), ``fresh`` is the default.
+"""
+
+import asyncio
+import json
+import sys
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+from benchmarks import counting, measuring, peers
+
+peers.PEERS.setdefault("dataknobs-data", ["dataknobs-data", "boto3"])
+WORKERS = 32
+POINTS = 10
+"""Single calls of each verb in one measurement."""
+ROWS = [
+    *(f"{POINTS} x {verb}" for verb in ("create", "exists", "read", "update", "upsert", "delete")),
+    "batch_create",
+    "batch_read",
+    "search, cold",
+    "search, unchanged",
+    "search, fresh",
+    "count, first",
+    "count, repeated",
+    "stream, cold",
+    "batch_delete",
+]
+
+
+def people(count):
+    """Return plain values of the records."""
+    return [{"n": n, "name": f"person {n}", "city": ("Ghent", "Oslo")[n % 2]} for n in range(count)]
+
+
+class Bare:
+    """What a loop over obstore does; it has no search but to read everything."""
+
+    def __init__(self, known):
+        import obstore
+        from obstore.store import S3Store
+
+        self.obstore = obstore
+        self.store = S3Store(
+            known["s3"]["bucket"],
+            endpoint=known["s3"]["endpoint_url"],
+            region=known["s3"]["region"],
+            access_key_id=known["s3"]["access_key_id"],
+            secret_access_key=known["s3"]["secret_access_key"],
+            client_options={"allow_http": True},
+        )
+        self.pool = ThreadPoolExecutor(WORKERS)
+
+    def record(self, values):
+        return values
+
+    def create(self, values):
+        name = uuid.uuid4().hex
+        self.obstore.put(self.store, f"bare/{name}.json", json.dumps(values).encode(), use_multipart=False)
+        return name
+
+    def update(self, name, values):
+        self.obstore.put(self.store, f"bare/{name}.json", json.dumps(values).encode(), use_multipart=False)
+
+    upsert = update
+
+    def read(self, name):
+        return json.loads(bytes(self.obstore.get(self.store, f"bare/{name}.json").bytes()))
+
+    def number(self, values):
+        return values["n"]
+
+    def exists(self, name):
+        self.obstore.head(self.store, f"bare/{name}.json")
+        return True
+
+    def delete(self, name):
+        self.obstore.delete(self.store, f"bare/{name}.json")
+
+    def create_many(self, records):
+        return list(self.pool.map(self.create, records))
+
+    def read_many(self, ids):
+        return list(self.pool.map(self.read, ids))
+
+
+class Holdall:
+    """An S3Database with its mirror in memory."""
+
+    def __init__(self, known):
+        from holdall.records import Filter, Record, S3Database
+
+        self.filter, self.record, self.type, self.known = Filter, Record, S3Database, known
+        self.prefix = f"{type(self).__name__.lower()}/"
+        self.db = self.database()
+
+    def database(self):
+        options = {"prefix": self.prefix, "tags": "off", "mirror": "memory", "create_bucket": False}
+        return self.type.from_config({**self.known["s3"], **options})
+
+    def fresh(self):
+        """Be a database that knows nothing yet."""
+        self.db.close()
+        self.db = self.database()
+
+    def create(self, record):
+        return self.db.create(record)
+
+    def update(self, name, record):
+        return self.db.update(name, record)
+
+    def upsert(self, name, record):
+        return self.db.upsert(name, record)
+
+    def read(self, name):
+        return self.db.read(name)
+
+    def number(self, record):
+        return record["n"]
+
+    def exists(self, name):
+        return self.db.exists(name)
+
+    def delete(self, name):
+        return self.db.delete(name)
+
+    def create_many(self, records):
+        return self.db.batch_create(records)
+
+    def read_many(self, ids):
+        return self.db.batch_read(ids)
+
+    def delete_many(self, ids):
+        return self.db.batch_delete(ids)
+
+    def search(self, **options):
+        return len(list(self.db.search(self.filter("city", "=", "Ghent"), **options)))
+
+    def count(self):
+        return self.db.count()
+
+    def stream(self):
+        return sum(1 for _ in self.db.stream())
+
+
+class Tasks(Holdall):
+    """The same calls, awaited."""
+
+    def __init__(self, known):
+        self.runner = asyncio.Runner()
+        super().__init__(known)
+
+    def fresh(self):
+        self.runner.run(self.db.close_async())
+        self.db = self.database()
+
+    def create(self, record):
+        return self.runner.run(self.db.create_async(record))
+
+    def update(self, name, record):
+        return self.runner.run(self.db.update_async(name, record))
+
+    def upsert(self, name, record):
+        return self.runner.run(self.db.upsert_async(name, record))
+
+    def read(self, name):
+        return self.runner.run(self.db.read_async(name))
+
+    def exists(self, name):
+        return self.runner.run(self.db.exists_async(name))
+
+    def delete(self, name):
+        return self.runner.run(self.db.delete_async(name))
+
+    def create_many(self, records):
+        return self.runner.run(self.db.batch_create_async(records))
+
+    def read_many(self, ids):
+        return self.runner.run(self.db.batch_read_async(ids))
+
+    def delete_many(self, ids):
+        return self.runner.run(self.db.batch_delete_async(ids))
+
+    def search(self, **options):
+        return len(list(self.runner.run(self.db.search_async(self.filter("city", "=", "Ghent"), **options))))
+
+    def count(self):
+        return self.runner.run(self.db.count_async())
+
+    def stream(self):
+        async def drawn():
+            return sum([1 async for _ in self.db.stream_async()])
+
+        return self.runner.run(drawn())
+
+
+class Peer:
+    """The blocking database of dataknobs-data."""
+
+    def __init__(self, known):
+        from dataknobs_data import Query, Record
+        from dataknobs_data.backends.s3 import SyncS3Database
+
+        self.query, self.record = Query, Record
+        self.db = SyncS3Database({**known["s3"], "prefix": "peer/"})
+        self.db.connect()
+        self.create, self.update, self.upsert = self.db.create, self.db.update, self.db.upsert
+        self.read, self.exists, self.delete = self.db.read, self.db.exists, self.db.delete
+        self.create_many, self.read_many = self.db.create_batch, self.db.read_batch
+        self.delete_many, self.count = self.db.delete_batch, self.db.count
+
+    def number(self, record):
+        return record.get_value("n")
+
+    def search(self):
+        return len(self.db.search(self.query().filter("city", "=", "Ghent")))
+
+    def stream(self):
+        return sum(1 for _ in self.db.stream_read())
+
+
+LIBRARIES = {"obstore": Bare, "holdall": Holdall, "holdall async": Tasks, "dataknobs-data": Peer}
+
+
+def work(library, known):
+    """Be the process of one library."""
+    db = LIBRARIES[library](known)
+    values = people(known["records"])
+    measuring.answer({row: (act, 1) for row, act in (points(db, values) | many(db, values)).items()})
+
+
+def points(db, values):
+    """Return the acts that make single calls."""
+    ids, records = [], [db.record(one) for one in values[:POINTS]]
+
+    def create():
+        ids[:] = [db.create(record) for record in records]
+
+    def exists():
+        assert all(db.exists(name) for name in ids)
+
+    def read():
+        assert [db.number(db.read(name)) for name in ids] == list(range(POINTS))
+
+    def update():
+        for name, record in zip(ids, records, strict=True):
+            db.update(name, record)
+
+    def upsert():
+        for name, record in zip(ids, records, strict=True):
+            db.upsert(name, record)
+
+    def delete():
+        for name in ids:
+            db.delete(name)
+
+    return {f"{POINTS} x {act.__name__}": act for act in (create, exists, read, update, upsert, delete)}
+
+
+def many(db, values):
+    """Return the acts on many records."""
+    ids, records, half = [], [db.record(one) for one in values], (len(values) + 1) // 2
+
+    def create():
+        ids[:] = db.create_many(records)
+        assert len(set(ids)) == len(values)
+
+    def read():
+        assert [db.number(record) for record in db.read_many(ids)] == [one["n"] for one in values]
+
+    def delete():
+        assert all(db.delete_many(ids))
+
+    def cold(act):
+        def done():
+            if hasattr(db, "fresh"):
+                db.fresh()
+            act()
+
+        return done
+
+    def search(**options):
+        assert db.search(**options) == half
+
+    def count():
+        assert db.count() == len(values)
+
+    def stream():
+        assert db.stream() == len(values)
+
+    acts = {"batch_create": create, "batch_read": read}
+    if hasattr(db, "search"):
+        acts |= {
+            "search, cold": cold(search),
+            "search, fresh": search,
+            "count, first": cold(count),
+            "count, repeated": count,
+        }
+        acts |= {"stream, cold": cold(stream), "batch_delete": delete}
+        acts["search, unchanged"] = (lambda: search(max_age=0)) if hasattr(db, "fresh") else search
+    return acts
+
+
+def main():
+    asked = measuring.arguments(__doc__, records=500, delay=20)
+    if asked.worker:
+        work(asked.worker[0], json.loads(asked.worker[1]))
+        return
+    from holdall.testing import FaultProxy
+    from holdall.testing.servers import Moto
+
+    with Moto.running() as moto, moto.bucket() as bucket, FaultProxy(moto.endpoint) as proxy:
+        s3 = {
+            "bucket": bucket.name,
+            "region": moto.region,
+            "endpoint_url": proxy.url,
+            "access_key_id": moto.access_key,
+            "secret_access_key": moto.secret_key,
+        }
+        known = {"s3": s3, "records": asked.records}
+        found = counting.count("benchmarks.records.objects", LIBRARIES, ROWS, proxy, asked.rounds, (0, asked.delay), known)
+    measuring.save("benchmarks.records.objects", {"records": asked.records} | found, as_json=asked.json)
+    if not asked.json:
+        for title, rows in found.items():
+            counting.show(title, rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
