@@ -34,6 +34,7 @@ def open_file_async(
     key: str,
     mode: str = "rb",
     *,
+    buffering: int = -1,
     encoding: str | None = None,
     errors: str | None = None,
     newline: str | None = None,
@@ -41,6 +42,8 @@ def open_file_async(
     reading: GetOptions | None = None,
 ) -> Opening:
     r"""Open a key as an async file. See `holdall.engine.streams.open_file`.
+
+    ``buffering`` is how many bytes are looked at for the next line or text; with 0 a `read` of bytes returns what is at hand.
 
     Example:
         >>> import asyncio
@@ -55,16 +58,17 @@ def open_file_async(
         ['one\n', 'two\n']
     """
     parsed = OpenMode.parse(mode)
-    parsed.check_text(encoding=encoding, errors=errors, newline=newline, buffering=-1)
+    parsed.check_text(encoding=encoding, errors=errors, newline=newline, buffering=buffering)
     opener = Opener(store, key, parsed, options=options, reading=reading)
-    return Opening(opener, encoding or "utf-8", errors or "strict", newline)
+    return Opening(opener, encoding or "utf-8", errors or "strict", newline, buffering)
 
 
 class Opening:
     """An async file about to be opened: ``file = await opening`` or ``async with opening as file``."""
 
-    def __init__(self, opener: Opener, encoding: str, errors: str, newline: str | None) -> None:
+    def __init__(self, opener: Opener, encoding: str, errors: str, newline: str | None, buffering: int) -> None:
         self._opener = opener
+        self._buffering = buffering
         self._text = (encoding, errors, newline)
         self._file: AsyncFile[Any] | None = None
 
@@ -90,7 +94,9 @@ class Opening:
             source = await opener.reader_async()
             if not isinstance(source, RangeReader):
                 return _ThreadFile(None, source, str(mode), self._text, name=opener.key)
-            return _TextReadFile(source, encoding, errors, newline) if mode.text else _ReadFile(source)
+            if not mode.text:
+                return _ReadFile(source, self._buffering)
+            return _TextReadFile(source, self._buffering, encoding, errors, newline)
         writer = await opener.writer_async()
         return _TextWriteFile(writer, str(mode), encoding, errors, newline) if mode.text else _WriteFile(writer, str(mode))
 
@@ -190,8 +196,9 @@ class AsyncFile(ABC, Generic[AnyStr]):
 class _Reading(AsyncFile[AnyStr]):
     """What reading over a `RangeReader` shares."""
 
-    def __init__(self, reader: RangeReader, mode: str) -> None:
+    def __init__(self, reader: RangeReader, mode: str, buffering: int) -> None:
         self._reader = reader
+        self._buffer = BUFFER if buffering < 2 else buffering
         self.name = reader.key
         self.mode = mode
 
@@ -204,12 +211,17 @@ class _Reading(AsyncFile[AnyStr]):
 class _ReadFile(_Reading[bytes]):
     """Bytes of one version, at any position."""
 
-    def __init__(self, reader: RangeReader) -> None:
-        super().__init__(reader, "rb")
+    def __init__(self, reader: RangeReader, buffering: int) -> None:
+        super().__init__(reader, "rb", buffering)
+        self._raw = buffering == 0
 
     async def read(self, size: int = -1) -> bytes:
         self._check()
-        return await self._reader.read_async(size)
+        if not self._raw or size < 0:
+            return await self._reader.read_async(size)
+        data = bytes(await self._reader.view_async(size))
+        self._reader.position += len(data)
+        return data
 
     async def readinto(self, buffer: Any) -> int:
         self._check()
@@ -222,7 +234,7 @@ class _ReadFile(_Reading[bytes]):
     async def readline(self) -> bytes:
         self._check()
         parts: list[bytes] = []
-        while view := await self._reader.view_async(BUFFER):
+        while view := await self._reader.view_async(self._buffer):
             piece = bytes(view)
             end = piece.find(b"\n") + 1
             piece = piece[:end] if end else piece
@@ -245,8 +257,8 @@ class _ReadFile(_Reading[bytes]):
 class _TextReadFile(_Reading[str]):
     """Text of one version. Positions are those of bytes, so only the start can be sought."""
 
-    def __init__(self, reader: RangeReader, encoding: str, errors: str, newline: str | None) -> None:
-        super().__init__(reader, "r")
+    def __init__(self, reader: RangeReader, buffering: int, encoding: str, errors: str, newline: str | None) -> None:
+        super().__init__(reader, "r", buffering)
         self._ends = re.compile({None: "\n", "": "\r\n|\r|\n"}.get(newline, newline or "\n"))
         self._make = functools.partial(_decoder, encoding, errors, newline)
         self._decoder = self._make()
@@ -292,7 +304,7 @@ class _TextReadFile(_Reading[str]):
         """Return some more text, ``None`` at the end."""
         if self._ended:
             return None
-        data = bytes(await self._reader.view_async(BUFFER))
+        data = bytes(await self._reader.view_async(self._buffer))
         self._reader.position += len(data)
         self._ended = not data
         text: str = self._decoder.decode(data, final=not data)

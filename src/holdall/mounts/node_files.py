@@ -84,14 +84,15 @@ class NodeFiles(NodePin):
         encoding: str = "utf-8",
         errors: str | None = None,
         newline: str | None = None,
+        buffering: int = -1,
         version: str | int | None = None,
         as_of: datetime | None = None,
         **put_options: Any,
     ) -> NodeOpening:
         """Open as an async file: ``async with node.open_async() as file``, or ``file = await node.open_async()``. See `open`."""
         parsed, options = self._opening(mode, version, as_of, put_options)
-        text: dict[str, Any] = {"encoding": encoding, "errors": errors, "newline": newline} if parsed.text else {}
-        return NodeOpening(self, mode, version, as_of, options, text)
+        given: dict[str, Any] = {"encoding": encoding, "errors": errors, "newline": newline} if parsed.text else {}
+        return NodeOpening(self, mode, version, as_of, options, {**given, "buffering": buffering})
 
     def _opening(
         self, mode: str, version: object, as_of: object, put_options: dict[str, Any]
@@ -150,13 +151,13 @@ class NodeOpening:
         version: str | int | None,
         as_of: datetime | None,
         options: PutOptions | None,
-        text: dict[str, Any],
+        given: dict[str, Any],
     ) -> None:
         self._node = node
         self._mode = mode
         self._wanted = (version, as_of)
         self._options = options
-        self._text = text
+        self._given = given
         self._file: AsyncFile[Any] | None = None
 
     def __await__(self) -> Generator[Any, None, AsyncFile[Any]]:
@@ -168,7 +169,7 @@ class NodeOpening:
         pinned = await node._pinned_async(store, *self._wanted)
         reading = None if pinned is None else GetOptions(version=pinned)
         try:
-            return await open_file_async(store, node._key, self._mode, options=self._options, reading=reading, **self._text)
+            return await open_file_async(store, node._key, self._mode, options=self._options, reading=reading, **self._given)
         except NotFoundError as error:
             if pinned is not None:
                 raise

@@ -177,6 +177,47 @@ def test_an_exception_leaves_the_old_object(store, size, mode):
 
 
 @pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("buffering", [-1, 0, 1, 2, 7, 5000])
+def test_buffering_changes_no_content(store, buffering):
+    data = ("grüß\n" * 2000 + "é" * 9000 + "\r\nend").encode()
+
+    async def main():
+        async with open_file_async(store, "k", "wb", buffering=buffering) as file:
+            await file.write(data)
+        async with open_file_async(store, "k", "rb", buffering=buffering) as file:
+            lines = [line async for line in file]
+        assert lines == io.BytesIO(data).readlines()
+        async with open_file_async(store, "k", "rb", buffering=buffering) as file:
+            parts = [await file.read(300)]
+            while parts[-1]:
+                parts.append(await file.read(300))
+            assert b"".join(parts) == data
+            assert max(map(len, parts)) <= 300
+        if buffering:
+            async with open_file_async(store, "k", "r", newline="", buffering=buffering) as file:
+                assert await file.read() == data.decode()
+
+    asyncio.run(main())
+
+
+def test_without_a_buffer_a_read_returns_what_is_at_hand():
+    store = Apart()
+    store.put("k", DATA)
+
+    async def main():
+        async with open_file_async(store, "k", "rb", buffering=0) as file:
+            first = await file.read(len(DATA))
+            assert 0 < len(first) < len(DATA)
+            assert first + await file.read() == DATA
+
+    asyncio.run(main())
+
+
+def test_text_needs_a_buffer(store):
+    with pytest.raises(ValueError, match="unbuffered text"):
+        open_file_async(store, "k", "r", buffering=0)
+
+
 def test_cancelling_leaves_the_old_object(store):
     store.put("f", b"old")
 

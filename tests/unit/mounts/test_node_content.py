@@ -213,3 +213,20 @@ def test_a_storage_without_metadata_says_so(memory, say):
     memory.node("poor:a").write("x")
     with pytest.raises(NotSupportedError, match="does not support metadata"):
         say(memory.node("poor:a"), "set_metadata", {"a": "1"})
+
+
+def test_buffering_is_taken_in_both_colours(memory):
+    node = memory.node("mem:buffered")
+
+    async def through_async(mode, buffering, data=None):
+        async with node.open_async(mode, buffering=buffering) as file:
+            return await (file.read() if data is None else file.write(data))
+
+    for buffering in (-1, 0, 1, 8):
+        asyncio.run(through_async("wb", buffering, b"some bytes"))
+        with node.open("rb", buffering=buffering) as file:
+            assert file.read() == asyncio.run(through_async("rb", buffering)) == b"some bytes"
+    with pytest.raises(ValueError, match="unbuffered text"):
+        node.open("r", buffering=0)
+    with pytest.raises(ValueError, match="unbuffered text"):
+        asyncio.run(through_async("r", 0))
