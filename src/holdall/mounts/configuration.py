@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from holdall._concurrency import run_async
 from holdall.core.config import SUFFIXES, load_document, parse_document
 from holdall.core.urls import url_scheme
 from holdall.errors import ConfigError
@@ -14,7 +16,7 @@ from holdall.store import Store
 if TYPE_CHECKING:
     from holdall.drivers.registry import Registry
 
-__all__ = ["Entry", "read_entries"]
+__all__ = ["Entry", "read_entries", "read_entries_async"]
 
 Entry = tuple[str, Any, str | None]
 """Name, description, and the directory that relative local paths in it are relative to."""
@@ -33,12 +35,26 @@ def read_entries(source: Any, registry: Registry) -> tuple[list[Entry], str]:
         FileNotFoundError: No such file.
         ConfigError: Bad syntax, an unknown suffix, or a top level that is none of these.
     """
+    remote = _remote(source)
+    if remote is not None:
+        with registry.open(remote.folder) as store:
+            return remote.entries(store.get(remote.name).bytes()), remote.called
+    return _here(source)
+
+
+async def read_entries_async(source: Any, registry: Registry) -> tuple[list[Entry], str]:
+    """Return the entries of a configuration. See `read_entries`; local files are read in a worker thread."""
+    remote = _remote(source)
+    if remote is not None:
+        async with registry.open(remote.folder) as store:
+            return remote.entries(await (await store.get_async(remote.name)).bytes_async()), remote.called
+    return await run_async(partial(_here, source))
+
+
+def _here(source: Any) -> tuple[list[Entry], str]:
+    """Return the entries of a local file, or of what is in memory already."""
     if isinstance(source, (str, os.PathLike)):
-        text = os.fspath(source)
-        if not isinstance(text, str):
-            raise TypeError("a configuration file is named by a str, not by bytes")
-        if url_scheme(text) is not None and "://" in text:
-            return _entries(_remote(text, registry), _called(text), None, document=True), _called(text)
+        text: str = os.fspath(source)
         if not text.lower().endswith(SUFFIXES) and not os.path.exists(text):
             kinds = ", ".join(SUFFIXES)
             raise ConfigError(f"Unsupported configuration file format: {text!r} (known: {kinds}), nor a URL")
@@ -95,21 +111,45 @@ def _listed(place: int, spec: Any, what: str, base: str | None) -> Entry:
     return name, {k: v for k, v in spec.items() if k != "name"}, base
 
 
-def _remote(url: str, registry: Registry) -> Any:
-    """Read a configuration document from where a URL points."""
+class _Remote(NamedTuple):
+    """A configuration file in another storage: URL of its directory, and its name there."""
+
+    folder: str
+    name: str
+    called: str
+
+    def entries(self, data: bytes) -> list[Entry]:
+        """Return what the file says."""
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise ConfigError(f"{self.called} is not UTF-8 text") from None
+        document = parse_document(text, os.path.splitext(self.name)[1], name=self.called)
+        return _entries(document, self.called, None, document=True)
+
+
+def _remote(source: Any) -> _Remote | None:
+    """Return what the URL of a configuration file points to, ``None`` for what is none. No I/O.
+
+    Raises:
+        TypeError: A path of bytes.
+        ConfigError: The URL names no file, or one of an unknown suffix.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        return None
+    url = os.fspath(source)
+    if not isinstance(url, str):
+        raise TypeError("a configuration file is named by a str, not by bytes")
+    if url_scheme(url) is None or "://" not in url:
+        return None
+    called = _called(url)
     head, _, query = url.partition("?")
     folder, _, name = head.rpartition("/")
     suffix = os.path.splitext(name)[1]
     if not name or folder.endswith(":/"):
-        raise ConfigError(f"{_called(url)}: the URL of a configuration names a file")
-    parse_document("{}" if suffix.lower() == ".json" else "", suffix, name=_called(url))
-    with registry.open(f"{folder}{'?' + query if query else ''}") as store:
-        data = store.get(name).bytes()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ConfigError(f"{_called(url)} is not UTF-8 text") from None
-    return parse_document(text, suffix, name=_called(url))
+        raise ConfigError(f"{called}: the URL of a configuration names a file")
+    parse_document("{}" if suffix.lower() == ".json" else "", suffix, name=called)
+    return _Remote(f"{folder}{'?' + query if query else ''}", name, called)
 
 
 def _called(url: str) -> str:

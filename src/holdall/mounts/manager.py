@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from holdall._concurrency import run_async
 from holdall.core.keys import clean_path
 from holdall.engine.table import Mount, MountTable, check_mount_name
 from holdall.errors import ConfigError
-from holdall.mounts.configuration import Entry, read_entries
+from holdall.mounts.configuration import Entry, read_entries, read_entries_async
 from holdall.mounts.mount import DescribedMount, ManagedMount, described
 from holdall.mounts.node import StorageNode
 from holdall.mounts.registering import BackendRegistry
@@ -89,13 +92,16 @@ class StorageManager(BackendRegistry):
             ['scratch', 'docs']
         """
         entries, what = read_entries(source, self._registry)
-        try:
+        with _told(what):
             self._add(entries)
-        except ConfigError as error:
-            if what != "configuration":
-                error.message = f"{what}: {error.message}"
-                error.args = (error.message,)
-            raise
+
+    async def configure_async(
+        self, source: str | os.PathLike[str] | Sequence[Mapping[str, Any]] | Mapping[str, Any]
+    ) -> None:
+        """Add mounts; all of them, or none if one is wrong or the caller is cancelled. See `configure`."""
+        entries, what = await read_entries_async(source, self._registry)
+        with _told(what):
+            await self._add_async(entries)
 
     def add_mount(self, config_or_name: Mapping[str, Any] | str, target: Any = None, **options: Any) -> None:
         """Add one mount.
@@ -115,14 +121,21 @@ class StorageManager(BackendRegistry):
             >>> storage.node("scratch:a").write("1")
             True
         """
+        self._add(self._one(config_or_name, target, options))
+
+    async def add_mount_async(self, config_or_name: Mapping[str, Any] | str, target: Any = None, **options: Any) -> None:
+        """Add one mount. See `add_mount`."""
+        await self._add_async(self._one(config_or_name, target, options))
+
+    def _one(self, config_or_name: Any, target: Any, options: Mapping[str, Any]) -> Sequence[Entry]:
+        """Return the entry of `add_mount`."""
         if isinstance(config_or_name, Mapping):
             if target is not None or options:
                 raise TypeError("a mapping says it all: no target and no options beside it")
-            self.configure([config_or_name])
-            return
+            return read_entries([config_or_name], self._registry)[0]
         if not isinstance(config_or_name, str) or (target is None and not options):
             raise TypeError("add_mount takes a mapping, or a name and a target")
-        self._add([(config_or_name, _with_options(target, options), None)])
+        return [(config_or_name, _with_options(target, options), None)]
 
     def delete_mount(self, name: str) -> None:
         """Forget a mount; what is under way with it goes on.
@@ -381,6 +394,14 @@ class StorageManager(BackendRegistry):
 
     def _add(self, entries: Sequence[Entry]) -> None:
         """Understand all entries, look at them together, and put them in, in one step."""
+        self._table.change(put=self._understood(entries))
+
+    async def _add_async(self, entries: Sequence[Entry]) -> None:
+        """Put all entries in, in one step; directories are looked for in a worker thread."""
+        self._table.change(put=await run_async(partial(self._understood, entries)))
+
+    def _understood(self, entries: Sequence[Entry]) -> dict[str, Mount]:
+        """Understand all entries and look at them together; nothing is changed."""
         table, registry = self._table, self._registry
         new: dict[str, Mount] = {}
         for name, spec, base in entries:
@@ -390,7 +411,7 @@ class StorageManager(BackendRegistry):
         for mount in new.values():
             if isinstance(mount, ManagedMount):
                 mount.check(future)
-        table.change(put=new)
+        return new
 
     def _described(self, name: str, spec: Any) -> Mount:
         """Return the mount of a name."""
@@ -420,6 +441,18 @@ class StorageManager(BackendRegistry):
     def _is_inline(self, name: str) -> bool:
         mount = self._table._mounts.get(name)
         return mount is not None and mount.inline
+
+
+@contextmanager
+def _told(what: str) -> Generator[None]:
+    """Say in an error which configuration it is about."""
+    try:
+        yield
+    except ConfigError as error:
+        if what != "configuration":
+            error.message = f"{what}: {error.message}"
+            error.args = (error.message,)
+        raise
 
 
 def _with_options(target: Any, options: Mapping[str, Any]) -> Any:
