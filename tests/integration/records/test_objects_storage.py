@@ -282,7 +282,7 @@ def test_a22_the_server_says_no(moto_bucket, colour):
             (Fault(answer=403), PermissionDeniedError),
             (Fault(answer=500), UnavailableError),
             (Fault(answer=503), UnavailableError),
-            (Fault(reset=True, drop_reply_after=0), UnavailableError),
+            (Fault(lose_reply=True), UnavailableError),
         ]:
             for ask in (
                 lambda: seen.read("a"),
