@@ -65,5 +65,6 @@ def modules() -> list[str]:
 @pytest.mark.parametrize("name", modules())
 def test_doctests(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)  # of a stand-in that another test runs
     result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
     assert result.failed == 0

@@ -6,9 +6,18 @@ import pickle
 
 import pytest
 from sqlalchemy import delete, insert, select, text, update
-from sqlalchemy.orm import Session, defer, make_transient, scoped_session, sessionmaker
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    Session,
+    defer,
+    make_transient,
+    mapped_column,
+    scoped_session,
+    sessionmaker,
+)
 
-from holdall.columns import CleanupError, FileObject, UnsavedFileError, disable, enable, listen
+from holdall.columns import CleanupError, FileObject, StoredObject, UnsavedFileError, disable, enable, listen
 from holdall.drivers.memory import MemoryStore
 from holdall.errors import AlreadyExistsError, ConfigError, NotFoundError, NotSupportedError, UnavailableError
 
@@ -566,3 +575,21 @@ def test_a05_swapping_within_lists_of_two_rows(session, store):
     assert [file.path for file in first.files] == ["3", "2"]
     assert [file.path for file in second.files] == ["1"]
     assert keys_of(store) == ["1", "2", "3"]
+
+
+def test_a_model_of_another_database_is_not_asked(session, store):
+    class Elsewhere(DeclarativeBase):
+        pass
+
+    class Other(Elsewhere):
+        __tablename__ = "only_in_another_database"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        file: Mapped[FileObject | None] = mapped_column(StoredObject(backend="uploads"))
+
+    try:
+        Elsewhere.registry.configure()
+        store.put("literal.png", b"of nobody")
+        committed(session, Document(file=FileObject(None, "x.png", to_filename="literal.png", content=b"new")))
+        assert store.get("literal.png").bytes() == b"new"
+    finally:
+        Elsewhere.registry.dispose()
