@@ -14,7 +14,7 @@ __all__ = ["FileList", "FileObjectList"]
 class FileList(list[FileObject]):
     """A list of files that tells its row when it is changed in place.
 
-    Example:
+    Examples:
         >>> files = FileList([FileObject("uploads", "a.txt")])
         >>> files.append(FileObject("uploads", "b.txt"))
         >>> [file.filename for file in files]

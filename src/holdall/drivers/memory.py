@@ -75,7 +75,7 @@ class MemoryStore(Store):
         versioned: Keep every version and delete marker.
         name: Shown in ``repr``.
 
-    Example:
+    Examples:
         >>> store = MemoryStore()
         >>> store.put("a/b.txt", b"hello").size
         5

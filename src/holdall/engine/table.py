@@ -128,7 +128,7 @@ class MountTable(MutableMapping[str, Store]):
     Attributes:
         registry: Knows the types of URLs that are used beside these mounts; the default one if ``None``.
 
-    Example:
+    Examples:
         >>> from holdall.drivers.memory import MemoryStore
         >>> table = MountTable({"scratch": MemoryStore()})
         >>> _ = table["scratch"].put("a", b"1")

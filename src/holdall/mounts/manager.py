@@ -44,7 +44,7 @@ class StorageManager(BackendRegistry):
         internal_base: Path under which `holdall.serve` answers, for `StorageNode.internal_url`.
         expand_env: Replace ``${NAME}`` and ``${NAME:default}`` in texts of the configuration.
 
-    Example:
+    Examples:
         >>> storage = StorageManager({"scratch": {"type": "memory"}})
         >>> storage.node("scratch:a/b.txt").write("hello")
         True

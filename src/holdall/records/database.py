@@ -55,7 +55,7 @@ class Database:
         asynchronous: Its async twin.
         mint: Makes ids for records that have none.
 
-    Example:
+    Examples:
         >>> from holdall.records import Database, Query, Record
         >>> with Database.open("memory://") as db:
         ...     id = db.create(Record({"name": "Ada", "age": 36}))

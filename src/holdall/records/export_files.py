@@ -248,7 +248,7 @@ def records_from(source: Any) -> Iterator[Record]:
     Raises:
         ConfigError: A file of another format.
 
-    Example:
+    Examples:
         >>> import pyarrow
         >>> [(record.id, record["n"]) for record in records_from(pyarrow.table({"id": ["a"], "n": [1]}))]
         [('a', 1)]

@@ -327,7 +327,7 @@ class Calls(FileStoreBase):
             force: Write even where the same content is there already.
             concurrency: At once.
 
-        Example:
+        Examples:
             >>> from holdall.drivers.memory import MemoryStore
             >>> from holdall.tiers import FileStore
             >>> FileStore(MemoryStore()).upload_batch([("no such file", "a")])[0][:2]
