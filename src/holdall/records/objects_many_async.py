@@ -114,6 +114,10 @@ async def delete_chunk_async(state: ObjectState, ids: list[str]) -> list[Outcome
     if keys:
         results = await state.store.delete_async(keys)
         failed = {result.key: result.error for result in results if result.error is not None}
+        gone = {
+            result.key for result in results if result.existed is False
+        }  # somebody else was quicker, where the store tells
+        there -= {id for id in unique if state.key(id) in gone}
     outcomes: list[Outcome] = []
     done: set[str] = set()
     for index, id in enumerate(ids):

@@ -75,3 +75,11 @@ def test_a23_a_generator_is_drawn_as_it_is_written(colour):
     assert len(db.batch_create(records())) == 2500
     assert ahead[0] == 1000
     assert ahead[-1] == 2500
+
+
+def test_of_two_handles_that_delete_in_bulk_the_later_hears_that_nothing_was_there(colour):
+    store = MemoryStore()
+    one, other = colour(ObjectDatabase(store)), colour(ObjectDatabase(store))
+    one.create(Record({"id": "a"}))
+    assert other.batch_delete(["a"]) == [True]
+    assert one.batch_delete(["a", "a"]) == [False, False]
