@@ -187,9 +187,9 @@ class ObstoreBackend(StorageBackend):
                     self.fs = load_target("obstore.store:LocalStore")(path, **{"mkdir": True, **options})
                 else:
                     self.fs = load_target("obstore.store:from_url")(fs, **options)
-            except Exception as error:
-                # what obstore says may quote an option: its kind is told, its words are not
-                raise ConfigError(f"obstore cannot open {scheme}://…: {type(error).__name__}") from error
+            except Exception as error:  # noqa: BLE001  # what obstore says may quote an option's value: not even the traceback shows it
+                given = f" with {', '.join(sorted(options))}" if options else ""
+                raise ConfigError(f"obstore cannot open {scheme}://…{given}: {type(error).__name__}") from None
         elif options:
             raise ConfigError(f"{', '.join(sorted(options))}: options are for a store that is made from a URL")
         else:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import traceback
 from pathlib import Path
 
 import msgspec
@@ -308,3 +309,10 @@ def test_type_map_and_options():
 def test_the_package_imports_without_its_libraries():
     program = "import sys, holdall.columns; print([m for m in ('sqlalchemy', 'fsspec', 'obstore') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "[]"
+
+
+def test_a_backend_that_cannot_be_opened_names_its_options_and_no_value():
+    secret = "hush"  # its own name in the call below: a traceback quotes source lines
+    with pytest.raises(ConfigError, match="with secret_acess_key: Unknown") as caught:
+        ObstoreBackend("x", fs="s3://b/p", secret_acess_key=secret)
+    assert secret not in "".join(traceback.format_exception(caught.value))
