@@ -9,6 +9,7 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
+from tests.leftovers import open_below
 
 from holdall.core.meta import Attributes
 from holdall.core.options import CopyOptions, PutOptions
@@ -338,7 +339,7 @@ def test_a_file_that_is_replaced_without_end(root, monkeypatch):
         raise ReplacedError
 
     monkeypatch.setattr(store._shelf, "read", replaced)
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_below(root)
     with pytest.raises(UnavailableError, match="again and again"):
         store.get("k")
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_below(root) == before

@@ -17,6 +17,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tests.leftovers import open_below
 
 from holdall.core.options import PutOptions
 from holdall.drivers import _local_root, _local_system, _local_writing
@@ -704,7 +705,7 @@ def test_what_the_system_says(colour, store, root, monkeypatch, code, kind):
 def test_failing_at_any_step_leaves_nothing(colour, store, root, monkeypatch, call):
     verbs = colour(store)
     verbs.put("d/k", b"old")
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_below(root)
 
     def failing(*arguments, **named):
         raise OSError(errno.EIO, "as the test says")
@@ -717,7 +718,7 @@ def test_failing_at_any_step_leaves_nothing(colour, store, root, monkeypatch, ca
     assert files(root) == ["d/k"]
     assert sorted(os.listdir(root)) == ["d"]
     assert verbs.get("d/k").bytes() == b"old"
-    assert len(os.listdir("/proc/self/fd")) <= before + 1
+    assert len(open_below(root)) <= len(before) + 1
 
 
 # -- locks ------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import tracemalloc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.leftovers import open_below
 
 from holdall.core.keys import ReservedKey
 from holdall.drivers import _local_listing, _local_system
@@ -276,17 +277,17 @@ def test_no_descriptor_is_left(colour, store, root):
     make(root, *(f"a/b/c/{i}/x" for i in range(30)))
     verbs = colour(store)
     everything(verbs)
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_below(root)
     for _ in range(5):
         pages = iter(verbs.list())
         next(pages)
         pages.close()
         everything(verbs)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_below(root) == before
     listing = store.list()
     next(listing)
     del listing
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_below(root) == before
 
 
 def test_errors_come_before_the_first_page(store):

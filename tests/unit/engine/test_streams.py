@@ -7,12 +7,12 @@ import gc
 import io
 import os
 import random
-import threading
 import zipfile
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.leftovers import Threads
 from tests.unit.engine.stores import Apart, everything
 
 from holdall.core.capabilities import PartRules
@@ -213,15 +213,12 @@ def test_missing_files_and_directories(store):
 
 
 def test_no_thread_outlives_a_reader():
-    before = threading.active_count()
+    started = Threads()
     store = Apart()
     store.put("f", bytes(64 * MIB))
     with open_file(store, "f") as file:
         file.read(30 * MIB)
-    for thread in threading.enumerate():
-        if thread.name == "holdall-ahead":
-            thread.join(5)
-    assert threading.active_count() <= before
+    assert started.left() == []
 
 
 # -- libraries ------------------------------------------------------------------------------------------------------------
@@ -323,12 +320,12 @@ def test_collection_without_close_leaves_the_old_object(store, size, mode):
     old = {} if mode == "xb" else {"f": b"old"}
     for key, data in old.items():
         store.put(key, data)
-    before = threading.active_count()
+    started = Threads()
     file = open_file(store, "f", mode)
     file.write(DATA[:size] if "b" in mode else "x" * size)
     del file
     gc.collect()
-    assert threading.active_count() <= before
+    assert started.left() == []
     assert_only(store, old)
 
 

@@ -1,9 +1,9 @@
 """Sources that fail, shrink or are replaced midway, targets that fail, bytes that change, transfers that are cancelled."""
 
 import asyncio
-import threading
 
 import pytest
+from tests.leftovers import Threads
 from tests.unit.engine.stores import Apart, engine, everything, fill
 
 from holdall.core.capabilities import PartRules
@@ -319,14 +319,14 @@ def test_cancelling_a_tree_waits_for_what_is_under_way(target):
 def test_an_interrupt_in_the_callers_thread_stops_the_workers(tmp_path):
     source, target = Apart(), LocalStore(tmp_path, create=True)
     fill(source, {f"t/{i:03}": BIG[: 9 * MIB] for i in range(30)})
-    before = threading.active_count()
+    started = Threads()
 
     def interrupt(event):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         transfer.copy((source, "t/"), (target, "u"), TransferOptions(on_progress=interrupt))
-    assert threading.active_count() == before
+    assert started.left() == []
     assert len(everything(target)) < 30
     assert all(data == BIG[: 9 * MIB] for data in everything(target).values())
     assert not [name for name in LocalGround(tmp_path).everything() if ".holdall" in name]

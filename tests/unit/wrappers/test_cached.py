@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.leftovers import open_below
 
 from holdall.core.options import CopyOptions, GetOptions, PutOptions
 from holdall.core.ranges import ByteRange
@@ -697,7 +698,7 @@ def test_no_file_stays_open(inner, tmp_path, colour, how):
     store = colour(CachedStore(inner, directory=tmp_path / "cache"))
     store.get("big").bytes()
     gc.collect()
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_below(tmp_path)
     for _ in range(10):
         result = store.get("big")
         if how == "closed":
@@ -711,7 +712,7 @@ def test_no_file_stays_open(inner, tmp_path, colour, how):
         del result
     store.get("big", GetOptions(range=(1, 5))).bytes()
     gc.collect()
-    assert len(os.listdir("/proc/self/fd")) - before < 5
+    assert open_below(tmp_path) == before
 
 
 # -- failing ----------------------------------------------------------------------------------------------------------
