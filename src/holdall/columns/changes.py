@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, String, Table, and_, cast, inspect, or_, select
+from sqlalchemy import Connection, MetaData, String, Table, and_, cast, inspect, or_, select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import get_state_history, instance_state
 from sqlalchemy.orm.base import PassiveFlag
@@ -146,9 +146,8 @@ def held_by_others(session: Session, key: str, backend: str, own: Change) -> boo
         matches = document.contains(f'"{key}"', autoescape=True) if attribute.type.multiple else document == key
         statement = select(*mapper.primary_key, column).select_from(mapper.persist_selectable).where(matches)
         connection = session.connection(bind_arguments={"mapper": mapper})
-        table = column.table
-        if table.metadata is not own.attribute.column.table.metadata and not _has_table(connection, table):
-            continue  # a model of the program's other database
+        if not _is_here(column.table, own.attribute.column.table.metadata, connection):
+            continue
         for row in connection.execute(statement):
             mine = own.persistent and tuple(row[:-1]) == own.state.key[1] and attribute.column is own.attribute.column
             if not mine and any(file.path == key and file.backend_key == backend for file in files_of(row[-1])):
@@ -156,5 +155,8 @@ def held_by_others(session: Session, key: str, backend: str, own: Change) -> boo
     return False
 
 
-def _has_table(connection: Connection, table: Table) -> bool:
-    return inspect(connection).has_table(table.name, schema=table.schema)
+def _is_here(table: Table, metadata: MetaData, connection: Connection) -> bool:
+    """Tell whether a model's table is in this database: a program may have models of several, even of one name."""
+    if table.metadata is metadata:
+        return True
+    return table.key not in metadata.tables and inspect(connection).has_table(table.name, schema=table.schema)

@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+from uuid import UUID
 
 import pytest
 from sqlalchemy import delete, insert, select, text, update
@@ -577,19 +578,27 @@ def test_a05_swapping_within_lists_of_two_rows(session, store):
     assert keys_of(store) == ["1", "2", "3"]
 
 
-def test_a_model_of_another_database_is_not_asked(session, store):
+@pytest.mark.parametrize("name", ["only_in_another_database", "documents"])
+def test_a_model_of_another_database_is_not_asked(session, store, name):
+    """Nor is one whose table is called as one of ours is, with other columns and keys of another type."""
+
     class Elsewhere(DeclarativeBase):
         pass
 
     class Other(Elsewhere):
-        __tablename__ = "only_in_another_database"
-        id: Mapped[int] = mapped_column(primary_key=True)
+        __tablename__ = name
+        id: Mapped[UUID] = mapped_column(primary_key=True)
+        another: Mapped[str]
         file: Mapped[FileObject | None] = mapped_column(StoredObject(backend="uploads"))
 
     try:
         Elsewhere.registry.configure()
         store.put("literal.png", b"of nobody")
         committed(session, Document(file=FileObject(None, "x.png", to_filename="literal.png", content=b"new")))
+        assert store.get("literal.png").bytes() == b"new"
+        session.add(Document(file=FileObject(None, "y.png", to_filename="literal.png", content=b"other")))
+        with pytest.raises(AlreadyExistsError):
+            session.commit()
         assert store.get("literal.png").bytes() == b"new"
     finally:
         Elsewhere.registry.dispose()
