@@ -145,7 +145,7 @@ def test_ftp(request, name):
 
 def test_webdav(webdav_folder):
     server = webdav_folder.server
-    reply = httpx.put(f"{server.url}/{webdav_folder.path}/x", content=b"by dav", auth=(server.user, server.password))
+    reply = httpx.put(f"{server.url}{webdav_folder.path}/x", content=b"by dav", auth=(server.user, server.password))
     assert reply.status_code == 201
     assert webdav_folder.ground.snapshot() == {"x": b"by dav"}
     with pytest.raises(urllib.error.HTTPError) as caught:
