@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parent.parent / "src"
 
 # Lower layers first; a module imports its own layer's package and lower ones.
 LAYERS = [
-    {"holdall.errors"},
+    {"holdall.errors", "holdall._lazy"},
     {"holdall.core"},
     {"holdall._concurrency", "holdall.results", "holdall.sources", "holdall.store"},
     {"holdall.drivers"},
@@ -19,7 +19,7 @@ LAYERS = [
     {"holdall.cli"},  # the tour runs an embedded server
 ]
 STANDARD_ONLY = {
-    "holdall.errors", "holdall.core", "holdall.store", "holdall.results", "holdall.sources", "holdall._concurrency",
+    "holdall.errors", "holdall._lazy", "holdall.core", "holdall.store", "holdall.results", "holdall.sources", "holdall._concurrency",
     "holdall.wrappers", "holdall.engine", "holdall.mounts", "holdall.tiers", "holdall.drivers.local", "holdall.drivers.memory",
 }  # fmt: skip
 # Packages named by their unit: third-party imports outside drivers, testing and cli, each with its reason.
@@ -74,6 +74,8 @@ def imports(name, tree, package, *, at_import_time=False):
                 base = ".".join([*above, base]).rstrip(".")
             yield base
             yield from (f"{base}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "lazy" and not at_import_time:
+            yield from (ast.literal_eval(argument) for argument in node.args)  # loaded on first use, an import all the same
         stack.extend(ast.iter_child_nodes(node))
 
 
@@ -182,5 +184,8 @@ def test_the_walker_sees_a_wrong_arrow():
     tree = ast.parse("def f():\n    from holdall.mounts import x\nimport requests")
     assert "holdall.mounts" in set(imports("holdall.core.keys", tree, package=False))
     assert set(imports("holdall.core.keys", tree, package=False, at_import_time=True)) == {"requests"}
+    later = ast.parse('if TYPE_CHECKING:\n    import x\nelse:\n    x = lazy("holdall.mounts.x")')
+    assert set(imports("holdall.core.keys", later, package=False)) == {"holdall.mounts.x"}
+    assert set(imports("holdall.core.keys", later, package=False, at_import_time=True)) == set()
     relative = ast.parse("from . import a\nfrom ..store import Store")
     assert {"holdall.core.a", "holdall.store.Store"} <= set(imports("holdall.core.keys", relative, package=False))

@@ -7,20 +7,27 @@ import, nothing outlives the call.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, TypeVar
 
+from holdall._lazy import lazy
 from holdall.errors import ForkedProcessError
+
+if TYPE_CHECKING:
+    import asyncio
+    from concurrent import futures
+    from concurrent.futures import Future
+else:  # half of what a blocking program would load
+    asyncio = lazy("asyncio")
+    futures = lazy("concurrent.futures")
 
 __all__ = [
     "AsyncCalling",
-    "AsyncLock",
     "Calling",
     "ForkGuard",
     "Lock",
@@ -43,9 +50,12 @@ Calling = Callable[[], T]
 AsyncCalling = Callable[[], Awaitable[T]]
 
 Lock = threading.Lock
-AsyncLock = asyncio.Lock
 sleep = time.sleep
-sleep_async = asyncio.sleep
+
+
+async def sleep_async(seconds: float) -> None:
+    """Wait, and let other tasks go on."""
+    await asyncio.sleep(seconds)
 
 
 def gather(thunks: Sequence[Callable[[], T]], *, limit: int = 16) -> list[T]:
@@ -78,34 +88,45 @@ def map_bounded(
     The items are drawn lazily, in the caller's thread. The first error is raised at its place; what was not started is
     dropped, what is under way is waited for.
     """
-    with ThreadPoolExecutor(max_workers=max(1, limit), thread_name_prefix="holdall") as pool:
+    with futures.ThreadPoolExecutor(max_workers=max(1, limit), thread_name_prefix="holdall") as pool:
         begun: deque[Future[R]] = deque()
+        ended: SimpleQueue[Future[R]] = SimpleQueue()
+        failed: Future[R] | None = None
         most = window or 2 * limit
+        under_way = 0
         source = iter(items)
+        exhausted = False
+
+        def note() -> None:
+            nonlocal under_way, failed
+            future = ended.get()
+            under_way -= 1
+            if failed is None and future.exception() is not None:
+                failed = future
+
         try:
-            exhausted = False
             while not exhausted or begun:
-                while not exhausted and len(begun) < most and _under_way(begun) < limit:
+                while not ended.empty():
+                    note()
+                while not exhausted and len(begun) < most and under_way < limit:
                     try:
                         item = next(source)
                     except StopIteration:
                         exhausted = True
                         break
-                    begun.append(pool.submit(function, item))
+                    future = pool.submit(function, item)
+                    future.add_done_callback(ended.put)
+                    begun.append(future)
+                    under_way += 1
                 if begun and begun[0].done():
                     yield begun.popleft().result()
+                elif failed is not None:
+                    failed.result()
                 elif begun:
-                    wait([f for f in begun if not f.done()], return_when=FIRST_COMPLETED)
-                    failed = next((f for f in begun if f.done() and f.exception() is not None), None)
-                    if failed is not None:
-                        failed.result()
+                    note()
         finally:
             for future in begun:
                 future.cancel()
-
-
-def _under_way(begun: deque[Future[R]]) -> int:
-    return sum(not future.done() for future in begun)
 
 
 async def map_bounded_async(
@@ -116,25 +137,39 @@ async def map_bounded_async(
     The first error is raised, the other tasks are cancelled and awaited; so it is when the consumer stops early.
     """
     begun: deque[asyncio.Future[R]] = deque()
+    failed: asyncio.Future[R] | None = None
+    ended = asyncio.Event()
     most = window or 2 * limit
+    under_way = 0
     source = iter(items)
     exhausted = False
+
+    def note(future: asyncio.Future[R]) -> None:
+        nonlocal under_way, failed
+        under_way -= 1
+        if failed is None and not future.cancelled() and future.exception() is not None:
+            failed = future
+        ended.set()
+
     try:
         while not exhausted or begun:
-            while not exhausted and len(begun) < most and sum(not f.done() for f in begun) < limit:
+            while not exhausted and len(begun) < most and under_way < limit:
                 try:
                     item = next(source)
                 except StopIteration:
                     exhausted = True
                     break
-                begun.append(asyncio.ensure_future(function(item)))
+                future = asyncio.ensure_future(function(item))
+                future.add_done_callback(note)
+                begun.append(future)
+                under_way += 1
             if begun and begun[0].done():
                 yield begun.popleft().result()
+            elif failed is not None:
+                failed.result()
             elif begun:
-                await asyncio.wait([f for f in begun if not f.done()], return_when=asyncio.FIRST_COMPLETED)
-                failed = next((f for f in begun if f.done() and not f.cancelled() and f.exception()), None)
-                if failed is not None:
-                    failed.result()
+                ended.clear()
+                await ended.wait()
     finally:
         for future in begun:
             future.cancel()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from holdall.core.meta import Attributes, ObjectMeta
+from holdall._lazy import lazy
 from holdall.errors import HoldallError, IntegrityError
 
 __all__ = ["CHUNK", "DeleteResult", "GetResult", "PutResult", "Upload"]
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = lazy("asyncio")
+
 
 CHUNK = 1024 * 1024
 """Bytes per chunk of a stream, unless asked otherwise."""

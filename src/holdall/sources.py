@@ -7,13 +7,18 @@ any I/O. A file is read from its present position and left open.
 
 from __future__ import annotations
 
-import asyncio
 import io
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from holdall._lazy import lazy
 from holdall.results import CHUNK
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = lazy("asyncio")
 
 __all__ = [
     "AsyncSizedChunks",

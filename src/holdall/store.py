@@ -14,7 +14,6 @@ Rules that every store keeps (`holdall.testing.StoreContract` proves them):
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 import copyreg
 import os
@@ -22,9 +21,10 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, SupportsIndex
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 from holdall._concurrency import gather, gather_async
+from holdall._lazy import lazy
 from holdall.core.capabilities import Capabilities, Identity
 from holdall.core.meta import ListPage, ObjectMeta, ObjectVersion
 from holdall.core.options import CopyMode, CopyOptions, GetOptions, PutMode, PutOptions, SignOptions
@@ -33,6 +33,11 @@ from holdall.core.ranges import coalesce as merge
 from holdall.errors import NotSupportedError, RangeNotSatisfiableError
 from holdall.results import DeleteResult, GetResult, PutResult, Upload
 from holdall.sources import AsyncSource, BytesLike, Source
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = lazy("asyncio")
 
 __all__ = ["VERBS", "BlockingStore", "PartWriter", "Store"]
 

@@ -8,16 +8,22 @@ comes from the environment is never expanded again and can inject no structure. 
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import re
-import tomllib
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from holdall._lazy import lazy
 from holdall.core.dirs import config_dir
 from holdall.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    import json
+    import tomllib
+else:
+    json = lazy("json")
+    tomllib = lazy("tomllib")
 
 __all__ = ["CONFIG_NAMES", "SUFFIXES", "Reference", "expand", "find_config", "load_document", "parse_document", "pieces"]
 

@@ -6,12 +6,17 @@ An access key id, which is a name and not a secret, is shown by its first four c
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
+from holdall._lazy import lazy
 from holdall.errors import ConfigError
+
+if TYPE_CHECKING:
+    import hmac
+else:
+    hmac = lazy("hmac")
 
 __all__ = [
     "HIDDEN",

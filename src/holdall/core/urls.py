@@ -8,19 +8,24 @@ said by its `URLSpec`; the built-in ones stand in ``holdall.drivers.specs``.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
 
+from holdall._lazy import lazy
 from holdall.core.config import Reference, pieces
 from holdall.core.convert import closest
 from holdall.core.params import COMMON, Faults, Param, bind, require
 from holdall.core.secrets import HIDDEN, Secret, abbreviate, is_reference, read_secret, reveal
 from holdall.errors import ConfigError
+
+if TYPE_CHECKING:
+    import ipaddress
+else:
+    ipaddress = lazy("ipaddress")
 
 __all__ = ["StoreURL", "URLSpec", "parse_url", "url_scheme"]
 

@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from holdall._lazy import lazy
 from holdall.core.keys import RESERVED
 from holdall.core.meta import EMPTY, NO_ATTRIBUTES, Attributes, empty
 from holdall.drivers import _local_system as system
 from holdall.drivers._local_meta import etag_of
 from holdall.drivers._local_root import Root
+
+if TYPE_CHECKING:
+    import json
+else:
+    json = lazy("json")
 
 __all__ = ["NAME", "NOTHING", "Kept", "ReplacedError", "Shelf"]
 

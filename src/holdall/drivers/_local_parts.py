@@ -8,9 +8,7 @@ under a lock on it, so that threads, processes and later lives of the process ma
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import json
 import os
 import re
 from bisect import bisect_left, insort
@@ -18,8 +16,9 @@ from collections.abc import Generator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from holdall._lazy import lazy
 from holdall.core.capabilities import PartRules
 from holdall.core.keys import RESERVED
 from holdall.core.options import PutMode, PutOptions
@@ -34,6 +33,13 @@ from holdall.errors import ClosedError, HoldallError, IntegrityError, NotFoundEr
 from holdall.results import PutResult, Upload
 from holdall.sources import BytesLike
 from holdall.store import PartWriter, Store
+
+if TYPE_CHECKING:
+    import asyncio
+    import json
+else:
+    asyncio = lazy("asyncio")
+    json = lazy("json")
 
 __all__ = ["RULES", "LocalParts", "begin", "take_up", "uploads"]
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
+from holdall._lazy import lazy
 from holdall.drivers import _local_system as system
 from holdall.drivers._local_root import Root
 from holdall.results import CHUNK
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = lazy("asyncio")
 
 __all__ = ["Reader"]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import os
 from collections.abc import AsyncIterable, Callable
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from holdall._lazy import lazy
 from holdall.core.options import CopyOptions, PutOptions
 from holdall.drivers._local_attributes import Kept, Shelf
 from holdall.drivers._local_draft import Draft, StoppedError, check_match
@@ -18,6 +18,11 @@ from holdall.drivers._local_root import Root
 from holdall.errors import IntegrityError
 from holdall.results import CHUNK, PutResult
 from holdall.sources import Source, as_bytes, iter_chunks
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = lazy("asyncio")
 
 __all__ = ["settled", "write", "write_async", "write_copy"]
 

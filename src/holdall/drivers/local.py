@@ -6,7 +6,6 @@ one verb lives in the ``_local_*`` modules: the root and its locks, drafts, what
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 import contextlib
 import os
@@ -14,8 +13,9 @@ from collections.abc import AsyncIterable, Callable, Generator, Iterable, Iterat
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from holdall._lazy import lazy
 from holdall.core.capabilities import Capabilities, Identity
 from holdall.core.keys import ReservedKey, check_prefix
 from holdall.core.meta import ListPage, ObjectMeta
@@ -44,6 +44,11 @@ from holdall.errors import (
 from holdall.results import CHUNK, DeleteResult, GetResult, PutResult, Upload
 from holdall.sources import AsyncSource, Source, check_source
 from holdall.store import BlockingStore, PartWriter, Store
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = lazy("asyncio")
 
 __all__ = ["LocalStore"]
 

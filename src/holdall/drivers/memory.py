@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 import contextlib
 import itertools
@@ -12,8 +11,10 @@ from bisect import bisect_left, insort
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from holdall._concurrency import ForkGuard
+from holdall._lazy import lazy
 from holdall.core.capabilities import Capabilities, Identity, PartRules
 from holdall.core.keys import ReservedKey, check_key, check_prefix, is_reserved
 from holdall.core.meta import ListPage, ObjectMeta, ObjectVersion, empty
@@ -24,6 +25,11 @@ from holdall.errors import ClosedError, InvalidKeyError, NotFoundError, Precondi
 from holdall.results import CHUNK, DeleteResult, GetResult, PutResult, Upload
 from holdall.sources import AsyncSource, BytesLike, Source, as_bytes, check_source, iter_chunks, iter_chunks_async
 from holdall.store import PartWriter, Store
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = lazy("asyncio")
 
 __all__ = ["MemoryStore"]
 

@@ -8,11 +8,11 @@ a store of the type is opened; opening makes no request. Packages add types by a
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from holdall._lazy import lazy
 from holdall.core.convert import closest
 from holdall.core.params import COMMON, Faults, Param, bind, require
 from holdall.core.secrets import Secret, refuse_pickle
@@ -23,6 +23,11 @@ from holdall.drivers.building import build, build_whole, refuse_faces, resolved_
 from holdall.drivers.factories import open_fsspec, open_memory
 from holdall.errors import ConfigError
 from holdall.store import Store
+
+if TYPE_CHECKING:
+    from importlib import metadata
+else:
+    metadata = lazy("importlib.metadata")
 
 __all__ = [
     "Backend",
@@ -191,11 +196,11 @@ class Registry:
             found = self._entered(name)
         return found
 
-    def _found(self) -> dict[str, importlib.metadata.EntryPoint]:
+    def _found(self) -> dict[str, metadata.EntryPoint]:
         """Return the entry points of packages, by name; nothing is imported."""
         if not self._entry_points:
             return {}
-        return {e.name: e for e in importlib.metadata.entry_points(group=GROUP) if e.name not in self._by_type}
+        return {e.name: e for e in metadata.entry_points(group=GROUP) if e.name not in self._by_type}
 
     def _entered(self, name: str) -> Backend:
         """Add the type of an entry point."""

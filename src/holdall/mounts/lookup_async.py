@@ -6,15 +6,21 @@ is never read as "nothing": only `NotFoundError` is.
 
 from __future__ import annotations
 
-import hashlib
 from functools import partial
+from typing import TYPE_CHECKING
 
 from holdall._concurrency import run_async
+from holdall._lazy import lazy
 from holdall.core.meta import ObjectMeta
 from holdall.core.options import GetOptions
 from holdall.engine.colours import closed_async
 from holdall.errors import HoldallError, IsDirectoryError, NotDirectoryError, NotFoundError
 from holdall.store import Store
+
+if TYPE_CHECKING:
+    import hashlib
+else:
+    hashlib = lazy("hashlib")
 
 __all__ = [
     "absence_async",

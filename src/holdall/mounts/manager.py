@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from holdall._concurrency import run_async
+from holdall._lazy import lazy
 from holdall.core.keys import clean_path
 from holdall.engine.table import Mount, MountTable, check_mount_name
 from holdall.errors import ConfigError
@@ -21,12 +21,16 @@ from holdall.mounts.node import StorageNode
 from holdall.mounts.registering import BackendRegistry
 
 if TYPE_CHECKING:
+    import asyncio
+
     from holdall.drivers.registry import Registry
     from holdall.drivers.storage_backend import StorageBackend
     from holdall.engine.progress import TransferReport
     from holdall.mounts.node_calls import CallHandle
     from holdall.mounts.transfers import CopyArguments, SyncArguments
     from holdall.store import Store
+else:
+    asyncio = lazy("asyncio")
 
 __all__ = ["StorageManager"]
 

@@ -6,10 +6,15 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from holdall.mounts import calling, calling_async
+from holdall._lazy import lazy
 from holdall.mounts.node_base import NodeBase, as_node
+
+if TYPE_CHECKING:
+    from holdall.mounts import calling, calling_async
+else:
+    calling, calling_async = lazy("holdall.mounts.calling"), lazy("holdall.mounts.calling_async")
 
 __all__ = ["CallHandle", "NodeCalls"]
 

@@ -6,16 +6,21 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from holdall._lazy import lazy
 from holdall.core.modes import OpenMode
 from holdall.core.options import GetOptions, PutOptions
-from holdall.engine import localize, localize_async
-from holdall.engine.async_streams import AsyncFile, open_file_async
-from holdall.engine.streams import open_file
 from holdall.errors import NotFoundError
 from holdall.mounts import lookup, lookup_async
 from holdall.mounts.node_versions import NodePin
+
+if TYPE_CHECKING:
+    from holdall.engine import async_streams, localize, localize_async, streams
+    from holdall.engine.async_streams import AsyncFile
+else:
+    localize, localize_async = lazy("holdall.engine.localize"), lazy("holdall.engine.localize_async")
+    streams, async_streams = lazy("holdall.engine.streams"), lazy("holdall.engine.async_streams")
 
 __all__ = ["NodeFiles"]
 
@@ -71,7 +76,7 @@ class NodeFiles(NodePin):
         text: dict[str, Any] = {"encoding": encoding, "errors": errors, "newline": newline} if parsed.text else {}
         reading = None if pinned is None else GetOptions(version=pinned)
         try:
-            return open_file(store, self._key, mode, buffering=buffering, options=options, reading=reading, **text)
+            return streams.open_file(store, self._key, mode, buffering=buffering, options=options, reading=reading, **text)
         except NotFoundError as error:
             if pinned is not None:
                 raise
@@ -169,7 +174,9 @@ class NodeOpening:
         pinned = await node._pinned_async(store, *self._wanted)
         reading = None if pinned is None else GetOptions(version=pinned)
         try:
-            return await open_file_async(store, node._key, self._mode, options=self._options, reading=reading, **self._given)
+            return await async_streams.open_file_async(
+                store, node._key, self._mode, options=self._options, reading=reading, **self._given
+            )
         except NotFoundError as error:
             if pinned is not None:
                 raise

@@ -6,14 +6,18 @@ import base64
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, overload
 
+from holdall._lazy import lazy
 from holdall.errors import IsDirectoryError
-from holdall.mounts import fetching, zipping, zipping_async
 from holdall.mounts.node_base import as_node
 from holdall.mounts.node_names import NodeNames
 
 if TYPE_CHECKING:
+    from holdall.mounts import fetching, zipping, zipping_async
     from holdall.mounts.node import StorageNode
     from holdall.mounts.zipping_async import Compression
+else:
+    fetching = lazy("holdall.mounts.fetching")
+    zipping, zipping_async = lazy("holdall.mounts.zipping"), lazy("holdall.mounts.zipping_async")
 
 __all__ = ["NodeHelpers"]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import mimetypes
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from holdall._lazy import lazy
 from holdall.core.keys import clean_path
 from holdall.mounts.globs import glob as read_pattern
 from holdall.mounts.node_base import as_node
@@ -14,10 +14,13 @@ from holdall.mounts.node_versions import NodePin
 from holdall.mounts.stat import NodeStat
 
 if TYPE_CHECKING:
+    import mimetypes
     from collections.abc import Sequence
 
     from holdall.mounts.node import StorageNode
     from holdall.store import Store
+else:
+    mimetypes = lazy("mimetypes")
 
 __all__ = ["NodeNames", "guess_type"]
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Unpack, overload
 
-from holdall.engine import transfer, transfer_async
-from holdall.engine.progress import TransferItem, TransferReport
-from holdall.mounts import moving, moving_async
+from holdall._lazy import lazy
 from holdall.mounts.node_base import as_node
 from holdall.mounts.node_versions import NodePin
-from holdall.mounts.transfers import CopyArguments, SyncArguments, transfer_options
 
 if TYPE_CHECKING:
+    from holdall.engine import progress, transfer, transfer_async
+    from holdall.engine.progress import TransferReport
+    from holdall.mounts import moving, moving_async, transfers
     from holdall.mounts.node import StorageNode
+    from holdall.mounts.transfers import CopyArguments, SyncArguments
     from holdall.store import Store
+else:
+    progress = lazy("holdall.engine.progress")
+    transfer, transfer_async = lazy("holdall.engine.transfer"), lazy("holdall.engine.transfer_async")
+    moving, moving_async = lazy("holdall.mounts.moving"), lazy("holdall.mounts.moving_async")
+    transfers = lazy("holdall.mounts.transfers")
 
 __all__ = ["NodeTransfer"]
 
@@ -39,7 +45,7 @@ class NodeTransfer(NodePin):
         if self._inline or dest._inline:
             return self._copy_inline(dest, dry_run)
         store = self._store()
-        rules = transfer_options(as_node(self), dest, options, dry_run=dry_run, version=self._pinned(store))
+        rules = transfers.transfer_options(as_node(self), dest, options, dry_run=dry_run, version=self._pinned(store))
         return transfer.copy((store, self._key), (self._target(dest, store), dest._key), rules)
 
     async def _copy_async(self, dest: StorageNode, dry_run: bool, options: CopyArguments) -> TransferReport:
@@ -48,40 +54,40 @@ class NodeTransfer(NodePin):
             return await self._copy_inline_async(dest, dry_run)
         store = self._store()
         version = await self._pinned_async(store)
-        rules = transfer_options(as_node(self), dest, options, dry_run=dry_run, version=version)
+        rules = transfers.transfer_options(as_node(self), dest, options, dry_run=dry_run, version=version)
         theirs = self._target(dest, store)
         return await transfer_async.copy_async((store, self._key), (theirs, dest._key), rules)
 
     def _copy_inline(self, dest: StorageNode, dry_run: bool) -> TransferReport:
         """Copy from or to content that is its own path: whole, as it is in memory anyway."""
         data = as_node(self).read_bytes()
-        item = TransferItem(source=self._key, target=dest._key, action="copied", bytes=len(data))
+        item = progress.TransferItem(source=self._key, target=dest._key, action="copied", bytes=len(data))
         if not dry_run:
             dest.write_bytes(data)
-        report = TransferReport(dry_run=dry_run)
+        report = progress.TransferReport(dry_run=dry_run)
         report.add(item, None)
         return report
 
     async def _copy_inline_async(self, dest: StorageNode, dry_run: bool) -> TransferReport:
         data = await as_node(self).read_bytes_async()
-        item = TransferItem(source=self._key, target=dest._key, action="copied", bytes=len(data))
+        item = progress.TransferItem(source=self._key, target=dest._key, action="copied", bytes=len(data))
         if not dry_run:
             await dest.write_bytes_async(data)
-        report = TransferReport(dry_run=dry_run)
+        report = progress.TransferReport(dry_run=dry_run)
         report.add(item, None)
         return report
 
     def _move(self, dest: StorageNode, dry_run: bool, options: CopyArguments) -> TransferReport:
         self._check_mounted("moved")
         dest._check_mounted("a place to move to")
-        rules = transfer_options(as_node(self), dest, options, dry_run=dry_run, version=None)
+        rules = transfers.transfer_options(as_node(self), dest, options, dry_run=dry_run, version=None)
         store = self._store()
         return transfer.move((store, self._key), (self._target(dest, store), dest._key), rules)
 
     async def _move_async(self, dest: StorageNode, dry_run: bool, options: CopyArguments) -> TransferReport:
         self._check_mounted("moved")
         dest._check_mounted("a place to move to")
-        rules = transfer_options(as_node(self), dest, options, dry_run=dry_run, version=None)
+        rules = transfers.transfer_options(as_node(self), dest, options, dry_run=dry_run, version=None)
         ours = self._store()
         theirs = self._target(dest, ours)
         return await transfer_async.move_async((ours, self._key), (theirs, dest._key), rules)
@@ -215,7 +221,7 @@ class NodeTransfer(NodePin):
         """
         target = self._manager._as_node(dest)
         target._check_writable()
-        rules = transfer_options(as_node(self), target, options, dry_run=dry_run, version=None)
+        rules = transfers.transfer_options(as_node(self), target, options, dry_run=dry_run, version=None)
         store = self._store()
         return transfer.sync((store, self._key), (self._target(target, store), target._key), rules)
 
@@ -225,7 +231,7 @@ class NodeTransfer(NodePin):
         """Copy what is new or different. See `sync_to`."""
         target = self._manager._as_node(dest)
         target._check_writable()
-        rules = transfer_options(as_node(self), target, options, dry_run=dry_run, version=None)
+        rules = transfers.transfer_options(as_node(self), target, options, dry_run=dry_run, version=None)
         ours = self._store()
         theirs = self._target(target, ours)
         return await transfer_async.sync_async((ours, self._key), (theirs, target._key), rules)

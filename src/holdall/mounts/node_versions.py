@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from holdall.mounts import history, history_async
+from holdall._lazy import lazy
 from holdall.mounts.errors import UnsupportedNodeError, VirtualNodeError
 from holdall.mounts.node_base import NodeBase
 
 if TYPE_CHECKING:
+    from holdall.mounts import history, history_async
     from holdall.mounts.node import StorageNode
     from holdall.store import Store
+else:
+    history, history_async = lazy("holdall.mounts.history"), lazy("holdall.mounts.history_async")
 
 __all__ = ["NodePin", "NodeVersions"]
 

@@ -611,7 +611,7 @@ AS_NOBODY = """
     import asyncio, os, sys
     from holdall.drivers.local import LocalStore
     from holdall.errors import PermissionDeniedError
-    import ctypes  # nobody may not be allowed to read the interpreter's home
+    import concurrent.futures.thread, ctypes, json  # nobody may not be allowed to read the home of the interpreter
     if os.geteuid() == 0:
         os.setgroups([]); os.setgid(65534); os.setuid(65534)
     store = LocalStore(sys.argv[1])
