@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from holdall.containers.engines import Engine, engine
 from holdall.containers.errors import FormatError
@@ -204,10 +204,21 @@ class Archive:
 
     def decoded(self, data: bytes) -> Any:
         """Decode one document."""
+        value = self._codec().decode(data)
+        return restored(value) if self.options.legacy_arrays else value
+
+    def _codec(self) -> Engine:
         if self._engine is None:
             self._engine = engine(self.table.header.codec, max_depth=self.options.max_depth)
-        value = self._engine.decode(data)
-        return restored(value) if self.options.legacy_arrays else value
+        return self._engine
+
+    def item(self, data: bytes, count: int, at: int) -> Any:
+        """Decode one of the ``count`` items of a block; the others are only told apart."""
+        codec = self._codec()
+        items = codec.split(array_head(count, codec.codec) + data)
+        if len(items) != count:
+            raise FormatError(f"a block of {len(items)} instead of {count} items", kind="toc", key=self.origin.key)
+        return self.decoded(items[at])
 
     def items(self, data: bytes, count: int, *, is_map: bool = False) -> Any:
         """Decode a block: ``count`` items, or pairs, without a header."""
@@ -218,8 +229,7 @@ class Archive:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(NamedTuple):
     """A place in an archive that has not been read."""
 
     archive: Archive

@@ -12,14 +12,14 @@ from holdall.containers.finishing import finish
 from holdall.containers.header import HEADER, parse_header
 from holdall.containers.options import WriteOptions
 from holdall.containers.reader import LazyReader
-from holdall.containers.sinks import PartSink, SpoolSink
+from holdall.containers.sinks import Sink
 from holdall.containers.toc import Combined
 from holdall.containers.writing import encode
 
 __all__ = ["copy_archive", "copy_chunks", "copy_object", "old_children"]
 
 
-def old_children(sink: PartSink | SpoolSink, reader: LazyReader) -> Any:
+def old_children(sink: Sink, reader: LazyReader) -> Any:
     """Copy what a combined archive holds to the beginning of a new one, and return the table of its offsets.
 
     Raises:
@@ -34,7 +34,7 @@ def old_children(sink: PartSink | SpoolSink, reader: LazyReader) -> Any:
     return archive.table.node.children
 
 
-def copy_archive(sink: PartSink | SpoolSink, reader: LazyReader, validate: bool | str) -> None:
+def copy_archive(sink: Sink, reader: LazyReader, validate: bool | str) -> None:
     """Copy an archive, pinned to what it is when it is opened.
 
     Args:
@@ -58,7 +58,7 @@ def copy_archive(sink: PartSink | SpoolSink, reader: LazyReader, validate: bool 
         sink.write(chunk)
 
 
-def copy_chunks(sink: PartSink | SpoolSink, chunks: Any, validate: bool | str) -> None:
+def copy_chunks(sink: Sink, chunks: Any, validate: bool | str) -> None:
     """Copy an archive that comes in chunks; its header must fit what has come at the end.
 
     Raises:
@@ -73,7 +73,7 @@ def copy_chunks(sink: PartSink | SpoolSink, chunks: Any, validate: bool | str) -
         raise FormatError("the chunks end within an archive", kind="header", offset=sink.position - start)
 
 
-def copy_object(sink: PartSink | SpoolSink, value: Any, options: WriteOptions) -> None:
+def copy_object(sink: Sink, value: Any, options: WriteOptions) -> None:
     """Encode a document straight into an embedded archive."""
     start = sink.position
     sink.pin(start, start + HEADER)

@@ -11,14 +11,14 @@ from holdall.containers.finishing import finish
 from holdall.containers.header import HEADER, parse_header
 from holdall.containers.options import WriteOptions
 from holdall.containers.reader import LazyReader
-from holdall.containers.sinks_async import PartSink, SpoolSink
+from holdall.containers.sinks_async import Sink
 from holdall.containers.toc import Combined
 from holdall.containers.writing_async import encode_async
 
 __all__ = ["copy_archive_async", "copy_chunks_async", "copy_object_async", "old_children_async"]
 
 
-async def old_children_async(sink: PartSink | SpoolSink, reader: LazyReader) -> Any:
+async def old_children_async(sink: Sink, reader: LazyReader) -> Any:
     """Copy what a combined archive holds to the beginning of a new one, and return the table of its offsets.
 
     Raises:
@@ -33,7 +33,7 @@ async def old_children_async(sink: PartSink | SpoolSink, reader: LazyReader) -> 
     return archive.table.node.children
 
 
-async def copy_archive_async(sink: PartSink | SpoolSink, reader: LazyReader, validate: bool | str) -> None:
+async def copy_archive_async(sink: Sink, reader: LazyReader, validate: bool | str) -> None:
     """Copy an archive, pinned to what it is when it is opened.
 
     Args:
@@ -57,7 +57,7 @@ async def copy_archive_async(sink: PartSink | SpoolSink, reader: LazyReader, val
         await sink.write_async(chunk)
 
 
-async def copy_chunks_async(sink: PartSink | SpoolSink, chunks: Any, validate: bool | str) -> None:
+async def copy_chunks_async(sink: Sink, chunks: Any, validate: bool | str) -> None:
     """Copy an archive that comes in chunks; its header must fit what has come at the end.
 
     Raises:
@@ -72,7 +72,7 @@ async def copy_chunks_async(sink: PartSink | SpoolSink, chunks: Any, validate: b
         raise FormatError("the chunks end within an archive", kind="header", offset=sink.position - start)
 
 
-async def copy_object_async(sink: PartSink | SpoolSink, value: Any, options: WriteOptions) -> None:
+async def copy_object_async(sink: Sink, value: Any, options: WriteOptions) -> None:
     """Encode a document straight into an embedded archive."""
     start = sink.position
     sink.pin(start, start + HEADER)

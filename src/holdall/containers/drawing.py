@@ -6,8 +6,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from holdall.containers.encoder import Pull
 from holdall.containers.errors import EncodeError
+from holdall.containers.steps import Pull
 
 __all__ = ["draw", "draw_async", "each", "each_async"]
 

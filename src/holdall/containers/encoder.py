@@ -1,28 +1,33 @@
 """From a document to bytes and a table of contents, without I/O (format section 4).
 
-`Encoder.run` is a generator: it yields `Emit` (bytes that follow), `Patch` (bytes to write over earlier ones) and `Pull` (give me the
-next items of this async stream), and returns the root node. Blocking and async writers drive the same generator.
+`Encoder.run` is a generator: it yields `Emit`, `Patch` and `Pull` and returns the root node. Blocking and async writers drive the same
+generator.
 
-Items go through the C engine in chunks; the chunk's header is cut off. How large items are at each depth is remembered, so that chunks come
-out right; a chunk that turns out large is taken apart. Bytes encoded in vain stay below half of the output: beyond that a value is looked at
-first (`at_least`), so the work is linear in the output at any depth and shape.
+What is smaller than a leaf goes through the C engine in one call. Containers above that are taken apart: those of few members by the
+weights of these, so that nothing is encoded in vain; long ones in chunks, whose size follows what their items have measured.
+Bytes encoded in vain stay below half of the output: beyond that items are looked at first (`at_least`), so the work is linear in the
+output at any depth and shape.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterable, Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterable, Callable, Generator, Mapping
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from holdall.containers.arrays import array_head_bytes, array_value, as_lists
-from holdall.containers.engines import Engine, Unusual, engine
+from holdall.containers.chunks import PLAIN_KEYS, Groups, Keys, Pairs, Slices
+from holdall.containers.engines import KEYS, Engine, Unusual, engine
 from holdall.containers.errors import EncodeError
-from holdall.containers.plain import Stream, as_container, at_least, is_array
-from holdall.containers.wire import CodecName, Ext, Tagged, array_head, map_head, skip
+from holdall.containers.plain import Stream, as_container, is_array
+from holdall.containers.recent import Recent
+from holdall.containers.runs import Run
+from holdall.containers.steps import Annex, Descend, Emit, Layout, Patch, Pull, Step, Written
+from holdall.containers.weighing import FEW, Scale, at_least
+from holdall.containers.wire import CodecName, Ext, Tagged, array_head, map_head
 
-__all__ = ["Annex", "Emit", "Encoder", "Layout", "Patch", "Pull", "Step"]
+__all__ = ["Encoder"]
 
 FREE_WASTE = 64 * 1024
 """Bytes that may be encoded in vain before the half-of-the-output rule holds."""
@@ -34,71 +39,10 @@ LEAF_MAP = 64 * 1024
 """Maps of small values up to this many bytes stay one leaf."""
 BOUNDED = 4
 """Leaves' worth of bytes up to which a chunk that came out too large is cut in halves."""
-SINGLES = 8
-"""Small items per large one (plus 8 times this) that get nodes of their own beside large ones."""
+FULL = 0.9
+"""How full a chunk is meant to make a leaf."""
 
-
-class Emit(NamedTuple):
-    """Bytes that follow what was emitted before; ``pin`` promises that all of them will be patched."""
-
-    data: bytes
-    pin: bool = False
-
-
-class Patch(NamedTuple):
-    """Bytes to put over earlier ones, at a position counted from the document's start."""
-
-    position: int
-    data: bytes
-
-
-class Pull(NamedTuple):
-    """A request for at most ``most`` items of a stream, answered by a list, shorter at its end; ``most`` 0 asks for a lazy value."""
-
-    stream: Any
-    most: int
-
-
-Step = Emit | Patch | Pull
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """How the document is cut (bytes)."""
-
-    leaf_bytes: int = 16 * 1024
-    max_block: int = 1024 * 1024
-    full_index: bool = False
-    checksum: bool = True
-    max_depth: int = 10_000
-    typed_arrays: bool = True
-
-
-@dataclass(slots=True)
-class Annex:
-    """The keys of a run map that are not in order, to be written behind the table of contents and noted in its node."""
-
-    node: dict[str, Any]
-    keys: list[Any]
-
-
-class _Descend(NamedTuple):
-    """A frame's request to have a value written by a frame of its own."""
-
-    value: Any
-    segment: Any
-
-
-class _Written(NamedTuple):
-    """A frame's result: where the value lies, its node, and whether it came out small."""
-
-    start: int
-    end: int
-    node: dict[str, Any]
-    small: bool
-
-
-_Frame = Generator[Any, Any, _Written]
+_Frame = Generator[Any, Any, Written]
 
 
 class Encoder:
@@ -126,9 +70,9 @@ class Encoder:
         self._wasted = 0
         self._default = default
         self._engine: Engine = engine(codec, self._hook)
-        self._tail = bytearray()
+        self._recent = Recent(max(2 * self.layout.leaf_bytes, LEAF_MAP))
+        self._scale = Scale(self.layout.leaf_bytes)
         self._path: list[Any] = []
-        self._sizes: dict[int, float] = {}
 
     def run(self, value: Any) -> Generator[Step, Any, dict[str, Any]]:
         """Encode a document; the generator's return value is the root node.
@@ -143,14 +87,14 @@ class Encoder:
                 request = stack[-1].send(answer)
             except StopIteration as end:
                 stack.pop()
-                written: _Written = end.value
+                written: Written = end.value
                 if not stack:
                     return written.node
                 self._path.pop()
                 answer = written
                 continue
             answer = None
-            if isinstance(request, _Descend):
+            if type(request) is Descend:
                 self._path.append(request.segment)
                 if len(stack) >= self.layout.max_depth:
                     raise EncodeError(
@@ -169,16 +113,29 @@ class Encoder:
         container = as_container(value)
         if container is None:
             return self._scalar(value)
-        if isinstance(container, Stream) and container.whole:
-            return self._whole(container.source)
-        if not isinstance(container, Stream) and not at_least(container, self.layout.leaf_bytes, LOOK):
-            return self._small(container)
-        if isinstance(container, Mapping):
-            return self._container(_Pairs(container), len(container), is_map=True)
         if isinstance(container, Stream):
+            if container.whole:
+                return self._whole(container.source)
             given: Any = container.source
-            return self._container(given if container.drawn else iter(given), container.count, is_map=container.is_map)
-        return self._container(_Slices(container), len(container), is_map=False)
+            return self._many(given if container.drawn else iter(given), container.count, is_map=container.is_map)
+        if self._scale.weigh(container) < self.layout.leaf_bytes:
+            return self._small(container)
+        return self._apart(container)
+
+    def _apart(self, container: Mapping[Any, Any] | list[Any] | tuple[Any, ...]) -> _Frame:
+        """Return the frame that takes a container apart."""
+        is_map = isinstance(container, Mapping)
+        count = len(container)
+        if count > FEW:
+            return self._many(Pairs(container) if is_map else Slices(container), count, is_map=is_map)  # type: ignore[arg-type]
+        members: list[Any] = Pairs(container).take(count) if is_map else list(container)  # type: ignore[arg-type]
+        values = members[1::2] if is_map else members
+        weights = [self._scale.weigh(value) for value in values]
+        if self.layout.full_index or max(weights, default=0) >= self.layout.leaf_bytes:
+            return self._few(members[::2] if is_map else range(count), values, weights, is_map=is_map)
+        if is_map:
+            weights = [weight + self._scale.weigh(key) for weight, key in zip(weights, members[::2], strict=True)]
+        return self._many(Groups(members, weights, self.layout.leaf_bytes, each=2 if is_map else 1), count, is_map=is_map)
 
     def _whole(self, lazy: Any) -> _Frame:
         """Write what a reader or a lazy array stands for."""
@@ -186,7 +143,6 @@ class Encoder:
         return (yield from self._frame(value))
 
     def _scalar(self, value: Any) -> _Frame:
-        start = self.position
         try:
             data = self._one(value)
         except Unusual as error:
@@ -195,46 +151,78 @@ class Encoder:
                 if replaced is not value and (as_container(replaced) is not None or is_array(replaced)):
                     return (yield from self._frame(replaced))
             raise self._cannot(value, str(error)) from error
-        yield self._emit(data)
-        return _Written(start, self.position, self._leaf(start, data), len(data) < self.layout.leaf_bytes)
+        return (yield from self._leaf(data))
 
     def _small(self, value: Any) -> _Frame:
-        """Write a container that seems small in one piece; take it apart if it has unusual members."""
-        start = self.position
-        try:
-            data = self._one(value)
-        except Unusual:
-            frame = (
-                self._container(_Pairs(value), len(value), is_map=True)
-                if isinstance(value, Mapping)
-                else self._container(_Slices(value), len(value), is_map=False)
-            )
-            return (yield from frame)
-        yield self._emit(data)
-        return _Written(start, self.position, self._leaf(start, data), len(data) < self.layout.leaf_bytes)
+        """Write a container that seems small in one piece; take it apart if it has unusual members, or is not."""
+        data = self._piece(value)
+        return (yield from (self._apart(value) if data is None else self._leaf(data)))
 
-    def _container(self, source: Any, count: int | None, *, is_map: bool) -> _Frame:
+    def _leaf(self, data: bytes) -> _Frame:
         start = self.position
-        head = (map_head if is_map else array_head)(count or 0, self.codec, wide=count is None)
-        yield self._emit(head, pin=count is None)
-        run = _Run(self, start, is_map=is_map)
-        keys = _Keys()
-        at_hand = isinstance(source, (_Slices, _Pairs))
+        yield self._emit(data)
+        return Written(start, self.position, self._node(start, data), len(data) < self.layout.leaf_bytes)
+
+    def _few(self, segments: Any, values: list[Any], weights: list[int], *, is_map: bool) -> _Frame:
+        """Write a container of few members, some large: each gets a node of its own."""
+        start, limit = self.position, self.layout.leaf_bytes
+        pending = [(map_head if is_map else array_head)(len(values), self.codec)]
+        at = start + len(pending[0])
+        nodes: list[dict[str, Any]] = []
+        for segment, value, weight in zip(segments, values, weights, strict=True):
+            if is_map:
+                pending.append(self._key(segment))
+                at += len(pending[-1])
+            data = self._piece(value) if weight < limit else None
+            if data is not None:
+                pending.append(data)
+                nodes.append(self._node(at, data))
+                at += len(data)
+            else:
+                yield self._emit(b"".join(pending))
+                pending.clear()
+                written: Written = yield Descend(value, segment)
+                nodes.append(written.node)
+                at = self.position
+        if pending:
+            yield self._emit(b"".join(pending))
+        size = self.position - start
+        if size < limit and not self.layout.full_index:
+            return Written(start, self.position, self._node(start, self._recent.since(start)), small=True)
+        node = {"p": [start, self.position], "t": dict(zip(segments, nodes, strict=True)) if is_map else nodes}
+        return Written(start, self.position, node, small=False)
+
+    def _many(self, source: Any, count: int | None, *, is_map: bool) -> _Frame:
+        """Write a container chunk by chunk."""
+        start, limit = self.position, self.layout.leaf_bytes
+        yield self._emit((map_head if is_map else array_head)(count or 0, self.codec, wide=count is None), pin=count is None)
+        run = Run(self.codec, self.layout, start, self.position, is_map=is_map)
+        keys = Keys()
+        at_hand, grouped = isinstance(source, (Slices, Pairs)), isinstance(source, Groups)
         total, wanted, drawn = 0, 0, 0
-        while drawn == wanted:
+        while drawn == wanted or grouped:
             # The items of a stream come to life when they are drawn: few at first, until their size is known.
             wanted = min(self._chunk_size(run), 1 << 62 if at_hand else 2 * wanted or 1)
-            chunk: Any = yield from self._draw(source, wanted)
-            drawn = len(chunk)
+            if at_hand or grouped:
+                chunk = source.take(wanted)
+            else:
+                self._scale.forget()
+                chunk = yield from self._draw(source, wanted)
+                if is_map:
+                    chunk = keys.flat(chunk, self._where())
+            drawn = len(chunk) // 2 if is_map else len(chunk)
             if not chunk:
                 break
-            if is_map and not isinstance(chunk, dict):
-                keys.check(chunk, self._where())
-                chunk = dict(chunk)
             before = self.position
-            yield from self._items(run, chunk, total)
+            data = self._try(run, chunk, bounded=grouped)
+            if data is not None and len(data) < limit:
+                yield self._emit(data)
+                run.add(drawn, data, chunk[::2] if is_map else chunk)
+            else:
+                yield from self._pieces(run, chunk, data, total)
             total += drawn
-            self._remember((self.position - before) / drawn)
+            size = (self.position - before) / drawn
+            run.expected = size if run.expected is None else (run.expected + size) / 2
         if count is None:
             yield self._patch(start, self._head(total, is_map=is_map))
         elif total != count:
@@ -259,148 +247,129 @@ class Encoder:
         small = self.position - start < self.layout.leaf_bytes
         if not small:
             node["n"] = [dtype, list(value.shape), begin]
-        return _Written(start, self.position, node, small)
+        return Written(start, self.position, node, small)
 
-    # -- items --------------------------------------------------------------------------------------------------------
+    # -- chunks -------------------------------------------------------------------------------------------------------
 
-    def _draw(self, source: Any, count: int) -> Generator[Any, Any, Any]:
-        """Return the next items of a source (a dict for pairs at hand), drawn from the driver if it is async."""
-        if isinstance(source, (_Slices, _Pairs)):
-            return source.take(count)
+    def _draw(self, source: Any, count: int) -> Generator[Any, Any, list[Any]]:
+        """Return the next items of a stream, drawn from the driver if it is async."""
         if isinstance(source, AsyncIterable):
             drawn: list[Any] = yield Pull(source, count)
             return drawn
         return list(islice(source, count))
 
-    def _chunk_size(self, run: _Run) -> int:
-        """Return how many items to draw: a chunk well below a leaf, by what items of this depth have measured."""
-        expected = self._sizes.get(len(self._path))
+    def _chunk_size(self, run: Run) -> int:
+        """Return how many items to draw: a chunk somewhat below a leaf, by what items have measured."""
         if run.singles():
             return 1
-        if expected is None:
+        if run.expected is None:
             return FIRST
-        return max(1, min(int(self.layout.leaf_bytes * 0.75 / max(expected, 1.0)), 65_536))
+        return max(1, min(int(self.layout.leaf_bytes * FULL / max(run.expected, 1.0)), 65_536))
 
-    def _remember(self, size: float) -> None:
-        depth = len(self._path)
-        expected = self._sizes.get(depth)
-        self._sizes[depth] = size if expected is None else (expected * 3 + size) / 4
-
-    def _items(self, run: _Run, chunk: Any, index: int, *, bounded: bool = False) -> Generator[Any, Any, None]:
-        """Write some items: at once if together they are smaller than a leaf; else in halves, or one by one.
+    def _try(self, run: Run, chunk: list[Any], *, bounded: bool) -> bytes | None:
+        """Return the bytes of several items, unless one of them seems large or unusual.
 
         Args:
-            run: Takes note of them.
-            chunk: A list, or a dict of pairs.
-            index: Position of the first.
+            run: What they belong to.
+            chunk: Items, or keys and values in turn.
             bounded: Together they are known to be not much larger than a leaf, so they may be encoded without a look.
         """
-        data = self._try(chunk, run, bounded=bounded)
-        if data is not None and len(data) < self.layout.leaf_bytes:
-            yield self._emit(data)
-            run.add(len(chunk), data, chunk)
-        elif data is not None and len(data) < BOUNDED * self.layout.leaf_bytes and len(chunk) > 1:
-            half = len(chunk) // 2
-            if run.is_map:
-                pairs = iter(chunk.items())
-                front, back = dict(islice(pairs, half)), dict(pairs)
-            else:
-                front, back = chunk[:half], chunk[half:]
-            yield from self._items(run, front, index, bounded=True)
-            yield from self._items(run, back, index + half, bounded=True)
-        else:
-            for offset, item in enumerate(chunk.items() if run.is_map else chunk):
-                segment, value = item if run.is_map else (index + offset, item)
-                yield from self._single(run, segment, value)
-
-    def _try(self, chunk: Any, run: _Run, *, bounded: bool) -> bytes | None:
-        """Return the bytes of several items, unless one of them seems large or unusual."""
         limit = self.layout.leaf_bytes
-        expected = self._sizes.get(len(self._path))
-        if not bounded and expected is not None and expected >= limit:
+        if not bounded and run.expected is not None and run.expected >= limit:
             return None
-        look = (not bounded and expected is None) or self._wasted > FREE_WASTE + self.position // 2
-        if look and any(at_least(item, limit, LOOK) for item in (chunk.values() if run.is_map else chunk)):
+        look = (not bounded and run.expected is None) or self._wasted > FREE_WASTE + self.position // 2
+        if look and any(at_least(item, limit, LOOK) for item in (chunk[1::2] if run.is_map else chunk)):
+            return None
+        if run.is_map and not PLAIN_KEYS.issuperset(map(type, chunk[::2])):
             return None
         try:
-            data = self._several(chunk, is_map=run.is_map)
+            data = self._one(chunk)[len(array_head(len(chunk), self.codec)) :]
         except Unusual:
             return None
         if len(data) >= limit:
             self._wasted += len(data)
         return data
 
-    def _single(self, run: _Run, segment: Any, value: Any) -> Generator[Any, Any, None]:
-        """Write one item by itself: small, one long scalar, or with a frame of its own."""
-        limit = self.layout.leaf_bytes
-        item: Any = {segment: value} if run.is_map else [value]
-        if as_container(value) is None or not at_least(value, limit, LOOK):
-            try:
-                data = self._several(item, is_map=run.is_map)
-            except Unusual:
-                data = None
-            if data is not None:
-                yield self._emit(data)
-                if len(data) < limit or self._is_flat(value, run):
-                    run.add(1, data, item)
+    def _pieces(self, run: Run, chunk: list[Any], data: bytes | None, index: int) -> Generator[Any, Any, None]:
+        """Write a chunk that did not go at once: in halves if it was a little too large, else item by item."""
+        limit, each = self.layout.leaf_bytes, 2 if run.is_map else 1
+        count = len(chunk) // each
+        if data is not None and len(data) < BOUNDED * limit and count > 1:
+            half = count // 2
+            for part, at in ((chunk[: half * each], index), (chunk[half * each :], index + half)):
+                data = self._try(run, part, bounded=True)
+                if data is not None and len(data) < limit:
+                    yield self._emit(data)
+                    run.add(len(part) // each, data, part[::2] if run.is_map else part)
                 else:
-                    head = skip(data, 0, self.codec) if run.is_map else 0
-                    start = self.position - len(data) + head
-                    run.add_large(segment, _Written(start, self.position, self._leaf(start, data[head:]), small=False))
+                    yield from self._pieces(run, part, data, at)
+        else:
+            for offset in range(count):
+                segment = chunk[2 * offset] if run.is_map else index + offset
+                yield from self._single(run, segment, chunk[each * offset + each - 1])
+
+    def _single(self, run: Run, segment: Any, value: Any) -> Generator[Any, Any, None]:
+        """Write one item by itself: small, one long scalar, or with a frame of its own."""
+        key = self._key(segment) if run.is_map else b""
+        scalar = as_container(value) is None and not is_array(value)
+        if scalar or self._scale.weigh(value) < self.layout.leaf_bytes:
+            data = self._piece(value, scalar=scalar)
+            if data is not None:
+                start = self.position + len(key)
+                yield self._emit(key + data if key else data)
+                if len(data) < self.layout.leaf_bytes or (scalar and not run.is_map and not run.large):
+                    run.add(1, key + data if key else data, [segment])  # a long scalar of a list is a block of its own
+                else:
+                    run.add_large(segment, Written(start, self.position, self._node(start, data), small=False))
                 return
-        if run.is_map:
-            yield self._emit(self._key(segment))
-        written: _Written = yield _Descend(value, segment)
+        if key:
+            yield self._emit(key)
+        written: Written = yield Descend(value, segment)
         if written.small:
-            run.add(1, self._recent(run.end), item)
+            run.add(1, self._recent.since(run.end), [segment])
         else:
             run.add_large(segment, written)
 
-    def _is_flat(self, value: Any, run: _Run) -> bool:
-        """Tell whether an item is one long scalar in a list: a block of its own, not worth a node."""
-        return not run.is_map and as_container(value) is None and not is_array(value) and not run.large
-
-    def _close(self, run: _Run, start: int) -> _Written:
-        size = self.position - start
-        if not run.large and size < (max(LEAF_MAP, self.layout.leaf_bytes) if run.is_map else self.layout.leaf_bytes):
-            node = self._leaf(start, self._recent(start))
-            return _Written(start, self.position, node, small=size < self.layout.leaf_bytes)
-        return _Written(start, self.position, run.node(self.position), small=False)
+    def _close(self, run: Run, start: int) -> Written:
+        size, limit = self.position - start, self.layout.leaf_bytes
+        if not run.large and size < (max(LEAF_MAP, limit) if run.is_map else limit):
+            return Written(start, self.position, self._node(start, self._recent.since(start)), small=size < limit)
+        node = run.node(self.position)
+        if run.annex is not None:
+            self.annexes.append(run.annex)
+        return Written(start, self.position, node, small=False)
 
     # -- bytes --------------------------------------------------------------------------------------------------------
 
     def _emit(self, data: bytes, *, pin: bool = False) -> Emit:
+        self._recent.add(self.position, data)
         self.position += len(data)
-        keep = max(2 * self.layout.leaf_bytes, LEAF_MAP)
-        self._tail += data[-keep:] if len(data) > keep else data
-        if len(self._tail) > 2 * keep:
-            del self._tail[:-keep]
         return Emit(data, pin)
 
     def _patch(self, position: int, data: bytes) -> Patch:
         """Put bytes over earlier ones, also where they are remembered."""
-        at = len(self._tail) - (self.position - position)
-        if at >= 0:
-            self._tail[at : at + len(data)] = data
+        self._recent.patch(position, data)
         return Patch(position, data)
-
-    def _recent(self, start: int) -> bytes:
-        """Return the bytes emitted since a position that is not far back."""
-        return bytes(self._tail[len(self._tail) - (self.position - start) :])
 
     def _one(self, value: Any) -> bytes:
         data = self._engine.one(value)
         self.encoded += len(data)
         return data
 
-    def _several(self, chunk: Any, *, is_map: bool) -> bytes:
-        """Encode items without the header of the container that holds them."""
-        data = self._one(chunk)
-        return data[len((map_head if is_map else array_head)(len(chunk), self.codec)) :]
+    def _piece(self, value: Any, *, scalar: bool = False) -> bytes | None:
+        """Return the bytes of a value; ``None`` if it has to be taken apart: it is unusual, or a container that is not small."""
+        try:
+            data = self._one(value)
+        except Unusual:
+            return None
+        if len(data) >= self.layout.leaf_bytes and not scalar and as_container(value) is not None:
+            self._wasted += len(data)
+            return None
+        return data
 
     def _key(self, key: Any) -> bytes:
         if not isinstance(key, (str, int, float, bool, bytes, type(None))):
-            raise self._cannot(key, "a map's key is a str, int, float, bool, None or bytes")
+            raise self._cannot(key, KEYS)
         try:
             return self._one(key)
         except Unusual as error:
@@ -412,11 +381,11 @@ class Encoder:
         except OverflowError as error:
             raise EncodeError(str(error), path=self._where(), type="stream") from error
 
-    def _leaf(self, start: int, data: bytes) -> dict[str, Any]:
-        node: dict[str, Any] = {"p": [start, start + len(data)]}
+    def _node(self, start: int, data: bytes) -> dict[str, Any]:
+        """Return the node of a leaf."""
         if self.layout.checksum:
-            node["c"] = zlib.crc32(data)
-        return node
+            return {"p": [start, start + len(data)], "c": zlib.crc32(data)}
+        return {"p": [start, start + len(data)]}
 
     def _hook(self, value: Any) -> Any:
         """Answer the engine about a value of an unknown type."""
@@ -437,189 +406,3 @@ class Encoder:
     def _cannot(self, value: Any, why: str) -> EncodeError:
         name = type(value).__name__
         return EncodeError(why or f"an archive cannot hold a {name}", path=self._where(), type=name)
-
-
-class _Keys:
-    """The keys of a stream of pairs: none may come twice."""
-
-    __slots__ = ("_seen",)
-
-    def __init__(self) -> None:
-        self._seen: set[Any] = set()
-
-    def check(self, pairs: list[Any], path: str) -> None:
-        """Take the next pairs.
-
-        Raises:
-            ValueError: A key that came before.
-        """
-        for pair in pairs:
-            if not isinstance(pair, tuple) or len(pair) != 2:
-                raise EncodeError("a stream of pairs has pairs of key and value", path=path, type=type(pair).__name__)
-            key = pair[0]
-            try:
-                if key in self._seen:
-                    raise ValueError(f"the key {key!r} stands twice in a stream of pairs")
-                self._seen.add(key)
-            except TypeError as error:
-                raise EncodeError("a map's key is a scalar", path=path, type=type(key).__name__) from error
-
-
-class _Run:
-    """The children of one list or map: runs of small ones as blocks, large ones by their nodes."""
-
-    def __init__(self, encoder: Encoder, start: int, *, is_map: bool) -> None:
-        self.is_map = is_map
-        self.end = encoder.position
-        self.large: list[tuple[int, Any, _Written]] = []
-        self._encoder = encoder
-        self._layout = encoder.layout
-        self._start = start
-        self._blocks: list[list[int]] = []
-        self._checksums: list[int] = []
-        self._firsts: list[Any] = []
-        self._keys: list[Any] = []
-        self._ascending = True
-        self._open = False
-        self._small: list[tuple[int, bytes, list[Any], int]] | None = []
-        self._noted = 0
-
-    def singles(self) -> bool:
-        """Tell whether small items stand one by one beside large ones."""
-        return self._small is not None and (bool(self.large) or self._layout.full_index)
-
-    def add(self, count: int, data: bytes, items: Any) -> None:
-        """Take small items that were just emitted."""
-        start, self.end = self.end, self._encoder.position
-        checksum = self._layout.checksum
-        keys: list[Any] = []
-        if self.is_map:
-            keys = list(items)
-            self._note_keys(keys)
-        if self._small is not None:
-            self._note_small(start, data, keys, count)
-        target = min(max((self.end - self._start) >> 16, self._layout.leaf_bytes), self._layout.max_block)
-        if self._open and self.end - self._blocks[-1][1] <= target:
-            self._blocks[-1][0] += count
-            self._blocks[-1][2] = self.end
-            if checksum:
-                self._checksums[-1] = zlib.crc32(data, self._checksums[-1])
-        else:
-            self._blocks.append([count, start, self.end])
-            if checksum:
-                self._checksums.append(zlib.crc32(data))
-            if self.is_map:
-                self._firsts.append(keys[0])
-        self._open = True
-
-    def _note_small(self, start: int, data: bytes, keys: list[Any], count: int) -> None:
-        """Remember small items while there are few enough of them for nodes of their own beside large ones."""
-        assert self._small is not None
-        self._noted += count
-        if not self._layout.full_index and self._noted > SINGLES * (len(self.large) + SINGLES):
-            self._small = None
-        else:
-            self._small.append((start, data, keys, count))
-
-    def _places(self) -> Iterator[tuple[Any, int, int, int]]:
-        """Iterate over key, start, end and checksum of the small items; what came in chunks is taken apart only now."""
-        codec = self._encoder.codec
-        for start, data, keys, count in self._small or ():
-            at = 0
-            for i in range(count):
-                begin = skip(data, at, codec) if self.is_map else at
-                at = len(data) if i == count - 1 else skip(data, begin, codec)
-                crc = zlib.crc32(data[begin:at]) if self._layout.checksum else 0
-                yield keys[i] if self.is_map else None, start + begin, start + at, crc
-
-    def add_large(self, segment: Any, written: _Written) -> None:
-        """Take a large item that was just emitted by a frame of its own."""
-        start, self.end = self.end, self._encoder.position
-        self.large.append((len(self._blocks), segment, written))
-        self._blocks.append([1, start, self.end])
-        if self._layout.checksum:
-            self._checksums.append(0)
-        if self.is_map:
-            self._note_keys([segment])
-            self._firsts.append(segment)
-        self._open = False
-
-    def node(self, end: int) -> dict[str, Any]:
-        """Return the node of the finished container."""
-        place: dict[str, Any] = {"p": [self._start, end]}
-        if self._small is not None and (self.large or self._layout.full_index):
-            return self._table(place)
-        if self.is_map:
-            return self._run_map(place)
-        node: dict[str, Any] = {"p": self._blocks}
-        if self._layout.checksum:
-            node["c"] = self._checksums
-        if self.large:
-            node["s"] = {block: written.node for block, _, written in self.large}
-        return node
-
-    def _table(self, node: dict[str, Any]) -> dict[str, Any]:
-        """Return a node with a child for every item."""
-        children: list[tuple[int, Any, dict[str, Any]]] = [(w.start, key, w.node) for _, key, w in self.large]
-        for key, start, end, checksum in self._places():
-            child: dict[str, Any] = {"p": [start, end]}
-            if self._layout.checksum:
-                child["c"] = checksum
-            children.append((start, key, child))
-        children.sort(key=lambda child: child[0])
-        node["t"] = {key: child for _, key, child in children} if self.is_map else [child for _, _, child in children]
-        return node
-
-    def _run_map(self, node: dict[str, Any]) -> dict[str, Any]:
-        run: dict[str, Any] = {"b": self._blocks}
-        if self._layout.checksum:
-            run["c"] = self._checksums
-        if self.large:
-            run["s"] = {block: written.node for block, _, written in self.large}
-        if self._ascending:
-            run["f"] = self._firsts
-        else:
-            self._encoder.annexes.append(Annex(run, self._keys))
-        node["m"] = run
-        return node
-
-    def _note_keys(self, keys: list[Any]) -> None:
-        """Keep the keys, and whether they are of one kind and ascending so far."""
-        if self._ascending:
-            kinds = set(map(type, keys))
-            self._ascending = (
-                len(kinds) == 1
-                and kinds <= {str, int, bytes}
-                and (not self._keys or (type(self._keys[-1]) in kinds and self._keys[-1] < keys[0]))
-                and keys == sorted(keys)
-            )
-        self._keys += keys
-
-
-class _Slices:
-    """The items of a list or tuple, several at a time."""
-
-    __slots__ = ("_at", "_items")
-
-    def __init__(self, items: Any) -> None:
-        self._items = items
-        self._at = 0
-
-    def take(self, count: int) -> Any:
-        """Return the next items."""
-        at = self._at
-        self._at += count
-        return list(self._items[at : self._at])
-
-
-class _Pairs:
-    """The pairs of a mapping, several at a time."""
-
-    __slots__ = ("_pairs",)
-
-    def __init__(self, mapping: Mapping[Any, Any]) -> None:
-        self._pairs = iter(mapping.items())
-
-    def take(self, count: int) -> dict[Any, Any]:
-        """Return the next pairs."""
-        return dict(islice(self._pairs, count))

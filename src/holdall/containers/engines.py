@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, Protocol
 
 from holdall.containers import wire
@@ -11,7 +12,7 @@ from holdall.containers.errors import FormatError
 from holdall.containers.plain import as_container, is_array, simplified
 from holdall.containers.wire import CodecName
 
-__all__ = ["KEYS", "Engine", "Unusual", "engine"]
+__all__ = ["KEYS", "Engine", "Unusual", "engine", "pieces"]
 
 
 class Unusual(Exception):  # noqa: N818  # a signal within the encoder, never seen by users
@@ -34,6 +35,10 @@ class Engine(Protocol):
         """Decode exactly one document, or raise `FormatError`."""
         ...
 
+    def split(self, data: bytes) -> Sequence[Any]:
+        """Return the items of an array, not decoded (each bytes-like), or raise `FormatError`."""
+        ...
+
 
 def engine(codec: CodecName, hook: Hook | None = None, *, max_depth: int = 10_000) -> Engine:
     """Return the engine of a codec.
@@ -44,6 +49,21 @@ def engine(codec: CodecName, hook: Hook | None = None, *, max_depth: int = 10_00
         max_depth: Deepest nesting that is decoded.
     """
     return _Msgpack(hook, max_depth) if codec == "msgpack" else _Cbor(hook, max_depth)
+
+
+@cache
+def _plain_engine(codec: CodecName) -> Engine:
+    return engine(codec)
+
+
+def pieces(data: bytes, count: int, codec: CodecName) -> list[int]:
+    """Return the sizes of so many items that stand back to back.
+
+    Example:
+        >>> pieces(bytes.fromhex("01a16102"), 3, "msgpack")
+        [1, 2, 1]
+    """
+    return [memoryview(item).nbytes for item in _plain_engine(codec).split(wire.array_head(count, codec) + data)]
 
 
 class _Msgpack:
@@ -58,6 +78,7 @@ class _Msgpack:
         self._ext = msgspec.msgpack.Ext
         self._encode = msgspec.msgpack.Encoder(enc_hook=self._hooked).encode
         self._decode = msgspec.msgpack.Decoder(ext_hook=decode_ext).decode
+        self._split = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
         self._decode_errors = (msgspec.MsgspecError, UnicodeDecodeError, ValueError, TypeError, OverflowError)
         self._hook = hook
         self._plain = _plain_encoder()
@@ -81,9 +102,17 @@ class _Msgpack:
         try:
             return self._decode(data)
         except RecursionError:
-            return _whole(data, self.codec, self._max_depth)
+            return _whole(bytes(data), self.codec, self._max_depth)
         except self._decode_errors as error:
             raise FormatError(f"a value that cannot be decoded: {error}") from error
+
+    def split(self, data: bytes) -> Sequence[Any]:
+        try:
+            return self._split(data)
+        except RecursionError:
+            return _split(data, self.codec)
+        except self._decode_errors as error:
+            raise FormatError(f"items that cannot be told apart: {error}") from error
 
     def _hooked(self, value: Any) -> Any:
         if as_container(value) is not None:
@@ -136,7 +165,7 @@ def keys_are_scalars(value: Any) -> bool:
 
 
 class _Cbor:
-    """cbor2 where installed and the types are its own; the iterative writer below everywhere else."""
+    """Item by item in Python: the C libraries for CBOR know tags that call constructors, and recurse."""
 
     codec: CodecName = "cbor"
 
@@ -149,6 +178,9 @@ class _Cbor:
 
     def decode(self, data: bytes) -> Any:
         return _whole(data, self.codec, self._max_depth)
+
+    def split(self, data: bytes) -> Sequence[Any]:
+        return _split(data, self.codec)
 
 
 def cbor_bytes(value: Any, hook: Hook | None) -> bytes:
@@ -240,6 +272,18 @@ def _cbor_plain(value: Any, hook: Hook | None) -> Any:
     if hook is None:
         raise Unusual
     return hook(value)
+
+
+def _split(data: bytes, codec: CodecName) -> list[bytes]:
+    first = wire.head(data, 0, codec)
+    at, items = first.end, list[bytes]()
+    for _ in range(first.value):
+        end = wire.skip(data, at, codec)
+        items.append(data[at:end])
+        at = end
+    if at != len(data):
+        raise FormatError(f"{len(data) - at} bytes behind a value", offset=at)
+    return items
 
 
 def _whole(data: bytes, codec: CodecName, max_depth: int) -> Any:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, count, pairwise
 from typing import Any
 
-from holdall.containers.encoder import Annex
-from holdall.containers.engines import Unusual, engine
+from holdall.containers.engines import Engine, Unusual, engine
 from holdall.containers.errors import EncodeError
 from holdall.containers.header import HEADER, Header, pack_header
 from holdall.containers.options import WriteOptions
-from holdall.containers.wire import map_head
+from holdall.containers.steps import Annex
+from holdall.containers.wire import array_head, map_head
 
 __all__ = ["finish"]
 
 WRITER = "holdall 0.1"
-
-
-class _Wide(int):
-    """A position written in nine bytes, so that the table's size is known before its value is."""
+_MARK = 0xF1E2D3C4
+"""The upper half of numbers that stand in for positions: so large that they take nine bytes."""
 
 
 def finish(
@@ -33,79 +33,71 @@ def finish(
         options: Codec, metadata, checksum.
         annexes: Key directories to put behind the table.
     """
-    encode = engine(options.codec, options.default).one
-    blocks = [encode(annex.keys) for annex in annexes]
-    # Sizes first, with zeros for the positions: they have a fixed width.
-    _place(annexes, blocks, 0)
-    toc_size = len(_table(node, 0, options))
-    archive_size = _place(annexes, blocks, data_size + toc_size) + HEADER
-    header = pack_header(Header(options.codec, data_size, toc_size), options.magic)
-    toc = _table(node, archive_size, options)
-    assert len(toc) == toc_size
+    encoder = engine(options.codec, options.default)
+    blocks = [_encode(annex.keys, encoder) for annex in annexes]
+    table, holes = _table(node, options, annexes, blocks, encoder)
+    ends = list(accumulate(map(len, blocks), initial=data_size + len(table)))
+    positions = [position for pair in pairwise(ends) for position in pair]
+    for hole, position in zip(holes, [*positions, HEADER + ends[-1]], strict=True):
+        table[hole : hole + 8] = position.to_bytes(8, "big")
+    header = pack_header(Header(options.codec, data_size, len(table)), options.magic)
     if options.checksum:
-        toc = toc[:-4] + zlib.crc32(toc[:-4], zlib.crc32(header)).to_bytes(4, "big")
-    return header, toc + b"".join(blocks)
+        table[-4:] = zlib.crc32(memoryview(table)[:-4], zlib.crc32(header)).to_bytes(4, "big")
+    return header, b"".join((table, *blocks))
 
 
-def _place(annexes: Sequence[Annex], blocks: Sequence[bytes], at: int) -> int:
-    """Note in each node where its keys will lie; return where the last one ends."""
-    for annex, block in zip(annexes, blocks, strict=True):
-        annex.node["k"] = [_Wide(at), _Wide(at + len(block)), zlib.crc32(block)]
-        at += len(block)
-    return at
+def _table(
+    node: Mapping[str, Any], options: WriteOptions, annexes: Sequence[Annex], blocks: Sequence[bytes], encoder: Engine
+) -> tuple[bytearray, list[int]]:
+    """Encode the table with stand-ins for positions that its own size decides; return where these are.
+
+    ``h`` stands last in it, and in ``h`` the checksum, so that it makes the last four bytes.
+    """
+    for half in count(_MARK):
+        marks = iter(range(half << 32, (half << 32) + 2 * len(annexes) + 1))
+        for annex, block in zip(annexes, blocks, strict=True):
+            annex.node["k"] = [next(marks), next(marks), zlib.crc32(block)]
+        said: dict[str, Any] = {"v": 1, "w": WRITER, "e": next(marks), "m": dict(options.meta)}
+        if options.checksum:
+            said["c"] = 0xFFFF_FFFF
+        table = _encode({**node, "h": said}, encoder)
+        wide = re.escape((b"\xcf" if options.codec == "msgpack" else b"\x1b") + half.to_bytes(4, "big"))
+        found = {int.from_bytes(table[m.end() : m.end() + 4], "big"): m.end() - 4 for m in re.finditer(wide, table)}
+        if len(found) == len(list(re.finditer(wide, table))) and sorted(found) == list(range(2 * len(annexes) + 1)):
+            return bytearray(table), [found[i] for i in sorted(found)]
+    raise AssertionError  # one of four billion halves occurs nowhere else
 
 
-def _table(node: Mapping[str, Any], archive_size: int, options: WriteOptions) -> bytes:
-    """Encode the table; ``h`` stands last in it, and in ``h`` the checksum, four bytes that are patched."""
-    said: dict[str, Any] = {"v": 1, "w": WRITER, "e": _Wide(archive_size), "m": dict(options.meta)}
-    body = _encode(node, options)
-    members = len(node) + 1
-    one = _head_size(len(node), options)
-    inner = _encode(said, options)
-    count = len(said) + bool(options.checksum)
-    text = map_head(count, options.codec) + inner[_head_size(len(said), options) :]
-    if options.checksum:
-        tail = b"\xce" if options.codec == "msgpack" else b"\x1a"
-        text += _encode("c", options) + tail + bytes(4)
-    return map_head(members, options.codec) + body[one:] + _encode("h", options) + text
+def _encode(value: Any, encoder: Engine) -> bytes:
+    """Encode a table: at once, or what is nested too deep for that without recursion.
 
-
-def _head_size(count: int, options: WriteOptions) -> int:
-    return len(map_head(count, options.codec))
-
-
-def _encode(value: Any, options: WriteOptions) -> bytes:
-    """Encode without recursion; `_Wide` integers take nine bytes."""
+    Raises:
+        EncodeError: Metadata that no archive can hold.
+    """
+    try:
+        return encoder.one(value)
+    except Unusual:
+        pass
     out = bytearray()
-    codec = options.codec
-    one = engine(codec, options.default).one
-    wide = b"\xcf" if codec == "msgpack" else b"\x1b"
-    from holdall.containers.wire import array_head  # noqa: PLC0415
-
     stack: list[Any] = [iter((value,))]
     while stack:
         for item in stack[-1]:
-            if type(item) is _Wide:
-                out += wide + int(item).to_bytes(8, "big")
-            elif type(item) is dict and _has_wide(item):
-                out += map_head(len(item), codec)
+            if type(item) is dict and _nests(item.values()):
+                out += map_head(len(item), encoder.codec)
                 stack.append(member for pair in item.items() for member in pair)
                 break
-            elif type(item) is list and _has_wide(item):
-                out += array_head(len(item), codec)
+            if type(item) is list and _nests(item):
+                out += array_head(len(item), encoder.codec)
                 stack.append(iter(item))
                 break
-            else:
-                try:
-                    out += one(item)
-                except Unusual as error:
-                    raise EncodeError(str(error) or "metadata that no archive can hold", path="meta") from error
+            try:
+                out += encoder.one(item)
+            except Unusual as error:
+                raise EncodeError(str(error) or "metadata that no archive can hold", path="meta") from error
         else:
             stack.pop()
     return bytes(out)
 
 
-def _has_wide(item: Any) -> bool:
-    """Tell whether a container is to be taken apart: it holds containers, or a wide integer."""
-    members = item.values() if isinstance(item, dict) else item
-    return any(type(member) in {dict, list, _Wide} for member in members)
+def _nests(members: Any) -> bool:
+    return any(type(member) in {dict, list} for member in members)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from holdall.containers.encoder import Layout
 from holdall.containers.header import MAGIC, pad_magic
+from holdall.containers.steps import Layout
 from holdall.containers.wire import CodecName
 from holdall.core.options import PutOptions
 

@@ -1,4 +1,4 @@
-"""What a Python value is to the encoder: scalar, map, list, stream or array, and how large at least."""
+"""What a Python value is to the encoder: scalar, map, list, stream or array."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-__all__ = ["Stream", "as_container", "at_least", "is_array", "simplified", "stream_list", "stream_map"]
+__all__ = ["Stream", "as_container", "is_array", "simplified", "stream_list", "stream_map"]
 
-DEEP = 128
-"""Levels that a look at a value goes down; the encoders in C give up some way below."""
 _SCALARS = frozenset({str, int, float, bool, type(None), bytes})
 
 
@@ -120,48 +118,3 @@ def simplified(value: Any, *, rich: bool) -> Any:
         if isinstance(value, base) and not isinstance(value, bool):
             return base(value)
     return value
-
-
-def at_least(value: Any, budget: int, steps: int = 1 << 62) -> bool:
-    """Tell whether a value may encode to ``budget`` bytes or more, looking at no more than ``steps`` members of it.
-
-    Streams, values of unusual types and deep ones count as large: they have to be taken apart anyway.
-    """
-    size = 0
-    stack: list[Iterator[Any]] = [iter((value,))]
-    while stack:
-        if len(stack) > DEEP:
-            return True
-        for item in stack[-1]:
-            kind = type(item)
-            if kind is str:
-                size += len(item) + 1
-            elif kind is float:
-                size += 9
-            elif kind is int or item is None or kind is bool:
-                size += 1
-            elif kind is dict:
-                steps -= len(item)
-                if steps < 0:
-                    return True
-                size += 1 + 2 * len(item)
-                stack.append(iter(item.values()))
-                break
-            elif kind is list or kind is tuple:
-                steps -= len(item)
-                if steps < 0:
-                    return True
-                size += 1
-                stack.append(iter(item))
-                break
-            elif kind is bytes:
-                size += len(item) + 2
-            elif is_array(item):
-                size += item.nbytes
-            elif as_container(item) is not None:
-                return True
-            if size >= budget:
-                return True
-        else:
-            stack.pop()
-    return size >= budget

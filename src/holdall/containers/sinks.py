@@ -8,22 +8,20 @@ go up as they fill. Memory: parts in flight and held back, and the one that fill
 from __future__ import annotations
 
 import contextlib
-import io
-import tempfile
 from dataclasses import replace
-from typing import IO, Any
+from typing import Any, TypeAlias
 
 from holdall.containers.header import HEADER
 from holdall.containers.options import MiB, WriteOptions
+from holdall.containers.spools import SpoolSink, spool_for
 from holdall.core.options import PutOptions
 from holdall.core.plans import part_size_for
 from holdall.engine.colours import finish
 from holdall.engine.crew import Crew
-from holdall.errors import NotSupportedError
 from holdall.results import PutResult
 from holdall.store import PartWriter, Store
 
-__all__ = ["PartSink", "SpoolSink", "conditioned", "sink_for"]
+__all__ = ["PartSink", "Sink", "conditioned", "sink_for"]
 
 GROWTH = 1000
 """Parts of one size; then it doubles."""
@@ -31,7 +29,10 @@ FLIGHT = 256 * MiB
 """Most bytes in flight, unless one part is larger."""
 
 
-def sink_for(store: Store, key: str, put: PutOptions, options: WriteOptions) -> PartSink | SpoolSink:
+Sink: TypeAlias = "PartSink | SpoolSink"
+
+
+def sink_for(store: Store, key: str, put: PutOptions, options: WriteOptions) -> Sink:
     """Return the sink that suits a store.
 
     Raises:
@@ -40,16 +41,22 @@ def sink_for(store: Store, key: str, put: PutOptions, options: WriteOptions) -> 
     rules = store.capabilities.parts
     if rules is not None and rules.any_order and (rules.conditional or put.mode == "overwrite"):
         return PartSink(store, key, put, options)
-    if options.spool == "never":
-        raise NotSupportedError(
-            f"{type(store).__name__} takes an object in one piece only, and spool='never' forbids to collect it first",
-            store=store,
-        )
-    return SpoolSink(store, key, put, options)
+    return spool_for(store, key, put, options)
+
+
+def completes(store: Store, key: str) -> bool:
+    """Tell whether the store publishes parts under a condition; a service that nobody has asked yet is asked, once per process."""
+    ask = getattr(store.locate(key)[0], "probe", None)
+    if ask is not None:
+        ask()
+    rules = store.capabilities.parts
+    return rules is not None and rules.conditional
 
 
 class PartSink:
     """Sends parts as they fill; what fits in one part is one plain put.
+
+    A service that turns out to publish parts without regard to the condition gets the archive in one piece: it goes on into a spool.
 
     Attributes:
         position: Bytes taken so far, the header's place included.
@@ -66,7 +73,9 @@ class PartSink:
         self._store = store
         self._key = key
         self._put = put
+        self._options = options
         self._rules = rules
+        self._spool: SpoolSink | None = None
         self._size = part_size_for(options.size_hint, options.part_size, rules)
         self._equal = rules.equal if options.equal_parts is None else options.equal_parts
         self._flight = options.in_flight
@@ -82,12 +91,14 @@ class PartSink:
         """Take bytes; full parts are sent, waiting while too many are under way."""
         view = memoryview(data)
         self.position += len(view)
-        while view:
+        while view and self._spool is None:
             piece = view[: self._size - len(self._buffer)]
             self._buffer += piece
             view = view[len(piece) :]
             if len(self._buffer) >= self._size and view:  # a full last part may turn out to be all
                 self._cut()
+        if view and self._spool is not None:
+            self._spool.write(view)
 
     def pin(self, start: int, end: int) -> None:
         """Promise that a range will be patched: the part it lies in waits for that."""
@@ -95,6 +106,9 @@ class PartSink:
 
     def patch(self, position: int, data: bytes) -> None:
         """Put bytes over earlier, pinned ones."""
+        if self._spool is not None:
+            self._spool.patch(position, data)
+            return
         for start, held in [*self._held.values(), (self._start, self._buffer)]:
             low, high = max(position, start), min(position + len(data), start + len(held))
             if low < high:
@@ -112,10 +126,15 @@ class PartSink:
             AlreadyExistsError, PreconditionError: The condition does not hold; nothing was published.
         """
         self.write(tail)
+        if self._spool is not None:
+            result = self._spool.finish(header, b"")
+            self.requests += self._spool.requests
+            self.spooled = self._spool.spooled
+            return result
         self.patch(0, header)
         if self._number == 0:
             self.requests += 1
-            return self._store.put(self._key, bytes(self._buffer), self._put)
+            return self._store.put(self._key, self._buffer, self._put)
         self._number += 1
         self._send(self._number, self._buffer)
         self._buffer = bytearray()
@@ -132,6 +151,8 @@ class PartSink:
 
     def abort(self) -> None:
         """Drop everything; no part stays behind."""
+        if self._spool is not None:
+            self._spool.abort()
         self._buffer = bytearray()
         self._held.clear()
         self._leave()
@@ -141,6 +162,8 @@ class PartSink:
 
     def abandon(self) -> None:
         """Drop everything as far as that goes without waiting, for finalizers."""
+        if self._spool is not None:
+            self._spool.abandon()
         self._buffer = bytearray()
         self._held.clear()
         if self._parts is not None:
@@ -152,6 +175,11 @@ class PartSink:
 
     def _cut(self) -> None:
         """Close the part that fills: send it, or hold it back."""
+        if self._number == 0 and self._put.mode != "overwrite" and not completes(self._store, self._key):
+            self._spool = spool_for(self._store, self._key, self._put, self._options)
+            self._spool.write(memoryview(self._buffer)[HEADER:])
+            self._buffer = bytearray()
+            return
         self._number += 1
         start, full = self._start, self._buffer
         self._start += len(full)
@@ -192,69 +220,6 @@ class PartSink:
         crew, self._crew = self._crew, None
         if crew is not None:
             crew.__exit__(None, None, None)
-
-
-class SpoolSink:
-    """Collects the archive in memory, beyond ``spool_memory`` on disk, and puts it in one piece. See `PartSink`."""
-
-    def __init__(self, store: Store, key: str, put: PutOptions, options: WriteOptions) -> None:
-        self.position = HEADER
-        self.requests = 0
-        self.spooled = False
-        self._store = store
-        self._key = key
-        self._put = put
-        self._limit = options.spool_memory
-        self._memory = bytearray(HEADER)
-        self._file: IO[bytes] | None = None
-
-    def write(self, data: Any) -> None:
-        """Take bytes."""
-        self.position += len(data)
-        if self._file is None:
-            self._memory += data
-            if len(self._memory) <= self._limit:
-                return
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115  # closed by abort and finish
-            self.spooled = True
-            data, self._memory = self._memory, bytearray()
-        self._file.write(data)
-
-    def pin(self, start: int, end: int) -> None:
-        """Nothing has to be held back here. See `PartSink.pin`."""
-
-    def patch(self, position: int, data: bytes) -> None:
-        """Put bytes over earlier ones."""
-        if self._file is None:
-            self._memory[position : position + len(data)] = data
-        else:
-            self._file.seek(position)
-            self._file.write(data)
-            self._file.seek(0, io.SEEK_END)
-
-    def finish(self, header: bytes, tail: bytes) -> PutResult:
-        """Add what follows the document, fill in the header, and publish."""
-        self.write(tail)
-        self.patch(0, header)
-        self.requests += 1
-        if self._file is None:
-            return self._store.put(self._key, bytes(self._memory), self._put)
-        self._file.seek(0)
-        try:
-            return self._store.put(self._key, self._file, self._put)
-        finally:
-            self.abandon()
-
-    def abort(self) -> None:
-        """Drop everything."""
-        self.abandon()
-
-    def abandon(self) -> None:
-        """Drop everything, without waiting."""
-        self._memory = bytearray()
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
 
 
 def conditioned(put: PutOptions, mode: str, if_match: str | None) -> PutOptions:

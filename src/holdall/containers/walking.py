@@ -126,12 +126,21 @@ def embedded(archive: Archive, offset: int, end: int) -> Steps[Archive]:
 
 def resolve(cursor: Cursor, rest: Sequence[Any]) -> Steps[Any]:
     """Follow segments from a place; the answer is a plain value, or a `Cursor` that was not read."""
-    place: Any = cursor
     start, rules = cursor.path, cursor.archive.options.paths
+    place: Any = cursor
     for at, segment in enumerate(rest):
         if not isinstance(place, Cursor):
             return walk(place, rest[at:], (*start, *rest[:at]), rules)
-        place = yield from follow(place, segment)
+        node = place.node
+        if (
+            isinstance(node, Indexed)
+            and type(segment) is str
+            and isinstance(node.children, dict)
+            and segment in node.children
+        ):
+            place = below(place, node, node.children[segment], segment)  # what `follow` would do, without its steps
+        else:
+            place = yield from follow(place, segment)
     return place
 
 
@@ -150,7 +159,7 @@ def follow(cursor: Cursor, segment: Any) -> Steps[Any]:
         position = as_position(segment, node.count, path, rules)
         if isinstance(position, slice):
             return (yield from _settled((yield from _items(cursor, node, range(node.count)[position]))))
-        return (yield from _items(cursor, node, [position]))[0]
+        return (yield from _item(cursor, node, position))
     if isinstance(node.children, dict):
         return (yield from member(cursor, node, segment))
     position = as_position(segment, len(node.children), path, rules)
@@ -183,6 +192,18 @@ def below(cursor: Cursor, node: Indexed, raw: Any, segment: Any) -> Cursor:
     """Return the place of a member of an indexed container."""
     within = cursor.within if node.start is None or node.end is None else (node.start, node.end)
     return Cursor(cursor.archive, cursor.archive.node(raw, within), (*cursor.path, segment), within)
+
+
+def _item(cursor: Cursor, node: Blocks, position: int) -> Steps[Any]:
+    """Return one item of a blocked list."""
+    block = bisect_right(node.edges, position)
+    if block in node.nested:
+        return inner(cursor, node, block, position)
+    start, end, count = node.starts[block], node.ends[block], node.counts[block]
+    (data,) = yield Want([cursor.archive.at(start, end)])
+    if node.checksums:
+        cursor.archive.checked(data, node.checksums[block], (*cursor.path, f"block {block}"), start)
+    return cursor.archive.item(data, count, position - node.edges[block] + count)
 
 
 def _items(cursor: Cursor, node: Blocks, positions: Sequence[int]) -> Steps[list[Any]]:

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from holdall.containers.drawing import draw
-from holdall.containers.encoder import Annex, Emit, Encoder, Patch
+from holdall.containers.encoder import Encoder
 from holdall.containers.finishing import finish
 from holdall.containers.header import HEADER
 from holdall.containers.options import WriteOptions, WriteResult
-from holdall.containers.sinks import PartSink, SpoolSink
+from holdall.containers.sinks import Sink
+from holdall.containers.steps import Annex, Emit, Patch
 
 __all__ = ["encode", "publish"]
 
 
-def encode(sink: PartSink | SpoolSink, encoder: Encoder, value: Any, base: int = HEADER) -> dict[str, Any]:
+def encode(sink: Sink, encoder: Encoder, value: Any, base: int = HEADER) -> dict[str, Any]:
     """Encode a document into a sink and return its root node.
 
     Args:
@@ -48,9 +49,7 @@ def encode(sink: PartSink | SpoolSink, encoder: Encoder, value: Any, base: int =
             answer = draw(begun, step)
 
 
-def publish(
-    sink: PartSink | SpoolSink, node: dict[str, Any], options: WriteOptions, annexes: Sequence[Annex] = ()
-) -> WriteResult:
+def publish(sink: Sink, node: dict[str, Any], options: WriteOptions, annexes: Sequence[Annex] = ()) -> WriteResult:
     """Add the table of contents, fill in the header, and publish.
 
     Raises:

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from holdall.containers.drawing import draw_async
-from holdall.containers.encoder import Annex, Emit, Encoder, Patch
+from holdall.containers.encoder import Encoder
 from holdall.containers.finishing import finish
 from holdall.containers.header import HEADER
 from holdall.containers.options import WriteOptions, WriteResult
-from holdall.containers.sinks_async import PartSink, SpoolSink
+from holdall.containers.sinks_async import Sink
+from holdall.containers.steps import Annex, Emit, Patch
 
 __all__ = ["encode_async", "publish_async"]
 
 
-async def encode_async(sink: PartSink | SpoolSink, encoder: Encoder, value: Any, base: int = HEADER) -> dict[str, Any]:
+async def encode_async(sink: Sink, encoder: Encoder, value: Any, base: int = HEADER) -> dict[str, Any]:
     """Encode a document into a sink and return its root node.
 
     Args:
@@ -48,7 +49,7 @@ async def encode_async(sink: PartSink | SpoolSink, encoder: Encoder, value: Any,
 
 
 async def publish_async(
-    sink: PartSink | SpoolSink, node: dict[str, Any], options: WriteOptions, annexes: Sequence[Annex] = ()
+    sink: Sink, node: dict[str, Any], options: WriteOptions, annexes: Sequence[Annex] = ()
 ) -> WriteResult:
     """Add the table of contents, fill in the header, and publish.
 

@@ -33,8 +33,9 @@ from holdall.containers import (
     stream_map,
     to_obj,
 )
-from holdall.containers.encoder import Emit, Encoder, Layout
+from holdall.containers.encoder import Encoder
 from holdall.containers.header import Header, pack_header, pad_magic, parse_header
+from holdall.containers.steps import Emit, Layout
 from holdall.containers.wire import decode, skip
 from holdall.drivers.memory import MemoryStore
 from holdall.errors import AlreadyExistsError, ClosedError, IntegrityError, PreconditionError

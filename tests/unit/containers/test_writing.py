@@ -26,7 +26,8 @@ from holdall.containers import (
     to_obj,
 )
 from holdall.containers.encoder import Encoder
-from holdall.containers.sinks import PartSink, SpoolSink, sink_for
+from holdall.containers.sinks import PartSink, sink_for
+from holdall.containers.spools import SpoolSink
 from holdall.core.options import PutOptions
 from holdall.drivers.local import LocalStore
 from holdall.drivers.memory import MemoryStore

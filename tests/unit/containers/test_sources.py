@@ -1,0 +1,116 @@
+"""Whatever names an archive reads the same archive: paths, URLs, mounts, nodes, stores, filesystems, files, bytes."""
+
+import asyncio
+import io
+
+import fsspec
+import pytest
+
+import holdall
+from holdall.containers import LazyReader, LazyWriter, dump, load, load_async
+from holdall.drivers.local import LocalStore
+from holdall.drivers.memory import MemoryStore
+from holdall.errors import ConfigError
+from holdall.wrappers.prefix import PrefixStore
+
+DOCUMENT = {"rows": [{"id": i, "text": "t" * 40} for i in range(3000)], "more": {"a": [1, None, "ü"]}}
+
+
+class UPath:
+    """What universal_pathlib makes of a path: it knows its filesystem."""
+
+    def __init__(self, fs, path):
+        self.fs, self.path = fs, path
+
+    def __fspath__(self):
+        return self.path
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A file with the archive."""
+    dump(tmp_path / "dir" / "a.lazy", DOCUMENT)
+    return tmp_path / "dir" / "a.lazy"
+
+
+@pytest.fixture
+def mounted(place):
+    """A mount of the default manager with the archive."""
+    holdall.storages.add_mount("archives-here", LocalStore(place.parent))
+    yield "archives-here"
+    holdall.storages.delete_mount("archives-here")
+
+
+def test_a02_every_source_reads_the_same_archive(place, mounted):
+    files = fsspec.filesystem("file")
+    data = place.read_bytes()
+    memory = MemoryStore()
+    memory.put("deep/a.lazy", data)
+    sources = {
+        "str": (str(place), {}),
+        "Path": (place, {}),
+        "UPath": (UPath(files, str(place)), {}),
+        "URL": (place.as_uri(), {}),
+        "mount": (f"{mounted}:a.lazy", {}),
+        "node": (holdall.storages.node(f"{mounted}:a.lazy"), {}),
+        "fs=": (str(place), {"fs": files}),
+        "s3fs=": (str(place), {"s3fs": files}),
+        "both": (str(place), {"fs": files, "s3fs": files}),
+        "store=": ("deep/a.lazy", {"store": memory}),
+        "wrapped store=": ("a.lazy", {"store": PrefixStore(memory, "deep/")}),
+        "bytes": (data, {}),
+        "bytearray": (bytearray(data), {}),
+        "memoryview": (memoryview(data), {}),
+        "BytesIO": (io.BytesIO(data), {}),
+    }
+    for name, (source, named) in sources.items():
+        assert load(source, **named) == DOCUMENT, name
+        assert asyncio.run(load_async(source, **named)) == DOCUMENT, name
+        with LazyReader(source, **named) as reader:
+            assert reader["rows/-1/id"] == 2999, name
+            assert b"".join(reader.raw()) == data, name
+    with open(place, "rb") as file, files.open(str(place), "rb") as remote:
+        file.seek(7)
+        for handle in (file, remote):
+            assert load(handle) == DOCUMENT
+            with LazyReader(handle) as reader:
+                assert reader["more/a/2"] == "ü"
+        assert file.tell() == 7
+
+
+def test_a02_every_destination_is_written_alike(tmp_path, mounted):
+    files, memory, target = fsspec.filesystem("file"), MemoryStore(), io.BytesIO()
+    (tmp_path / "file").write_bytes(b"something longer than nothing")
+    with open(tmp_path / "file", "r+b") as file:
+        places = [
+            (str(tmp_path / "str"), {}),
+            (tmp_path / "Path", {}),
+            (UPath(files, str(tmp_path / "UPath")), {}),
+            ((tmp_path / "URL").as_uri(), {}),
+            (f"{mounted}:written", {}),
+            (holdall.storages.node(f"{mounted}:node"), {}),
+            (str(tmp_path / "fs"), {"fs": files}),
+            ("key", {"store": memory}),
+            (target, {}),
+            (file, {}),
+        ]
+        for where, named in places:
+            with LazyWriter(where, **named) as writer:
+                writer.write(DOCUMENT)
+            assert load(where, **named) == DOCUMENT, where
+
+
+def test_a02_what_is_refused(place):
+    files, other = fsspec.filesystem("file"), fsspec.filesystem("memory")
+    with pytest.raises(TypeError, match="one of them"):
+        LazyReader(str(place), fs=files, s3fs=other)
+    with pytest.raises(TypeError):
+        LazyReader(UPath(files, str(place)), fs=files)
+    with pytest.raises(ConfigError, match=r"pathlib\.Path"):
+        LazyReader("no-such-mount:a.lazy")
+    with open(place, "rb") as file:
+        pass
+    with pytest.raises(ValueError, match="closed"):
+        LazyReader(file)
+    with pytest.raises(TypeError, match="BytesIO"):
+        LazyWriter(b"bytes")
