@@ -1,16 +1,18 @@
-"""SFTP, FTP and WebDAV servers of a test's own, each behind a proxy that injects faults, and stores over them."""
+"""SFTP, SMB, FTP and WebDAV servers of a test's own, each behind a proxy that injects faults, and stores over them."""
 
 import contextlib
 from pathlib import Path
 
 from holdall.drivers.ftp import FTPStore
 from holdall.drivers.sftp import SFTPStore
+from holdall.drivers.smb import SMBStore
 from holdall.drivers.webdav import WebDAVStore
 from holdall.testing import FaultProxy
-from holdall.testing.servers import Ftpd, FtpdImplicit, FtpdStrict, FtpdTls, Sshd, WebDav
+from holdall.testing.servers import Ftpd, FtpdImplicit, FtpdStrict, FtpdTls, Samba, Sshd, WebDav
 
 KINDS = {
     "sftp": Sshd,
+    "smb": Samba,
     "ftp": Ftpd,
     "ftps": FtpdTls,
     "ftps-implicit": FtpdImplicit,
@@ -47,6 +49,8 @@ class Served:
             keyed = {"key_filename": server.client_key, "known_hosts": None}  # they know the server by its own port
             return SFTPStore, "127.0.0.1", {**login, **keyed, **PATIENCE, **options}
         login["password"] = server.password
+        if self.kind == "smb":
+            return SMBStore, "127.0.0.1", {**login, "share": server.share, **PATIENCE, **options}
         if self.kind == "webdav":
             del login["port"]
             return WebDAVStore, f"http://127.0.0.1:{port}", {**login, "path": folder, **PATIENCE, **options}

@@ -7,11 +7,12 @@ import pytest
 from holdall.core.options import PutOptions
 from holdall.drivers.objects import AzureStore, HTTPStore, S3Store
 from holdall.drivers.sftp import SFTPStore
+from holdall.drivers.smb import SMBStore
 from holdall.drivers.webdav import WebDAVStore
 from holdall.errors import AlreadyExistsError, UnavailableError
 from holdall.store import Store
 from holdall.testing import Fault, FaultContract, FaultProxy, Ground
-from holdall.testing.servers import Bucket, Container, Folder, Site, Sshd, WebDav
+from holdall.testing.servers import Bucket, Container, Folder, Samba, Site, Sshd, WebDav
 
 PATIENCE = {"timeout": 2.0, "connect_timeout": 2.0, "retries": 2}
 
@@ -112,6 +113,34 @@ class TestSFTP(FaultContract):
     @pytest.fixture
     def ground(self, sshd_folder: Folder) -> Ground:
         return sshd_folder.ground
+
+
+class TestSMB(FaultContract):
+    large = 5_000_000
+
+    @pytest.fixture
+    def proxy(self, samba: Samba) -> Iterator[FaultProxy]:
+        with FaultProxy((samba.host, samba.port), http=False) as proxy:
+            yield proxy
+
+    @pytest.fixture
+    def store(self, samba: Samba, samba_folder: Folder, proxy: FaultProxy) -> Iterator[SMBStore]:
+        self.secrets = (samba.password,)
+        with SMBStore(
+            "127.0.0.1",
+            samba.share,
+            path=samba_folder.path,
+            port=proxy.port,
+            username=samba.user,
+            password=samba.password,
+            timeout=2.0,
+            connect_timeout=2.0,
+        ) as store:
+            yield store
+
+    @pytest.fixture
+    def ground(self, samba_folder: Folder) -> Ground:
+        return samba_folder.ground
 
 
 class TestWebDAV(FaultContract):

@@ -62,7 +62,7 @@ class BlockingFiles(BlockingTree):
     def info(self, path: str) -> Entry:
         """Describe a path as it is now."""
         full = self.full(path)
-        with self.lock:
+        with self._asking():
             self.forget(path)
             try:
                 info = self.fs.info(full)
@@ -71,6 +71,19 @@ class BlockingFiles(BlockingTree):
                     raise
                 info = self._bucket_info()
             return entry_of_info(info, name=path.rpartition("/")[2])
+
+    @contextlib.contextmanager
+    def _asking(self) -> Generator[None]:
+        """Ask the filesystem; an archive that broke while it was being read for the first time would be taken for an empty one."""
+        with self.lock:
+            try:
+                yield
+            except FileNotFoundError:
+                raise
+            except Exception:
+                if getattr(self.fs, "dir_cache", None) is not None:
+                    self.fs.dir_cache = None
+                raise
 
     def _bucket_info(self) -> Any:
         """Describe the bucket; one that may not be described is there: only its prefix is known to be empty."""
@@ -97,7 +110,7 @@ class BlockingFiles(BlockingTree):
     def scan(self, path: str) -> Sequence[Entry]:
         """Return what a directory holds. See `Tree.scan`."""
         full = self.full(path)
-        with self.lock:
+        with self._asking():
             self.forget(path)
             options = {"refresh": True} if self._refresh else {}
             found = self.fs.ls(full, detail=True, **options)

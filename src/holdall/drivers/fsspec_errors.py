@@ -11,6 +11,7 @@ from typing import Any
 from holdall.drivers.os_errors import of_status, translate_os_error
 from holdall.errors import (
     HoldallError,
+    IntegrityError,
     NotSupportedError,
     StoreTimeoutError,
     ThrottledError,
@@ -22,6 +23,7 @@ __all__ = ["is_refusal", "status_of", "translate_fsspec_error"]
 
 _NETWORK = ("aiohttp", "requests", "urllib3", "httpx", "httpcore", "botocore", "aiobotocore", "azure", "google", "gcsfs",
             "asyncssh", "paramiko", "ftplib", "smbprotocol", "webdav4", "adlfs", "_pygit2", "yarl", "aiohttp_retry", "http")  # fmt: skip
+_ARCHIVES = {"libarchive", "zipfile", "tarfile", "zlib", "lzma", "_lzma"}
 _BUSY = {"SlowDown", "ServiceUnavailable", "RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequests"}
 
 
@@ -83,6 +85,8 @@ def translate_fsspec_error(error: BaseException, what: str) -> HoldallError | No
         if any(word in type(error).__name__ for word in ("Credential", "Authentication", "PermissionDenied", "AuthError")):
             return UnauthenticatedError(f"the storage did not accept the credentials ({type(error).__name__})")
         return UnavailableError(f"the storage could not be asked for {what}: {type(error).__name__}")
+    if home in _ARCHIVES:
+        return IntegrityError(f"the archive is damaged, or none, at {what}: {type(error).__name__}")
     if isinstance(error, NotImplementedError):
         return NotSupportedError(f"the filesystem cannot do this to {what}")
     return None

@@ -1,4 +1,4 @@
-"""Factories of the types that fsspec's own filesystems serve: SMB, archives, git, GitHub.
+"""Factories of the types that fsspec's own filesystems serve: archives, git, GitHub.
 
 Each turns the keys of a mount into the options that the filesystem takes; `holdall.drivers.fsspec` does the rest.
 """
@@ -13,30 +13,10 @@ from holdall.drivers.backend import load_target
 from holdall.errors import ConfigError
 from holdall.store import Store
 
-__all__ = ["open_git", "open_github", "open_libarchive", "open_smb", "open_tar", "open_zip"]
+__all__ = ["open_git", "open_github", "open_libarchive", "open_tar", "open_zip"]
 
 _COMPRESSIONS = {"gz": "gzip", "bz2": "bz2", "xz": "xz"}
 _SUFFIXES = {".gz": "gz", ".tgz": "gz", ".bz2": "bz2", ".tbz2": "bz2", ".xz": "xz", ".txz": "xz"}
-
-
-def open_smb(
-    host: str,
-    share: str,
-    *,
-    path: str = "",
-    username: str | None = None,
-    password: str | None = None,
-    domain: str | None = None,
-    port: int = 445,
-    timeout: float = 60.0,
-) -> Store:
-    """Make the store of a share, or of a directory in it."""
-    if "/" in share.strip("/"):
-        raise ConfigError(f"'share' is one name; what is below it goes into 'path': {share!r}")
-    user = f"{domain}\\{username}" if domain and username else username
-    # The filesystem takes whole seconds.
-    options = {"host": host, "port": port, "username": user, "password": password, "timeout": max(1, round(timeout))}
-    return _made("smb", options, path=f"/{share.strip('/')}/{path}".rstrip("/"))
 
 
 def open_zip(

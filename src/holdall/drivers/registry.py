@@ -378,7 +378,7 @@ _BUILT_IN = (
     ),
     Backend(spec=specs.FTP, target="holdall.drivers.ftp:FTPStore"),
     Backend(spec=specs.FTPS, target="holdall.drivers.ftp:FTPStore"),
-    Backend(spec=specs.SMB, target="holdall.drivers.protocols:open_smb", extra="smb", requires=("smbprotocol",)),
+    Backend(spec=specs.SMB, target="holdall.drivers.smb:SMBStore", extra="smb", requires=("smbprotocol",)),
     Backend(
         spec=specs.WEBDAV, target="holdall.drivers.webdav:WebDAVStore", aliases=("dav",), extra="webdav", requires=("httpx",)
     ),

@@ -29,6 +29,7 @@ from holdall.testing.servers import (
     NginxS3Stub,
     Postgres,
     Radosgw,
+    Samba,
     Server,
     ServerMissingError,
     Site,
@@ -145,6 +146,12 @@ def sshd(_servers: _Servers) -> Sshd:
 
 
 @pytest.fixture(scope="session")
+def samba(_servers: _Servers) -> Samba:
+    """Samba with one share."""
+    return _servers.get(Samba)
+
+
+@pytest.fixture(scope="session")
 def ftpd(_servers: _Servers) -> Ftpd:
     """Plain FTP."""
     return _servers.get(Ftpd)
@@ -234,6 +241,13 @@ def nginx_site(nginx: Nginx) -> Iterator[Site]:
 def sshd_folder(sshd: Sshd) -> Iterator[Folder]:
     """A folder reached by SFTP."""
     with sshd.folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def samba_folder(samba: Samba) -> Iterator[Folder]:
+    """A folder reached by SMB."""
+    with samba.folder() as folder:
         yield folder
 
 

@@ -272,6 +272,8 @@ SMB = URLSpec(
         PASSWORD,
         Param(name="domain", help="domain of the user"),
         replace(PORT, default=445),
+        Param(name="encrypt", kind="bool", default=False, help="insist on encryption"),
+        CREATE,
     ),
 )
 """Windows shares and Samba."""

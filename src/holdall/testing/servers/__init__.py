@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from holdall.testing.servers.azure import AzureGround, Azurite, Container
 from holdall.testing.servers.base import Server, shared
-from holdall.testing.servers.files import FileServer, Folder, Ftpd, FtpdImplicit, FtpdStrict, FtpdTls, Sshd, WebDav
+from holdall.testing.servers.files import FileServer, Folder, Ftpd, FtpdImplicit, FtpdStrict, FtpdTls, Samba, Sshd, WebDav
 from holdall.testing.servers.http import Nginx, NginxS3Stub, Site
 from holdall.testing.servers.process import ServerMissingError
 from holdall.testing.servers.s3 import Bucket, LocalStack, Moto, Radosgw, S3Server
@@ -34,6 +34,7 @@ __all__ = [
     "Postgres",
     "Radosgw",
     "S3Server",
+    "Samba",
     "Server",
     "ServerMissingError",
     "Site",
@@ -44,6 +45,9 @@ __all__ = [
 
 SERVERS: dict[str, type[Server]] = {
     kind.name: kind
-    for kind in (Moto, LocalStack, Radosgw, Azurite, Nginx, NginxS3Stub, Sshd, Ftpd, FtpdTls, FtpdImplicit, WebDav, Postgres)
+    for kind in (
+        *(Moto, LocalStack, Radosgw, Azurite, Nginx, NginxS3Stub),
+        *(Sshd, Samba, Ftpd, FtpdTls, FtpdImplicit, WebDav, Postgres),
+    )
 }
 """Every server by its name."""

@@ -1,4 +1,4 @@
-"""Servers that show a directory: SFTP (OpenSSH), FTP with and without TLS (pyftpdlib), WebDAV (wsgidav)."""
+"""Servers that show a directory: SFTP (OpenSSH), SMB (Samba), FTP with and without TLS (pyftpdlib), WebDAV (wsgidav)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from holdall.testing.ground import LocalGround
 from holdall.testing.servers.base import Server
 from holdall.testing.servers.process import Process, ServerMissingError, free_port, launch, listens, program, run, wait_until
 
-__all__ = ["FileServer", "Folder", "Ftpd", "FtpdImplicit", "FtpdStrict", "FtpdTls", "Sshd", "WebDav"]
+__all__ = ["FileServer", "Folder", "Ftpd", "FtpdImplicit", "FtpdStrict", "FtpdTls", "Samba", "Sshd", "WebDav"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +139,67 @@ class Sshd(FileServer):
             client_key=str(directory / "user"),
             known_hosts=str(known),
         )
+
+
+SAMBA = """\
+[global]
+server role = standalone server
+smb ports = {port}
+interfaces = 127.0.0.1/8
+bind interfaces only = yes
+disable netbios = yes
+server min protocol = SMB2
+map to guest = never
+passdb backend = tdbsam:{root}/state/passdb.tdb
+private dir = {root}/state
+lock directory = {root}/state
+state directory = {root}/state
+cache directory = {root}/state
+pid directory = {root}/state
+ncalrpc dir = {root}/state/ncalrpc
+log level = 1
+load printers = no
+printing = bsd
+printcap name = /dev/null
+disable spoolss = yes
+[{share}]
+path = {root}/files
+read only = no
+mangled names = no
+case sensitive = yes
+preserve case = yes
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samba(FileServer):
+    """Samba, one share, names told apart by case; login as the present user, who has to be root.
+
+    Attributes:
+        share: The share's name.
+    """
+
+    name: ClassVar[str] = "samba"
+    share: str = "files"
+
+    @classmethod
+    def start(cls, directory: Path) -> Self:
+        """Start it. See `Server.start`."""
+        hint = "apt-get install --no-install-recommends samba"
+        smbd, pdbedit = program("smbd", hint=hint), program("pdbedit", hint=hint)
+        if os.geteuid() != 0:
+            raise ServerMissingError("smbd takes other users' part: it has to be started by root")
+        for name in ("files", "state/ncalrpc"):
+            (directory / name).mkdir(parents=True, exist_ok=True)
+        user, port, conf = getpass.getuser(), free_port(), directory / "smb.conf"
+        conf.write_text(SAMBA.format(port=port, root=directory, share=cls.share), encoding="utf-8")
+        run(
+            [pdbedit, f"--configfile={conf}", "--password-from-stdin", "--create", "-u", user], given=f"{cls.password}\n" * 2
+        )
+        command = [smbd, "--foreground", "--no-process-group", "--debug-stdout", f"--configfile={conf}"]
+        process = launch(command, name="samba", directory=directory)
+        wait_until(lambda: listens(port), process, what="smbd")
+        return cls(directory=str(directory), processes=(process,), port=port, user=user, files=str(directory / "files"))
 
 
 def _python(directory: Path, script: str, arguments: Sequence[str], name: str, needs: Sequence[str], port: int) -> Process:

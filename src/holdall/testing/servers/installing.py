@@ -19,7 +19,7 @@ from holdall.testing.servers.process import ServerMissingError, run
 
 __all__ = ["APT_PACKAGES", "home", "install_all", "npm_package", "python_environment", "tell"]
 
-APT_PACKAGES = ("radosgw", "ceph-mon", "ceph-osd", "ceph-common", "nginx-core", "openssh-server", "postgresql")
+APT_PACKAGES = ("radosgw", "ceph-mon", "ceph-osd", "ceph-common", "nginx-core", "openssh-server", "postgresql", "samba")
 """Debian packages of the servers that need root to install; the continuous integration installs them."""
 
 LOCALSTACK = (

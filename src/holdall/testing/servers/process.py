@@ -175,8 +175,22 @@ def program(name: str, *, hint: str, places: Sequence[str] = ("/usr/sbin", "/usr
     return found
 
 
-def run(command: Sequence[str], *, seconds: float = 60.0, user: str | None = None, cwd: Path | None = None) -> str:
+def run(
+    command: Sequence[str],
+    *,
+    seconds: float = 60.0,
+    user: str | None = None,
+    cwd: Path | None = None,
+    given: str | None = None,
+) -> str:
     """Run a short command and return its output.
+
+    Args:
+        command: Program and arguments.
+        seconds: How long it may take.
+        user: Run as this user (needs root).
+        cwd: Its working directory.
+        given: What it reads.
 
     Raises:
         UnavailableError: It failed or took too long.
@@ -186,6 +200,7 @@ def run(command: Sequence[str], *, seconds: float = 60.0, user: str | None = Non
             command,
             capture_output=True,
             text=True,
+            input=given,
             timeout=seconds,
             check=False,
             user=user,

@@ -65,6 +65,7 @@ class Postgres(Server):
             "synchronous_commit": "off",
             "full_page_writes": "off",
             "max_connections": "200",
+            "max_prepared_transactions": "20",
         }
         command = [str(tools / "postgres"), "-D", str(data), "-p", str(port)]
         for setting, value in settings.items():

@@ -1,0 +1,64 @@
+"""The contract on a real Samba server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from holdall.drivers.smb import SMBStore
+from holdall.errors import InvalidKeyError
+from holdall.store import Store
+from holdall.testing import Ground, LocalGround, StoreContract
+from holdall.testing.contract.base import keys_of, read
+from holdall.testing.servers import Folder, Samba
+
+
+class ShareGround(LocalGround):
+    """The directory behind the share; it could hold names that no share has."""
+
+    def can_hold(self, key: str) -> bool:
+        """Tell whether a share can show such a name."""
+        names = key.split("/")
+        return (
+            super().can_hold(key) and not set(key) & set('\\:*?"<>|\n\t') and not any(n.endswith((".", " ")) for n in names)
+        )
+
+
+class TestSMB(StoreContract):
+    """Samba."""
+
+    @pytest.fixture
+    def store(self, samba: Samba, samba_folder: Folder) -> Iterator[SMBStore]:
+        self.secrets = (samba.password,)
+        with SMBStore(
+            samba.host,
+            samba.share,
+            path=samba_folder.path,
+            port=samba.port,
+            username=samba.user,
+            password=samba.password,
+        ) as store:
+            yield store
+
+    @pytest.fixture
+    def ground(self, samba_folder: Folder) -> Ground:
+        return ShareGround(samba_folder.root)
+
+    def test_odd_keys_are_different_keys(self, verbs: Store, ground: Ground) -> None:
+        """What a share can name is not folded; case is the server's business, and told apart by this one."""
+        keys = ["a+b", "a b", "a%20b", "a%2Bb", "\u00e9", "e\u0301", "x", "X"]
+        ground.write_many({key: key.encode() for key in keys})
+        assert sorted(keys_of(verbs)) == sorted(keys)
+        for key in keys:
+            assert read(verbs, key) == key.encode()
+
+    def test_names_that_windows_would_cut_off(self, verbs: Store, ground: Ground) -> None:
+        """``x.`` and ``x `` would be ``x`` there, ``x:y`` a stream of it: refused, and its neighbour untouched."""
+        ground.write("x", b"precious")
+        for key in ("x.", "x ", "x:y", "x./y", "x?"):
+            with pytest.raises(InvalidKeyError):
+                verbs.put(key, b"new")
+            with pytest.raises(InvalidKeyError):
+                read(verbs, key)
+        assert ground.snapshot() == {"x": b"precious"}
