@@ -99,6 +99,8 @@ def show_content(place: Place, *, json: bool) -> None:
 
 def zip_up(place: Place, target: Place | None, *, quiet: bool, json: bool) -> None:
     """Write a zip file of a place."""
+    if not place.node.exists:
+        raise NotFoundError(f"nothing at {place.text!r}", key=place.node.path)
     if target is None:
         sys.stdout.flush()
         for piece in place.node.iter_zip():
@@ -126,15 +128,17 @@ def list_versions(place: Place, *, json: bool) -> None:
         emit(f"{version['version_id']}  {moment(version['last_modified'])}  {mark:>12}{latest}")
 
 
-def list_mounts(manager: StorageManager, *, json: bool) -> None:
-    """Print the mounts."""
-    for mount in manager._table.mounts():
+def list_mounts(manager: StorageManager, *, json: bool) -> int:
+    """Print the mounts, and return how many there are."""
+    mounts = manager._table.mounts()
+    for mount in mounts:
         told = shown(mount)
         told["capabilities"] = _capabilities(manager, mount.name)
         if json:
             emit_json(told)
         else:
             emit(f"{mount.name}  {told['type']}  {plain(_brief(told['target']))}  ({told['capabilities']})")
+    return len(mounts)
 
 
 def _capabilities(manager: StorageManager, name: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import sys
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -12,6 +13,10 @@ from holdall.cli import acts
 from holdall.cli.container import group as container
 from holdall.cli.places import Places
 from holdall.cli.records import group as records
+from holdall.cli.running import complain, exit_code, sentence
+from holdall.cli.tiers import group as tiers
+from holdall.core.secrets import mask
+from holdall.errors import HoldallError
 
 __all__ = ["app"]
 
@@ -23,7 +28,7 @@ EPILOG = (
 
 app = typer.Typer(
     name="holdall",
-    help="Files on local disk, S3, GCS, Azure, HTTP, SFTP, FTP, WebDAV and more, by one set of commands.",
+    help="Files on local disk, S3, GCS, Azure, HTTP, SFTP, SMB, FTP, WebDAV and more, by one set of commands.",
     epilog=EPILOG,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -74,6 +79,24 @@ def _places(config: str | None) -> Generator[Places]:
         yield places
     finally:
         places.close()
+
+
+def _each(paths: list[str], act: Callable[[str], None]) -> None:
+    """Do something to each path; one that fails is told, and the others are done all the same."""
+    failed = 0
+    for path in paths:
+        try:
+            act(path)
+        except BrokenPipeError:
+            raise
+        except (HoldallError, OSError) as error:
+            if len(paths) == 1:
+                raise
+            sys.stdout.flush()
+            complain(f"{mask(path)}: {sentence(error)}")
+            failed = max(failed, exit_code(error))
+    if failed:
+        raise typer.Exit(failed)
 
 
 @app.command("ls")
@@ -180,8 +203,8 @@ def rm(
 ) -> None:
     """Delete files, and with -r directories."""
     with _places(config) as places:
-        for path in paths:
-            acts.remove(places.read(path, whole=True), recursive=recursive, force=force, root=root, quiet=quiet, json=json)
+        rules = {"recursive": recursive, "force": force, "root": root, "quiet": quiet, "json": json}
+        _each(paths, lambda path: acts.remove(places.read(path, whole=True), **rules))
 
 
 @app.command("cat")
@@ -192,16 +215,14 @@ def cat(
 ) -> None:
     """Print the content of files."""
     with _places(config) as places:
-        for path in paths:
-            acts.show_content(places.read(path), json=json)
+        _each(paths, lambda path: acts.show_content(places.read(path), json=json))
 
 
 @app.command("stat")
 def stat(paths: ManyPlaces, json: Json = False, config: Config = None) -> None:
     """Describe files and directories."""
     with _places(config) as places:
-        for path in paths:
-            acts.describe(places.read(path), json=json)
+        _each(paths, lambda path: acts.describe(places.read(path), json=json))
 
 
 @app.command("versions")
@@ -246,11 +267,13 @@ def serve(
 def mounts(json: Json = False, config: Config = None) -> None:
     """List the mounts of the configuration."""
     with _places(config) as places:
-        acts.list_mounts(places.manager, json=json)
+        if not acts.list_mounts(places.manager, json=json) and not json:
+            complain("no mounts are configured (by --config, HOLDALL_CONFIG, ./holdall.toml or the user's configuration)")
 
 
 app.add_typer(records)
 app.add_typer(container)
+app.add_typer(tiers)
 
 
 def command_names() -> list[str]:

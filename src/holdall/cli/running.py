@@ -11,7 +11,7 @@ from typing import Any
 from holdall.core.secrets import mask
 from holdall.errors import ConfigError, HoldallError, TransferError, UnknownMountError
 
-__all__ = ["FAILED", "INTERRUPTED", "PIPE_CLOSED", "USAGE", "complain", "exit_code", "run"]
+__all__ = ["FAILED", "INTERRUPTED", "PIPE_CLOSED", "USAGE", "complain", "exit_code", "run", "sentence"]
 
 FAILED = 1
 USAGE = 2
@@ -58,8 +58,8 @@ def exit_code(error: BaseException) -> int:
     """Return the exit code of an error: 2 for what is wrong with usage or configuration, else 1."""
     if isinstance(error, UnknownMountError):
         return USAGE
-    if isinstance(error, ConfigError) or _is_usage(error):
-        return USAGE
+    if isinstance(error, ConfigError) or _is_usage(error) or type(error) is ValueError:
+        return USAGE  # a plain ValueError says that an option has no such value
     return FAILED
 
 
