@@ -159,9 +159,9 @@ async def map_bounded_async(
                 except StopIteration:
                     exhausted = True
                     break
-                future = asyncio.ensure_future(function(item))
-                future.add_done_callback(note)
-                begun.append(future)
+                task = asyncio.ensure_future(function(item))
+                task.add_done_callback(note)
+                begun.append(task)
                 under_way += 1
             if begun and begun[0].done():
                 yield begun.popleft().result()
