@@ -7,6 +7,7 @@ import os
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -32,6 +33,12 @@ _models_lock = threading.Lock()
 def boto_installed() -> bool:
     """Tell whether boto3 can be imported, without importing it."""
     return importlib.util.find_spec("boto3") is not None
+
+
+@lru_cache(maxsize=64)
+def _of_amazon(endpoint: str) -> bool:
+    """Tell whether an address is of Amazon's; each write asks."""
+    return (urlsplit(endpoint).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +106,7 @@ class S3Settings:
     @property
     def amazon(self) -> bool:
         """Whether the service is Amazon's own."""
-        if self.endpoint is None:
-            return True
-        host = urlsplit(self.endpoint).hostname or ""
-        return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+        return self.endpoint is None or _of_amazon(self.endpoint)
 
     @property
     def service(self) -> str:
