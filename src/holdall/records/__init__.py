@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         RecordError,
         RecordNotFoundError,
         SerializationError,
+        TransactionError,
     )
     from holdall.records.factory import DatabaseFactory, register_backend
     from holdall.records.migration import migrate
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from holdall.records.s3_database import S3Database
     from holdall.records.sql_database import SQLDatabase
     from holdall.records.tags import TagsOmittedWarning
+    from holdall.records.transaction import Transaction
 
 _HOMES = {
     "And": "holdall.records.query",
@@ -62,6 +64,8 @@ _HOMES = {
     "SearchResult": "holdall.records.results",
     "SerializationError": "holdall.records.errors",
     "TagsOmittedWarning": "holdall.records.tags",
+    "Transaction": "holdall.records.transaction",
+    "TransactionError": "holdall.records.errors",
     "migrate": "holdall.records.migration",
     "migrate_async": "holdall.records.migration_async",
     "register_backend": "holdall.records.factory",
@@ -94,6 +98,8 @@ __all__ = [
     "SearchResult",
     "SerializationError",
     "TagsOmittedWarning",
+    "Transaction",
+    "TransactionError",
     "migrate",
     "migrate_async",
     "register_backend",

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from holdall.records.encoding import decode_value, encode_value
+from holdall.records.encoding import COMPACT, decode_value, encode_value
 
 __all__ = ["decode_document", "encode_document", "is_plain", "key_text", "undocument"]
 
@@ -53,11 +53,13 @@ def encode_document(values: Mapping[str, Any], path: str = "") -> str:
         >>> encode_document({"n": 1, "t": "a\0"})
         '{"n":1,"t":{"$text":"YQA="}}'
     """
+    if not values:
+        return "{}"
     head = f"{path}." if path else ""
     encoded = {
         key_text(str(encode_value(k, path or "fields"))): _tag(encode_value(v, f"{head}{k}")) for k, v in values.items()
     }
-    return json.dumps(encoded, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return COMPACT(encoded)
 
 
 def decode_document(text: str | bytes) -> dict[str, Any]:

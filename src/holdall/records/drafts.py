@@ -8,14 +8,15 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, Literal
 
 from holdall.errors import HoldallError
-from holdall.records.encoding import Body, encode_body, iso
+from holdall.records.encoding import Body, encode_content, encode_value, iso
 from holdall.records.errors import BatchError, DuplicateRecordError, Outcome, SerializationError
 from holdall.records.record import Field, Record
 
-__all__ = ["SYSTEM", "Draft", "Item", "WriteVerb", "draft", "items_of", "new_id", "record_of", "settled"]
+__all__ = ["SYSTEM", "Draft", "Item", "WriteVerb", "checked", "draft", "items_of", "new_id", "record_of", "settled"]
 
 SYSTEM = ("id", "created_at", "updated_at")
 """Metadata that databases set themselves."""
@@ -35,14 +36,14 @@ class Draft:
     Attributes:
         id: The storage id.
         body: What will be stored, apart from its times.
-        size: Bytes of it, roughly.
+        content: The part of it that is encoded already.
         created: The caller's own ``created_at``, which a create keeps.
         mint: Makes another id, if the id is our own invention.
     """
 
     id: str
     body: Body
-    size: int = 0
+    content: bytes
     created: datetime | None = None
     mint: Callable[[], str] | None = None
 
@@ -53,13 +54,32 @@ class Draft:
             created: Since when the record exists; by default the caller's time, else now.
         """
         now = datetime.now(UTC)
-        return replace(self.body, created=created or self.created or now, updated=now, write=secrets.token_hex(12))
+        return Body(
+            id=self.id,
+            created=created or self.created or now,
+            updated=now,
+            write=secrets.token_hex(12),
+            fields=self.body.fields,
+            metadata=self.body.metadata,
+            info=self.body.info,
+        )
 
     def renamed(self) -> Draft:
         """Return the draft under another minted id."""
         assert self.mint is not None
         id = self.mint()
         return replace(self, id=id, body=replace(self.body, id=id))
+
+
+def checked(id: object) -> str:
+    """Return an id.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(id, str):
+        raise TypeError(f"an id is a str, not {type(id).__name__}")
+    return id
 
 
 def draft(record: Record, *, id: str | None = None, mint: Callable[[], str] = new_id) -> Draft:
@@ -84,23 +104,39 @@ def draft(record: Record, *, id: str | None = None, mint: Callable[[], str] = ne
     chosen = own if own is not None else mint()
     if not isinstance(chosen, str) or not chosen:
         raise SerializationError("an id is text that is not empty")
+    encode_value(chosen, "id")
     body = Body(
         id=chosen,
         created=_NEVER,
         updated=_NEVER,
         write="",
-        fields=copy.deepcopy(record.data),
-        metadata={k: copy.deepcopy(v) for k, v in record.metadata.items() if k not in SYSTEM},
-        info=copy.deepcopy(record.fields.info),
+        fields=record.data,
+        metadata={k: v for k, v in record.metadata.items() if k not in SYSTEM},
+        info=record.fields.info,
     )
-    size = len(encode_body(body))  # what cannot be stored is said now, before any I/O
+    content = encode_content(body)  # what cannot be stored is said now, before any I/O
     return Draft(
         id=chosen,
-        body=body,
-        size=size,
+        body=replace(body, fields=_copied(body.fields), metadata=_copied(body.metadata), info=_copied(body.info)),
+        content=content,
         created=_moment(record.metadata.get("created_at")),
         mint=mint if own is None else None,
     )
+
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
+def _copied(value: Any) -> Any:
+    """Return a deep copy, quickly for what most records hold."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is dict:
+        return {key: _copied(member) for key, member in value.items()}
+    if kind is list:
+        return [_copied(member) for member in value]
+    return copy.deepcopy(value)
 
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -168,7 +204,7 @@ def settled(outcomes: list[Outcome], verb: str, *, missing_is_false: bool = Fals
     Raises:
         BatchError: At least one item was not done.
     """
-    outcomes = sorted(outcomes, key=lambda outcome: outcome.index)
+    outcomes = sorted(outcomes, key=attrgetter("index"))
     fine = {"written", "missing"} if missing_is_false else {"written"}
     failed = [outcome for outcome in outcomes if outcome.status not in fine]
     if not failed:

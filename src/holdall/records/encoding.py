@@ -18,10 +18,23 @@ from uuid import UUID
 
 from holdall.records.errors import CorruptRecordError, SerializationError
 
-__all__ = ["FORMAT", "Body", "decode_body", "decode_value", "dumps", "encode_body", "encode_value", "iso"]
+__all__ = [
+    "COMPACT",
+    "FORMAT",
+    "Body",
+    "decode_body",
+    "decode_value",
+    "dumps",
+    "encode_body",
+    "encode_content",
+    "encode_value",
+    "iso",
+]
 
 FORMAT = 1
 _MAX_DEPTH = 200
+COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+"""Writes plain data as compact JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +62,7 @@ def iso(moment: datetime) -> str:
 
 def dumps(value: Any) -> bytes:
     """Return compact UTF-8 JSON of plain data."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return COMPACT(value).encode()
 
 
 def encode_value(value: Any, path: str = "value", depth: int = 0) -> Any:
@@ -134,24 +147,39 @@ def decode_value(value: Any) -> Any:
     return {key: decode_value(member) for key, member in value.items()}
 
 
-def encode_body(body: Body) -> bytes:
-    """Return the bytes of an object.
+def encode_content(body: Body) -> bytes:
+    """Return what a body says of its record alone, as JSON without the opening brace: the part that no write changes.
 
     Raises:
         SerializationError: A value that no record can hold.
     """
     document = {
-        "holdall": FORMAT,
-        "id": _text(body.id, "id"),
-        "created": iso(body.created),
-        "updated": iso(body.updated),
-        "write": body.write,
         "fields": {_text(k, "fields"): encode_value(v, k) for k, v in body.fields.items()},
         "metadata": {_text(k, "metadata"): encode_value(v, f"metadata.{k}") for k, v in body.metadata.items()},
     }
     if body.info:
         document["info"] = {k: encode_value(v, f"{k}.metadata") for k, v in body.info.items()}
-    return dumps(document)
+    return dumps(document)[1:]
+
+
+def encode_body(body: Body, content: bytes | None = None) -> bytes:
+    """Return the bytes of an object.
+
+    Args:
+        body: What to say.
+        content: Its `encode_content`, where that is known.
+
+    Raises:
+        SerializationError: A value that no record can hold.
+    """
+    head = {
+        "holdall": FORMAT,
+        "id": _text(body.id, "id"),
+        "created": iso(body.created),
+        "updated": iso(body.updated),
+        "write": body.write,
+    }
+    return b"%b,%b" % (dumps(head)[:-1], encode_content(body) if content is None else content)
 
 
 def decode_body(data: bytes, *, id: str, key: str | None = None) -> Body:

@@ -14,12 +14,13 @@ from typing import Any
 
 from holdall._concurrency import sleep
 from holdall.engine.colours import told
-from holdall.errors import NotSupportedError
+from holdall.errors import HoldallError, NotSupportedError
 from holdall.records.drafts import Draft, Item, WriteVerb, draft
-from holdall.records.errors import ConcurrencyError, Outcome, RecordError, RecordNotFoundError
+from holdall.records.errors import ConcurrencyError, Outcome, RecordError, RecordNotFoundError, Status
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.records.results import CheckReport, ConnectReport, Explanation, RefreshReport, RevisionInfo, SearchResult
+from holdall.records.transaction import Change, failure
 
 __all__ = ["Engine"]
 
@@ -143,6 +144,14 @@ class Engine(ABC):
     def close(self) -> None:
         """Let go of connections and files; idempotent."""
 
+    def commit(self, changes: Sequence[Change]) -> list[Outcome]:
+        """Write all changes or none.
+
+        Raises:
+            TransactionError: One failed; none was written.
+        """
+        raise NotSupportedError(f"{type(self).__name__} has no transactions")
+
     # -- on top of these ----------------------------------------------------------------------------------------------
 
     def modify(self, id: str, function: Callable[[Record], Any], attempts: int) -> Record:
@@ -165,3 +174,29 @@ class Engine(ABC):
                 raise RecordNotFoundError(f"record {id!r} was deleted meanwhile", id=id)
             return stored
         raise RecordError(f"modify needs at least one attempt, not {attempts}", id=id)
+
+    def attempt(self, changes: Sequence[Change]) -> list[Outcome]:
+        """Write changes one after the other.
+
+        Raises:
+            TransactionError: One failed; those before it were written, those after it were not tried.
+        """
+        outcomes: list[Outcome] = []
+        for index, change in enumerate(changes):
+            try:
+                status = self._attempted(change)
+            except HoldallError as error:
+                raise failure(changes, outcomes, error, undone=False) from error
+            outcomes.append(Outcome(index=index, id=change.id, status=status))
+        return outcomes
+
+    def _attempted(self, change: Change) -> Status:
+        if change.draft is None:
+            return "written" if self.delete(change.id, change.expected_version) else "missing"
+        if change.verb == "create":
+            self.create(change.draft)
+        elif change.verb == "upsert":
+            self.upsert(change.draft, change.expected_version)
+        elif self.update(change.draft, change.expected_version) is None:
+            raise RecordNotFoundError(f"no record {change.id!r}", id=change.id)
+        return "written"

@@ -11,6 +11,7 @@
     ├── SerializationError (TypeError)                           a value that no record can hold
     ├── QueryError (ValueError)                                  the query is malformed
     ├── BatchError                                               some items failed; see ``outcomes``
+    ├── TransactionError                                         a write of it failed; see ``outcomes``
     └── MigrationError                                           see ``report``
     BackendNotFoundError (ConfigError)                           no such backend
 """
@@ -45,6 +46,7 @@ __all__ = [
     "RecordNotFoundError",
     "SerializationError",
     "Status",
+    "TransactionError",
 ]
 
 Status = Literal["written", "exists", "missing", "conflict", "failed", "not_tried", "unknown"]
@@ -152,6 +154,20 @@ class BatchError(RecordError):
     def failed(self) -> list[Outcome]:
         """The items that were not done."""
         return [o for o in self.outcomes if o.status != "written"]
+
+
+class TransactionError(RecordError):
+    """A transaction was not written, or (``"best_effort"``) only in part.
+
+    Attributes:
+        outcomes: One `Outcome` per write, in order.
+    """
+
+    kind = "transaction"
+
+    def __init__(self, message: str = "", *, outcomes: Sequence[Outcome] = (), **named: Any) -> None:
+        super().__init__(message, **named)
+        self.outcomes = list(outcomes)
 
 
 class MigrationError(RecordError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import string
+import re
+from urllib.parse import quote
 
 from holdall.core.keys import MAX_KEY_BYTES
 from holdall.errors import InvalidKeyError
@@ -10,7 +11,8 @@ from holdall.errors import InvalidKeyError
 __all__ = ["SUFFIX", "id_to_key", "key_to_id", "normalise_prefix"]
 
 SUFFIX = ".json"
-_LITERAL = frozenset((string.ascii_letters + string.digits + "-_.~").encode())
+_PLAIN = re.compile(r"[A-Za-z0-9\-_~][A-Za-z0-9\-_.~]*")
+"""Names of which every character stands for itself."""
 
 
 def normalise_prefix(prefix: str) -> str:
@@ -24,8 +26,13 @@ def normalise_prefix(prefix: str) -> str:
     return f"{stripped}/" if stripped else ""
 
 
-def id_to_key(id: str, prefix: str = "", *, largest: int = MAX_KEY_BYTES) -> str:
+def id_to_key(id: str, prefix: str = "", *, longest: int = MAX_KEY_BYTES) -> str:
     """Return the key of a record's id.
+
+    Args:
+        id: Any text.
+        prefix: What stands before it.
+        longest: Bytes that the name behind the prefix may have.
 
     Raises:
         InvalidKeyError: Empty, not encodable, or longer than the store's limit in bytes.
@@ -36,17 +43,17 @@ def id_to_key(id: str, prefix: str = "", *, largest: int = MAX_KEY_BYTES) -> str
     """
     if not id:
         raise InvalidKeyError("a record's id cannot be empty", key=id)
-    try:
-        raw = id.encode()
-    except UnicodeEncodeError:
-        raise InvalidKeyError(f"a record's id is text that UTF-8 can hold: {id!r}", key=id) from None
-    name = "".join(
-        chr(byte) if byte in _LITERAL and not (byte == 0x2E and at == 0) else f"%{byte:02X}" for at, byte in enumerate(raw)
-    )
-    key = f"{prefix}{name}{SUFFIX}"
-    if len(key.encode()) > largest or len(name) + len(SUFFIX) > largest:
-        raise InvalidKeyError(f"the id makes a key of {len(key.encode())} bytes, more than {largest}", key=id)
-    return key
+    name = id
+    if not _PLAIN.fullmatch(id):
+        try:
+            name = quote(id, safe="")
+        except UnicodeEncodeError:
+            raise InvalidKeyError(f"a record's id is text that UTF-8 can hold: {id!r}", key=id) from None
+        if name.startswith("."):
+            name = f"%2E{name[1:]}"
+    if len(name) + len(SUFFIX) > longest:
+        raise InvalidKeyError(f"the id makes a name of {len(name) + len(SUFFIX)} bytes, more than {longest}", key=id)
+    return f"{prefix}{name}{SUFFIX}"
 
 
 def key_to_id(key: str, prefix: str = "") -> str | None:
@@ -59,6 +66,8 @@ def key_to_id(key: str, prefix: str = "") -> str | None:
     if not key.startswith(prefix) or not key.endswith(SUFFIX):
         return None
     name = key[len(prefix) : len(key) - len(SUFFIX)]
+    if _PLAIN.fullmatch(name):
+        return name
     raw = bytearray()
     at = 0
     while at < len(name):
@@ -73,6 +82,6 @@ def key_to_id(key: str, prefix: str = "") -> str | None:
             at += 1
     try:
         found = raw.decode()
-        return found if found and id_to_key(found, prefix, largest=1 << 30) == key else None
+        return found if found and id_to_key(found, prefix, longest=1 << 30) == key else None
     except (UnicodeDecodeError, InvalidKeyError):
         return None

@@ -16,6 +16,7 @@ from holdall.records import objects_bare as bare
 from holdall.records import objects_many as many
 from holdall.records import objects_mirrored as mirrored
 from holdall.records import objects_record as one
+from holdall.records.chunks import CHUNK, chunked, weight
 from holdall.records.drafts import Draft, Item, WriteVerb, draft, record_of
 from holdall.records.encoding import decode_body
 from holdall.records.engine import Engine
@@ -100,13 +101,15 @@ class ObjectEngine(Engine):
         """Write items drawn lazily. See `Engine`."""
         outcomes: list[Outcome] = []
         stopped: list[Exception] = []
-        for chunk in many.chunked(items, lambda item: item.draft.size if item.draft else 0):
-            effects: dict[str, Row | None] = {}
-            with journaled(self.state, [item.draft.id for item in chunk if item.draft], effects):
-                for outcome, stored in many.write_chunk(self.state, verb, chunk, stopped):
-                    outcomes.append(outcome)
-                    if stored is not None and self.state.mirror is not None:
-                        effects[stored.body.id] = row_of(stored.body, stored.etag, len(stored.data))
+        chunks = chunked(items, weight)
+        with closed(chunks):
+            for chunk in chunks:
+                effects: dict[str, Row | None] = {}
+                with journaled(self.state, [item.draft.id for item in chunk if item.draft], effects):
+                    for outcome, row in many.write_chunk(self.state, verb, chunk, stopped):
+                        outcomes.append(outcome)
+                        if row is not None:
+                            effects[row.id] = row
         return outcomes
 
     def read_many(self, ids: Iterable[str]) -> list[Record | Exception | None]:
@@ -116,13 +119,15 @@ class ObjectEngine(Engine):
     def delete_many(self, ids: Iterable[str]) -> list[Outcome]:
         """Delete records, a thousand in a request. See `Engine`."""
         outcomes: list[Outcome] = []
-        for chunk in many.chunked(ids):
-            base = len(outcomes)
-            effects: dict[str, Row | None] = {}
-            with journaled(self.state, list(dict.fromkeys(chunk)), effects):
-                done = many.delete_chunk(self.state, chunk)
-                outcomes += [replace(outcome, index=base + outcome.index) for outcome in done]
-                effects |= {o.id: Row(o.id, None, "gone") for o in done if o.id is not None and o.status != "failed"}
+        chunks = chunked(ids)
+        with closed(chunks):
+            for chunk in chunks:
+                base = len(outcomes)
+                effects: dict[str, Row | None] = {}
+                with journaled(self.state, list(dict.fromkeys(chunk)), effects):
+                    done = many.delete_chunk(self.state, chunk)
+                    outcomes += [replace(outcome, index=base + outcome.index) for outcome in done]
+                    effects |= {o.id: Row(o.id, None, "gone") for o in done if o.id is not None and o.status != "failed"}
         return outcomes
 
     def clear(self) -> int:
@@ -135,17 +140,14 @@ class ObjectEngine(Engine):
         """Return the records of a query. See `Engine`."""
         problems: list[Problem] = []
         matched = [record for record in self._matched(query, problems, max_age)]
-        chosen, more = cut(query, matched)
-        cursor = cursor_after(query, chosen[-1]) if more and chosen else None
-        shown = [record.project(*query.paths) for record in chosen] if query.paths else chosen
-        return SearchResult(shown, cursor=cursor, unreadable=problems)
+        return run(lambda: _result(query, matched, problems))
 
     def stream(self, query: Query, batch_size: int, max_age: float | None) -> Iterator[Record]:
         """Yield the records of a query. See `Engine`."""
         problems: list[Problem] = []
         if query.sorting:
             places = [(row_key(query, record), record.id) for record in self._matched(query, problems, max_age)]
-            places.sort()
+            run(places.sort)
             mark = cursor_mark(query)
             ids = [id for place, id in places if id is not None and (mark is None or mark < place)]
             del places
@@ -276,8 +278,8 @@ class ObjectEngine(Engine):
         records = 0
         with closed(bare.ids(self.state, EVERYTHING)) as source:
             ids = [id for id in source]
-        for start in range(0, len(ids), many.CHUNK):
-            part = ids[start : start + many.CHUNK]
+        for start in range(0, len(ids), CHUNK):
+            part = ids[start : start + CHUNK]
             held = self._held(part)
             for id, found in zip(part, self.read_many(part), strict=True):
                 if isinstance(found, (CorruptRecordError, RecordArchivedError)):
@@ -350,3 +352,11 @@ class ObjectEngine(Engine):
         run(self.state.close_mirror)
         if self.state.owned:
             self.state.store.close()
+
+
+def _result(query: Query, matched: list[Record], problems: list[Problem]) -> SearchResult:
+    """Return the page of a query, of the records for which its conditions hold."""
+    chosen, more = cut(query, matched)
+    cursor = cursor_after(query, chosen[-1]) if more and chosen else None
+    shown = [record.project(*query.paths) for record in chosen] if query.paths else chosen
+    return SearchResult(shown, cursor=cursor, unreadable=problems)

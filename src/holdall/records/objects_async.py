@@ -15,6 +15,7 @@ from holdall.records import objects_bare_async as bare
 from holdall.records import objects_many_async as many
 from holdall.records import objects_mirrored_async as mirrored
 from holdall.records import objects_record_async as one
+from holdall.records.chunks_async import CHUNK, chunked_async, weight
 from holdall.records.drafts import Draft, Item, WriteVerb, draft, record_of
 from holdall.records.encoding import decode_body
 from holdall.records.engine_async import Engine
@@ -99,13 +100,15 @@ class ObjectEngine(Engine):
         """Write items drawn lazily. See `Engine`."""
         outcomes: list[Outcome] = []
         stopped: list[Exception] = []
-        for chunk in many.chunked(items, lambda item: item.draft.size if item.draft else 0):
-            effects: dict[str, Row | None] = {}
-            async with journaled_async(self.state, [item.draft.id for item in chunk if item.draft], effects):
-                for outcome, stored in await many.write_chunk_async(self.state, verb, chunk, stopped):
-                    outcomes.append(outcome)
-                    if stored is not None and self.state.mirror is not None:
-                        effects[stored.body.id] = row_of(stored.body, stored.etag, len(stored.data))
+        chunks = chunked_async(items, weight)
+        async with closed_async(chunks):
+            async for chunk in chunks:
+                effects: dict[str, Row | None] = {}
+                async with journaled_async(self.state, [item.draft.id for item in chunk if item.draft], effects):
+                    for outcome, row in await many.write_chunk_async(self.state, verb, chunk, stopped):
+                        outcomes.append(outcome)
+                        if row is not None:
+                            effects[row.id] = row
         return outcomes
 
     async def read_many_async(self, ids: Iterable[str]) -> list[Record | Exception | None]:
@@ -115,13 +118,15 @@ class ObjectEngine(Engine):
     async def delete_many_async(self, ids: Iterable[str]) -> list[Outcome]:
         """Delete records, a thousand in a request. See `Engine`."""
         outcomes: list[Outcome] = []
-        for chunk in many.chunked(ids):
-            base = len(outcomes)
-            effects: dict[str, Row | None] = {}
-            async with journaled_async(self.state, list(dict.fromkeys(chunk)), effects):
-                done = await many.delete_chunk_async(self.state, chunk)
-                outcomes += [replace(outcome, index=base + outcome.index) for outcome in done]
-                effects |= {o.id: Row(o.id, None, "gone") for o in done if o.id is not None and o.status != "failed"}
+        chunks = chunked_async(ids)
+        async with closed_async(chunks):
+            async for chunk in chunks:
+                base = len(outcomes)
+                effects: dict[str, Row | None] = {}
+                async with journaled_async(self.state, list(dict.fromkeys(chunk)), effects):
+                    done = await many.delete_chunk_async(self.state, chunk)
+                    outcomes += [replace(outcome, index=base + outcome.index) for outcome in done]
+                    effects |= {o.id: Row(o.id, None, "gone") for o in done if o.id is not None and o.status != "failed"}
         return outcomes
 
     async def clear_async(self) -> int:
@@ -134,17 +139,14 @@ class ObjectEngine(Engine):
         """Return the records of a query. See `Engine`."""
         problems: list[Problem] = []
         matched = [record async for record in self._matched_async(query, problems, max_age)]
-        chosen, more = cut(query, matched)
-        cursor = cursor_after(query, chosen[-1]) if more and chosen else None
-        shown = [record.project(*query.paths) for record in chosen] if query.paths else chosen
-        return SearchResult(shown, cursor=cursor, unreadable=problems)
+        return await run_async(lambda: _result(query, matched, problems))
 
     async def stream_async(self, query: Query, batch_size: int, max_age: float | None) -> AsyncIterator[Record]:
         """Yield the records of a query. See `Engine`."""
         problems: list[Problem] = []
         if query.sorting:
             places = [(row_key(query, record), record.id) async for record in self._matched_async(query, problems, max_age)]
-            places.sort()
+            await run_async(places.sort)
             mark = cursor_mark(query)
             ids = [id for place, id in places if id is not None and (mark is None or mark < place)]
             del places
@@ -277,8 +279,8 @@ class ObjectEngine(Engine):
         records = 0
         async with closed_async(bare.ids_async(self.state, EVERYTHING)) as source:
             ids = [id async for id in source]
-        for start in range(0, len(ids), many.CHUNK):
-            part = ids[start : start + many.CHUNK]
+        for start in range(0, len(ids), CHUNK):
+            part = ids[start : start + CHUNK]
             held = await self._held_async(part)
             for id, found in zip(part, await self.read_many_async(part), strict=True):
                 if isinstance(found, (CorruptRecordError, RecordArchivedError)):
@@ -351,3 +353,11 @@ class ObjectEngine(Engine):
         await run_async(self.state.close_mirror)
         if self.state.owned:
             await self.state.store.close_async()
+
+
+def _result(query: Query, matched: list[Record], problems: list[Problem]) -> SearchResult:
+    """Return the page of a query, of the records for which its conditions hold."""
+    chosen, more = cut(query, matched)
+    cursor = cursor_after(query, chosen[-1]) if more and chosen else None
+    shown = [record.project(*query.paths) for record in chosen] if query.paths else chosen
+    return SearchResult(shown, cursor=cursor, unreadable=problems)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from holdall._concurrency import map_bounded
+from holdall._concurrency import map_bounded, run
 from holdall.engine.colours import closed
 from holdall.errors import HoldallError
 from holdall.records import objects_many as many
@@ -32,7 +32,7 @@ def ids(state: ObjectState, scope: Scope) -> Iterator[str]:
     with closed(many.listed(state, scope.prefix)) as pages:
         for page in pages:
             found += [id for id, _ in page if id is not None]
-    found.sort()  # the order of keys is another one
+    run(found.sort)  # the order of keys is another one
     for id in found:
         yield id
 

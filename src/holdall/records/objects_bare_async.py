@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from itertools import islice
 
-from holdall._concurrency import map_bounded_async
+from holdall._concurrency import map_bounded_async, run_async
 from holdall.engine.colours import closed_async
 from holdall.errors import HoldallError
 from holdall.records import objects_many_async as many
@@ -31,7 +31,7 @@ async def ids_async(state: ObjectState, scope: Scope) -> AsyncIterator[str]:
     async with closed_async(many.listed_async(state, scope.prefix)) as pages:
         async for page in pages:
             found += [id for id, _ in page if id is not None]
-    found.sort()  # the order of keys is another one
+    await run_async(found.sort)  # the order of keys is another one
     for id in found:
         yield id
 

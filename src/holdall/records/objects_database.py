@@ -103,9 +103,10 @@ class ObjectDatabase(Database):
             engine="objects",
             compare_and_set=self._state.compares,
             conditional_delete=can.conditional_delete and can.strong_etag,
+            exact_batch_delete=self._state.near,
             tags=can.tags,
             history=can.versions,
-            max_id_bytes=can.max_key_bytes - len(self.prefix) - len(SUFFIX),
+            max_id_bytes=self._state.longest - len(SUFFIX),
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

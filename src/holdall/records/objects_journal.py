@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 from holdall._concurrency import run_async
 from holdall.engine.colours import finish_async
+from holdall.records.mirror.journal import Intent
 from holdall.records.mirror.rows import Row
 from holdall.records.objects_state import ObjectState
 
@@ -40,8 +41,9 @@ async def journaled_async(state: ObjectState, ids: Sequence[str], effects: Mappi
     if mirror is None:
         yield
         return
-    intents = await finish_async(lambda: run_async(lambda: mirror.begin(ids)))
+    intents: list[Intent] = []
     try:
+        await finish_async(lambda: run_async(lambda: intents.extend(mirror.begin(ids))))
         yield
     finally:
         await finish_async(lambda: run_async(lambda: mirror.end(intents, effects)))

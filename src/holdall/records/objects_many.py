@@ -3,48 +3,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from holdall._concurrency import map_bounded
-from holdall.core.meta import ObjectMeta
+from holdall._concurrency import map_bounded, run
+from holdall.core.meta import ListPage, ObjectMeta
 from holdall.engine.colours import closed
 from holdall.errors import ConfigError, HoldallError, PermissionDeniedError
 from holdall.records import objects_record as record
 from holdall.records.drafts import Item, WriteVerb, record_of
 from holdall.records.errors import BatchError, ConcurrencyError, DuplicateRecordError, Outcome, Status
+from holdall.records.mirror.rows import Row, row_of
 from holdall.records.objects_state import ObjectState, Stored
 from holdall.records.record import Record
+from holdall.results import DeleteResult
 
-__all__ = ["chunked", "clear", "delete_chunk", "listed", "read_many", "write_chunk"]
-
-CHUNK = 1000
-"""Items that one step of a batch takes: as many as a bulk delete."""
-CHUNK_BYTES = 32 * 1024 * 1024
-
-T = TypeVar("T")
-
-
-def chunked(items: Iterable[T], size: Callable[[T], int] = lambda _: 0) -> Iterator[list[T]]:
-    """Yield the items in lists of bounded length and size, drawn lazily."""
-    chunk: list[T] = []
-    held = 0
-    for item in items:
-        chunk.append(item)
-        held += size(item)
-        if len(chunk) >= CHUNK or held >= CHUNK_BYTES:
-            yield chunk
-            chunk, held = [], 0
-    if chunk:
-        yield chunk
+__all__ = ["clear", "delete_chunk", "listed", "read_many", "write_chunk"]
 
 
 def write_chunk(
     state: ObjectState, verb: WriteVerb, items: list[Item], stopped: list[Exception]
-) -> list[tuple[Outcome, Stored | None]]:
-    """Write some items; ``stopped`` gets the cause that makes further tries pointless, for this chunk and the next ones."""
+) -> list[tuple[Outcome, Row | None]]:
+    """Write some items, and return what the mirror is to know of each.
 
-    def one(item: Item) -> tuple[Outcome, Stored | None]:
+    Args:
+        state: Of the database.
+        verb: What to do.
+        items: A chunk of them.
+        stopped: Gets the cause that makes further tries pointless, for this chunk and the next ones.
+    """
+    keep = state.mirror is not None
+
+    def one(item: Item) -> tuple[Outcome, Row | None]:
         if item.draft is None:
             assert item.outcome is not None
             return item.outcome, None
@@ -69,7 +60,8 @@ def write_chunk(
             return Outcome(index=item.index, id=item.id, status=status, error=error), None
         if stored is None:
             return Outcome(index=item.index, id=item.id, status="missing"), None
-        return Outcome(index=item.index, id=stored.body.id, status="written"), stored
+        row = row_of(stored.body, stored.etag, len(stored.data)) if keep else None
+        return Outcome(index=item.index, id=stored.body.id, status="written"), row
 
     return [pair for pair in map_bounded(one, items, limit=state.options.max_workers)]
 
@@ -102,41 +94,52 @@ def listed(state: ObjectState, prefix: str = "") -> Iterator[list[tuple[str | No
     stem = state.stem(prefix)
     with closed(state.store.list(stem, delimiter="/")) as pages:
         for page in pages:
-            found = [(state.id(meta.key), meta) for meta in page.objects if meta.kind == "file"]
-            yield [(id, meta) for id, meta in found if id is None or id.startswith(prefix)]
+            yield run(lambda page=page: _named(state, page, prefix))  # type: ignore[misc]
+
+
+def _named(state: ObjectState, page: ListPage, prefix: str) -> list[tuple[str | None, ObjectMeta]]:
+    found = [(state.id(meta.key), meta) for meta in page.objects if meta.kind == "file"]
+    return [(id, meta) for id, meta in found if id is None or id.startswith(prefix)]
 
 
 def delete_chunk(state: ObjectState, ids: list[str]) -> list[Outcome]:
     """Delete up to a thousand records in one request, after finding out which of them are there."""
-    unique = list(dict.fromkeys(ids))
-    there = _present(state, unique)
-    keys = [state.key(id) for id in unique if id in there]
-    failed: dict[str, HoldallError] = {}
-    if keys:
-        results = state.store.delete(keys)
-        failed = {result.key: result.error for result in results if result.error is not None}
-        gone = {
-            result.key for result in results if result.existed is False
-        }  # somebody else was quicker, where the store tells
-        there -= {id for id in unique if state.key(id) in gone}
+    keys = run(lambda: {id: state.key(id) for id in dict.fromkeys(ids)})
+    there = _present(state, list(keys))
+    results: Sequence[DeleteResult] = ()
+    if there:
+        results = state.store.delete([key for id, key in keys.items() if id in there])
+    return run(lambda: _deleted(state, ids, keys, there, results))
+
+
+def _deleted(
+    state: ObjectState, ids: list[str], keys: Mapping[str, str], there: set[str], results: Sequence[DeleteResult]
+) -> list[Outcome]:
+    """Return the outcomes of a bulk delete, and note them."""
+    failed = {result.key: result.error for result in results if result.error is not None}
+    gone = {result.key for result in results if result.existed is False}  # somebody else was quicker
     outcomes: list[Outcome] = []
-    done: set[str] = set()
     for index, id in enumerate(ids):
-        error = failed.get(state.key(id))
+        error = failed.get(keys[id])
         if error is not None:
             state.known.forget(id)
             outcomes.append(Outcome(index=index, id=id, status="failed", error=error))
             continue
         state.known.note(id, None, None)
-        outcomes.append(Outcome(index=index, id=id, status="written" if id in there and id not in done else "missing"))
-        done.add(id)
+        was_there = id in there and keys[id] not in gone
+        outcomes.append(Outcome(index=index, id=id, status="written" if was_there else "missing"))
+        there.discard(id)  # a repeat finds nothing
     return outcomes
 
 
 def _present(state: ObjectState, ids: list[str]) -> set[str]:
-    """Tell which ids are there: what is known, then by listings or by one HEAD each, whichever is cheaper."""
+    """Tell which ids are there: what was seen lately, then by listings or by one HEAD each, whichever is cheaper.
+
+    A store that is near tells of each deletion whether there was something, so what was seen once is enough to begin with.
+    """
+    since = -math.inf if state.near else time.monotonic() - state.options.cache_ttl
     known = {id: state.known.get(id) for id in ids}
-    there = {id for id, seen in known.items() if seen is not None and seen.etag is not None}
+    there = {id for id, seen in known.items() if seen is not None and seen.etag is not None and seen.at >= since}
     unknown = [id for id in ids if id not in there]
     pages = 0
     if len(unknown) > 1:

@@ -7,17 +7,20 @@ import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from holdall._concurrency import map_bounded, run, sleep
-from holdall.engine.colours import closed
+from holdall.engine.colours import closed, finish
 from holdall.records import objects_many as many
 from holdall.records import objects_record as one
+from holdall.records.chunks import CHUNK
 from holdall.records.documents import encode_document
 from holdall.records.drafts import record_of
 from holdall.records.encoding import decode_body
 from holdall.records.errors import CorruptRecordError, RecordArchivedError
 from holdall.records.matching import predicate
+from holdall.records.mirror.listing import Listing
 from holdall.records.mirror.mirror import Interrupted, Mirror, Pending
 from holdall.records.mirror.rows import Row, body_of, paths_of, row_of, touches
 from holdall.records.mirror.selecting import mentions
@@ -51,38 +54,36 @@ def fresh(state: ObjectState, mirror: Mirror, max_age: float | None) -> None:
     """Have a complete listing that started no longer ago than ``max_age`` before this call."""
     age = state.options.cache_ttl if max_age is None else max_age
     since = time.time() - age
-    if run(lambda: mirror.fresh(since)):
-        return
-    while True:
-        release = run(mirror.try_flight)
-        if release is None:
-            sleep(_POLL)  # somebody is listing: what comes of it may be fresh enough
-            if run(lambda: mirror.fresh(since)):
-                return
-            continue
+    while not run(lambda: mirror.fresh(since)):
+        flight = mirror.flight()
         try:
-            if not run(lambda: mirror.fresh(since)):
+            if not finish(lambda: run(flight.take)):  # noqa: B023  # called before the next turn
+                sleep(_POLL)  # somebody is listing: what comes of it may be fresh enough
+            elif not run(lambda: mirror.fresh(since)):
                 _list(state, mirror)
-                continue  # an infinite age is content with any listing, others with this one
-            return
         finally:
-            release()
+            flight.give_back()
 
 
 def _list(state: ObjectState, mirror: Mirror) -> None:
-    """List everything once and take it over; if that fails, nothing has changed."""
+    """List everything once and take it over; if that fails, nothing has changed.
+
+    Each step of the mirror ends before a cancellation goes on: else the next lister would begin within it.
+    """
     weak = not state.store.capabilities.strong_etag
-    listing = run(lambda: mirror.start(weak=weak))
+    listing: list[Listing] = []
     try:
+        finish(lambda: run(lambda: listing.append(mirror.start(weak=weak))))
         with closed(many.listed(state)) as pages:
             for page in pages:
                 found = [(id, meta) for id, meta in page if id is not None]
-                run(lambda found=found: mirror.note(listing, found))  # type: ignore[misc]
-        run(lambda: mirror.apply(listing))
+                finish(lambda found=found: run(lambda: mirror.note(listing[0], found)))  # type: ignore[misc]
+        finish(lambda: run(lambda: mirror.apply(listing[0])))
     except Interrupted:
         return  # the caller sees that nothing is fresh, and begins again
     except BaseException:
-        mirror.abandon(listing)
+        for begun in listing:
+            finish(lambda begun=begun: run(lambda: mirror.abandon(begun)))  # type: ignore[misc]
         raise
 
 
@@ -99,7 +100,7 @@ def load(state: ObjectState, mirror: Mirror, scope: Scope, *, unknown: bool = Fa
     def keep() -> None:
         rows = list(found)
         found.clear()
-        run(lambda: mirror.loaded(rows))
+        finish(lambda: run(lambda: mirror.loaded(rows)))
 
     answers = map_bounded(fetch, wanted, limit=state.options.max_workers)
     try:
@@ -178,14 +179,17 @@ def matched(
     after: str | None = None
     while True:
         limit = batch if wanted is None else min(batch, wanted)
+
+        def ask(after: str | None = after, limit: int = limit) -> tuple[list[Row], bool, _Held]:
+            rows, whole = mirror.rows(scope, where, values, after=after, limit=limit)
+            return rows, whole, _held(rows, query, deciding, holds)
+
         try:
-            rows, whole = run(
-                lambda after=after, limit=limit: mirror.rows(scope, where, values, after=after, limit=limit)  # type: ignore[misc]
-            )
+            rows, whole, held = run(ask)
         except Interrupted:
             ready(state, mirror, query, math.inf)
             continue
-        for record in _records(state, mirror, rows, query, deciding, holds, problems):
+        for record in _records(state, mirror, rows, held, holds, problems):
             yield record
             if wanted is not None:
                 wanted -= 1
@@ -194,36 +198,61 @@ def matched(
         after = rows[-1].id
 
 
-def _records(
-    state: ObjectState,
-    mirror: Mirror,
-    rows: Sequence[Row],
-    query: Query,
-    deciding: set[str],
-    holds: Callable[[Record], bool],
-    problems: list[Problem],
-) -> list[Record]:
-    """Return the matching records of some rows; bodies that are not held whole, and matter, are fetched at once."""
-    found: dict[str, Record] = {}
-    fetch: list[str] = []
+@dataclass(slots=True)
+class _Held:
+    """What the mirror alone says of some rows.
+
+    Attributes:
+        found: Records that match, whole.
+        fetch: Ids of bodies that are not held whole, and matter.
+        unreadable: Rows that are no readable record.
+        damaged: Somebody wrote into the file: nothing in it is believed any more.
+    """
+
+    found: dict[str, Record] = field(default_factory=dict[str, Record])
+    fetch: list[str] = field(default_factory=list[str])
+    unreadable: list[Row] = field(default_factory=list[Row])
+    damaged: bool = False
+
+
+def _held(rows: Sequence[Row], query: Query, deciding: set[str], holds: Callable[[Record], bool]) -> _Held:
+    """Sort rows out."""
+    held = _Held()
     for row in rows:
         if row.state in {"loaded", "cut"}:
             try:
                 record = record_of(body_of(row), row.etag)
-            except sqlite3.DatabaseError:  # somebody wrote into the file: nothing in it is believed any more
-                run(mirror.drop)
-                fetch.append(row.id)
+            except sqlite3.DatabaseError:
+                held.damaged = True
+                held.fetch.append(row.id)
                 continue
             if touches(deciding, row.names):
-                fetch.append(row.id)
+                held.fetch.append(row.id)
             elif holds(record):
                 if row.names and not (query.paths and not touches(query.paths, row.names)):
-                    fetch.append(row.id)
+                    held.fetch.append(row.id)
                 else:
-                    found[row.id] = record
+                    held.found[row.id] = record
         elif row.state == "listed":
-            fetch.append(row.id)
-        elif state.options.on_corrupt == "report":
+            held.fetch.append(row.id)
+        else:
+            held.unreadable.append(row)
+    return held
+
+
+def _records(
+    state: ObjectState,
+    mirror: Mirror,
+    rows: Sequence[Row],
+    held: _Held,
+    holds: Callable[[Record], bool],
+    problems: list[Problem],
+) -> list[Record]:
+    """Return the matching records of some rows, in their order; what is not held whole is fetched."""
+    if held.damaged:
+        finish(lambda: run(mirror.drop))
+    for row in held.unreadable:
+        if state.options.on_corrupt == "report":
             problems.append(Problem(key=state.key(row.id), id=row.id, reason=row.reason or ""))
         elif row.state == "archived":
             raise state.archived(row.id, None)
@@ -232,6 +261,7 @@ def _records(
             raise CorruptRecordError(
                 f"{key!r} is no readable record: {row.reason}", id=row.id, key=key, reason=row.reason or ""
             )
+    found, fetch = held.found, held.fetch
     if fetch:
         for id, answer in zip(fetch, many.read_many(state, fetch), strict=True):
             if isinstance(answer, (CorruptRecordError, RecordArchivedError)) and state.options.on_corrupt == "report":
@@ -253,7 +283,7 @@ def ids(state: ObjectState, mirror: Mirror, scope: Scope) -> Iterator[str]:
         load(state, mirror, scope, unknown=True)
         try:
             while page := run(
-                lambda after=after: mirror.ids(scope, after=after, limit=many.CHUNK)  # type: ignore[misc]
+                lambda after=after: mirror.ids(scope, after=after, limit=CHUNK)  # type: ignore[misc]
             ):
                 yield from page
                 after = page[-1]

@@ -6,17 +6,20 @@ import math
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from holdall._concurrency import map_bounded_async, run_async, sleep_async
-from holdall.engine.colours import closed_async
+from holdall.engine.colours import closed_async, finish_async
 from holdall.records import objects_many_async as many
 from holdall.records import objects_record_async as one
+from holdall.records.chunks_async import CHUNK
 from holdall.records.documents import encode_document
 from holdall.records.drafts import record_of
 from holdall.records.encoding import decode_body
 from holdall.records.errors import CorruptRecordError, RecordArchivedError
 from holdall.records.matching import predicate
+from holdall.records.mirror.listing import Listing
 from holdall.records.mirror.mirror import Interrupted, Mirror, Pending
 from holdall.records.mirror.rows import Row, body_of, paths_of, row_of, touches
 from holdall.records.mirror.selecting import mentions
@@ -50,38 +53,36 @@ async def fresh_async(state: ObjectState, mirror: Mirror, max_age: float | None)
     """Have a complete listing that started no longer ago than ``max_age`` before this call."""
     age = state.options.cache_ttl if max_age is None else max_age
     since = time.time() - age
-    if await run_async(lambda: mirror.fresh(since)):
-        return
-    while True:
-        release = await run_async(mirror.try_flight)
-        if release is None:
-            await sleep_async(_POLL)  # somebody is listing: what comes of it may be fresh enough
-            if await run_async(lambda: mirror.fresh(since)):
-                return
-            continue
+    while not await run_async(lambda: mirror.fresh(since)):
+        flight = mirror.flight()
         try:
-            if not await run_async(lambda: mirror.fresh(since)):
+            if not await finish_async(lambda: run_async(flight.take)):  # noqa: B023  # called before the next turn
+                await sleep_async(_POLL)  # somebody is listing: what comes of it may be fresh enough
+            elif not await run_async(lambda: mirror.fresh(since)):
                 await _list_async(state, mirror)
-                continue  # an infinite age is content with any listing, others with this one
-            return
         finally:
-            release()
+            flight.give_back()
 
 
 async def _list_async(state: ObjectState, mirror: Mirror) -> None:
-    """List everything once and take it over; if that fails, nothing has changed."""
+    """List everything once and take it over; if that fails, nothing has changed.
+
+    Each step of the mirror ends before a cancellation goes on: else the next lister would begin within it.
+    """
     weak = not state.store.capabilities.strong_etag
-    listing = await run_async(lambda: mirror.start(weak=weak))
+    listing: list[Listing] = []
     try:
+        await finish_async(lambda: run_async(lambda: listing.append(mirror.start(weak=weak))))
         async with closed_async(many.listed_async(state)) as pages:
             async for page in pages:
                 found = [(id, meta) for id, meta in page if id is not None]
-                await run_async(lambda found=found: mirror.note(listing, found))  # type: ignore[misc]
-        await run_async(lambda: mirror.apply(listing))
+                await finish_async(lambda found=found: run_async(lambda: mirror.note(listing[0], found)))  # type: ignore[misc]
+        await finish_async(lambda: run_async(lambda: mirror.apply(listing[0])))
     except Interrupted:
         return  # the caller sees that nothing is fresh, and begins again
     except BaseException:
-        mirror.abandon(listing)
+        for begun in listing:
+            await finish_async(lambda begun=begun: run_async(lambda: mirror.abandon(begun)))  # type: ignore[misc]
         raise
 
 
@@ -98,7 +99,7 @@ async def load_async(state: ObjectState, mirror: Mirror, scope: Scope, *, unknow
     async def keep() -> None:
         rows = list(found)
         found.clear()
-        await run_async(lambda: mirror.loaded(rows))
+        await finish_async(lambda: run_async(lambda: mirror.loaded(rows)))
 
     answers = map_bounded_async(fetch, wanted, limit=state.options.max_workers)
     try:
@@ -177,14 +178,17 @@ async def matched_async(
     after: str | None = None
     while True:
         limit = batch if wanted is None else min(batch, wanted)
+
+        def ask(after: str | None = after, limit: int = limit) -> tuple[list[Row], bool, _Held]:
+            rows, whole = mirror.rows(scope, where, values, after=after, limit=limit)
+            return rows, whole, _held(rows, query, deciding, holds)
+
         try:
-            rows, whole = await run_async(
-                lambda after=after, limit=limit: mirror.rows(scope, where, values, after=after, limit=limit)  # type: ignore[misc]
-            )
+            rows, whole, held = await run_async(ask)
         except Interrupted:
             await ready_async(state, mirror, query, math.inf)
             continue
-        for record in await _records_async(state, mirror, rows, query, deciding, holds, problems):
+        for record in await _records_async(state, mirror, rows, held, holds, problems):
             yield record
             if wanted is not None:
                 wanted -= 1
@@ -193,36 +197,61 @@ async def matched_async(
         after = rows[-1].id
 
 
-async def _records_async(
-    state: ObjectState,
-    mirror: Mirror,
-    rows: Sequence[Row],
-    query: Query,
-    deciding: set[str],
-    holds: Callable[[Record], bool],
-    problems: list[Problem],
-) -> list[Record]:
-    """Return the matching records of some rows; bodies that are not held whole, and matter, are fetched at once."""
-    found: dict[str, Record] = {}
-    fetch: list[str] = []
+@dataclass(slots=True)
+class _Held:
+    """What the mirror alone says of some rows.
+
+    Attributes:
+        found: Records that match, whole.
+        fetch: Ids of bodies that are not held whole, and matter.
+        unreadable: Rows that are no readable record.
+        damaged: Somebody wrote into the file: nothing in it is believed any more.
+    """
+
+    found: dict[str, Record] = field(default_factory=dict[str, Record])
+    fetch: list[str] = field(default_factory=list[str])
+    unreadable: list[Row] = field(default_factory=list[Row])
+    damaged: bool = False
+
+
+def _held(rows: Sequence[Row], query: Query, deciding: set[str], holds: Callable[[Record], bool]) -> _Held:
+    """Sort rows out."""
+    held = _Held()
     for row in rows:
         if row.state in {"loaded", "cut"}:
             try:
                 record = record_of(body_of(row), row.etag)
-            except sqlite3.DatabaseError:  # somebody wrote into the file: nothing in it is believed any more
-                await run_async(mirror.drop)
-                fetch.append(row.id)
+            except sqlite3.DatabaseError:
+                held.damaged = True
+                held.fetch.append(row.id)
                 continue
             if touches(deciding, row.names):
-                fetch.append(row.id)
+                held.fetch.append(row.id)
             elif holds(record):
                 if row.names and not (query.paths and not touches(query.paths, row.names)):
-                    fetch.append(row.id)
+                    held.fetch.append(row.id)
                 else:
-                    found[row.id] = record
+                    held.found[row.id] = record
         elif row.state == "listed":
-            fetch.append(row.id)
-        elif state.options.on_corrupt == "report":
+            held.fetch.append(row.id)
+        else:
+            held.unreadable.append(row)
+    return held
+
+
+async def _records_async(
+    state: ObjectState,
+    mirror: Mirror,
+    rows: Sequence[Row],
+    held: _Held,
+    holds: Callable[[Record], bool],
+    problems: list[Problem],
+) -> list[Record]:
+    """Return the matching records of some rows, in their order; what is not held whole is fetched."""
+    if held.damaged:
+        await finish_async(lambda: run_async(mirror.drop))
+    for row in held.unreadable:
+        if state.options.on_corrupt == "report":
             problems.append(Problem(key=state.key(row.id), id=row.id, reason=row.reason or ""))
         elif row.state == "archived":
             raise state.archived(row.id, None)
@@ -231,6 +260,7 @@ async def _records_async(
             raise CorruptRecordError(
                 f"{key!r} is no readable record: {row.reason}", id=row.id, key=key, reason=row.reason or ""
             )
+    found, fetch = held.found, held.fetch
     if fetch:
         for id, answer in zip(fetch, await many.read_many_async(state, fetch), strict=True):
             if isinstance(answer, (CorruptRecordError, RecordArchivedError)) and state.options.on_corrupt == "report":
@@ -252,7 +282,7 @@ async def ids_async(state: ObjectState, mirror: Mirror, scope: Scope) -> AsyncIt
         await load_async(state, mirror, scope, unknown=True)
         try:
             while page := await run_async(
-                lambda after=after: mirror.ids(scope, after=after, limit=many.CHUNK)  # type: ignore[misc]
+                lambda after=after: mirror.ids(scope, after=after, limit=CHUNK)  # type: ignore[misc]
             ):
                 for id in page:
                     yield id

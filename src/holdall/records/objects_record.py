@@ -17,7 +17,7 @@ from holdall.errors import (
     UnavailableError,
 )
 from holdall.records.drafts import Draft
-from holdall.records.encoding import Body, decode_body, encode_body
+from holdall.records.encoding import decode_body, encode_body
 from holdall.records.errors import ConcurrencyError, CorruptRecordError, DuplicateRecordError
 from holdall.records.objects_state import Known, ObjectState, Stored
 
@@ -71,9 +71,12 @@ def version(state: ObjectState, id: str) -> str | None:
     return meta.etag or ""
 
 
-def _put(state: ObjectState, body: Body, *, create: bool = False, if_match: str | None = None) -> Stored:
-    """Write a body under its condition; an answer that got lost is looked up by the token in the body."""
-    data = encode_body(body)
+def _put(
+    state: ObjectState, draft: Draft, created: datetime | None = None, *, create: bool = False, if_match: str | None = None
+) -> Stored:
+    """Write a draft under its condition; an answer that got lost is looked up by the token in the body."""
+    body = draft.stamped(created=created)
+    data = encode_body(body, draft.content)
     options = state.put_options(body, create=create, if_match=if_match)
     try:
         result = state.store.put(state.key(body.id), data, options)
@@ -113,7 +116,7 @@ def create(state: ObjectState, draft: Draft) -> Stored:
         raise NotSupportedError("create needs a store whose writes can be conditional; upsert does not", store=state.store)
     while True:
         try:
-            return _put(state, draft.stamped(), create=True)
+            return _put(state, draft, create=True)
         except AlreadyExistsError as error:
             if draft.mint is None:
                 raise DuplicateRecordError(
@@ -136,8 +139,7 @@ def update(state: ObjectState, draft: Draft, expected: str | None) -> Stored | N
         if expected is not None and etag != expected:
             raise _lost(state, id, expected, etag)
         try:
-            body = draft.stamped(created=created)
-            return _put(state, body, if_match=etag if state.compares else None)
+            return _put(state, draft, created, if_match=etag if state.compares else None)
         except (PreconditionError, NotFoundError):
             known = _look(state, id)
     raise _lost(state, id, expected, None if known is None else known.etag)
@@ -152,15 +154,15 @@ def upsert(state: ObjectState, draft: Draft, expected: str | None) -> Stored:
         return stored
     if not state.compares:
         found = _look(state, draft.id)
-        return _put(state, draft.stamped(created=found.created if found else None))
+        return _put(state, draft, found.created if found else None)
     if draft.mint is not None:
         return create(state, draft)
     known = _known(state, draft.id) or _look(state, draft.id)
     for _ in range(_RACES):
         try:
             if known is None or known.etag is None:
-                return _put(state, draft.stamped(), create=True)
-            return _put(state, draft.stamped(created=known.created), if_match=known.etag)
+                return _put(state, draft, create=True)
+            return _put(state, draft, known.created, if_match=known.etag)
         except (AlreadyExistsError, PreconditionError, NotFoundError):
             known = _look(state, draft.id)
     raise _lost(state, draft.id, None, None if known is None else known.etag)

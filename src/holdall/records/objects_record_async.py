@@ -16,7 +16,7 @@ from holdall.errors import (
     UnavailableError,
 )
 from holdall.records.drafts import Draft
-from holdall.records.encoding import Body, decode_body, encode_body
+from holdall.records.encoding import decode_body, encode_body
 from holdall.records.errors import ConcurrencyError, CorruptRecordError, DuplicateRecordError
 from holdall.records.objects_state import Known, ObjectState, Stored
 
@@ -70,9 +70,12 @@ async def version_async(state: ObjectState, id: str) -> str | None:
     return meta.etag or ""
 
 
-async def _put_async(state: ObjectState, body: Body, *, create: bool = False, if_match: str | None = None) -> Stored:
-    """Write a body under its condition; an answer that got lost is looked up by the token in the body."""
-    data = encode_body(body)
+async def _put_async(
+    state: ObjectState, draft: Draft, created: datetime | None = None, *, create: bool = False, if_match: str | None = None
+) -> Stored:
+    """Write a draft under its condition; an answer that got lost is looked up by the token in the body."""
+    body = draft.stamped(created=created)
+    data = encode_body(body, draft.content)
     options = state.put_options(body, create=create, if_match=if_match)
     try:
         result = await state.store.put_async(state.key(body.id), data, options)
@@ -112,7 +115,7 @@ async def create_async(state: ObjectState, draft: Draft) -> Stored:
         raise NotSupportedError("create needs a store whose writes can be conditional; upsert does not", store=state.store)
     while True:
         try:
-            return await _put_async(state, draft.stamped(), create=True)
+            return await _put_async(state, draft, create=True)
         except AlreadyExistsError as error:
             if draft.mint is None:
                 raise DuplicateRecordError(
@@ -135,8 +138,7 @@ async def update_async(state: ObjectState, draft: Draft, expected: str | None) -
         if expected is not None and etag != expected:
             raise _lost(state, id, expected, etag)
         try:
-            body = draft.stamped(created=created)
-            return await _put_async(state, body, if_match=etag if state.compares else None)
+            return await _put_async(state, draft, created, if_match=etag if state.compares else None)
         except (PreconditionError, NotFoundError):
             known = await _look_async(state, id)
     raise _lost(state, id, expected, None if known is None else known.etag)
@@ -151,15 +153,15 @@ async def upsert_async(state: ObjectState, draft: Draft, expected: str | None) -
         return stored
     if not state.compares:
         found = await _look_async(state, draft.id)
-        return await _put_async(state, draft.stamped(created=found.created if found else None))
+        return await _put_async(state, draft, found.created if found else None)
     if draft.mint is not None:
         return await create_async(state, draft)
     known = await _known_async(state, draft.id) or await _look_async(state, draft.id)
     for _ in range(_RACES):
         try:
             if known is None or known.etag is None:
-                return await _put_async(state, draft.stamped(), create=True)
-            return await _put_async(state, draft.stamped(created=known.created), if_match=known.etag)
+                return await _put_async(state, draft, create=True)
+            return await _put_async(state, draft, known.created, if_match=known.etag)
         except (AlreadyExistsError, PreconditionError, NotFoundError):
             known = await _look_async(state, draft.id)
     raise _lost(state, draft.id, None, None if known is None else known.etag)

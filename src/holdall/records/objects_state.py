@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
@@ -22,6 +23,9 @@ __all__ = ["ARCHIVED", "Known", "KnownRecords", "ObjectOptions", "ObjectState", 
 
 ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Storage classes whose objects must be restored before they can be read."""
+
+_LONGEST_NAME = 255
+"""Bytes of a name in a directory."""
 
 OnCorrupt = Literal["raise", "report"]
 
@@ -58,10 +62,11 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What this process saw of a record: its etag and age; no etag means that it was absent."""
+    """What this process saw of a record: its etag and age, and when (`time.monotonic`); no etag means that it was absent."""
 
     etag: str | None
     created: datetime | None
+    at: float = 0.0
 
 
 class KnownRecords:
@@ -80,7 +85,7 @@ class KnownRecords:
     def note(self, id: str, etag: str | None, created: datetime | None) -> None:
         """Note what a storage answered."""
         with self._lock:
-            self._records[id] = Known(etag, created)
+            self._records[id] = Known(etag, created, time.monotonic())
             self._records.move_to_end(id)
             if len(self._records) > self._most:
                 self._records.popitem(last=False)
@@ -102,6 +107,7 @@ class ObjectState:
     known: KnownRecords = field(default_factory=KnownRecords)
     make_mirror: Callable[[], Mirror] | None = None
     _mirror: Mirror | None = None
+    _longest: int | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __repr__(self) -> str:
@@ -122,7 +128,9 @@ class ObjectState:
 
     def key(self, id: str) -> str:
         """Return the key of an id."""
-        return id_to_key(id, self.prefix, largest=self.store.capabilities.max_key_bytes)
+        if self._longest is None:
+            self._longest = self.longest
+        return id_to_key(id, self.prefix, longest=self._longest)
 
     def stem(self, prefix: str) -> str:
         """Return what the keys of all ids with this prefix begin with."""
@@ -131,6 +139,19 @@ class ObjectState:
     def id(self, key: str) -> str | None:
         """Return the id of a key, ``None`` for a foreign one."""
         return key_to_id(key, self.prefix)
+
+    @property
+    def longest(self) -> int:
+        """The longest name of an object behind the prefix, in bytes."""
+        capabilities = self.store.capabilities
+        room = capabilities.max_key_bytes - len(self.prefix.encode())
+        return min(room, _LONGEST_NAME) if capabilities.local else room
+
+    @property
+    def near(self) -> bool:
+        """Whether the store is of this machine: asking it costs nothing, and it tells of each deletion whether there was something."""
+        capabilities = self.store.capabilities
+        return capabilities.local or capabilities.temporary
 
     @property
     def compares(self) -> bool:

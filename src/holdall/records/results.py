@@ -28,7 +28,9 @@ class DatabaseCapabilities:
         engine: ``objects``, ``sql`` or ``table``.
         compare_and_set: ``expected_version`` and `Database.modify` work, without a race.
         conditional_delete: ``delete(expected_version=…)`` works.
-        atomic_batches: A batch is written whole or not at all.
+        atomic_batches: Several writes can be one: ``transaction()`` writes all or nothing.
+        exact_batch_delete: ``batch_delete`` answers from the deletion itself. If not, ``True`` says that the record was there at some
+            moment between ``cache_ttl`` before the call and its end: of two that delete it at once both may hear it.
         snapshot_reads: A search sees one moment.
         tags, history: Those verbs work.
         native_sql: ``select_query`` runs in the storage itself.
@@ -39,6 +41,7 @@ class DatabaseCapabilities:
     compare_and_set: bool = True
     conditional_delete: bool = True
     atomic_batches: bool = False
+    exact_batch_delete: bool = False
     snapshot_reads: bool = False
     tags: bool = False
     history: bool = False

@@ -91,7 +91,14 @@ class SQLDatabase(Database):
     @property
     def capabilities(self) -> DatabaseCapabilities:
         """What works here; no I/O."""
-        return DatabaseCapabilities(engine="sql", snapshot_reads=True, native_sql=True, max_id_bytes=MOST_ID_BYTES)
+        return DatabaseCapabilities(
+            engine="sql",
+            atomic_batches=True,
+            exact_batch_delete=True,
+            snapshot_reads=True,
+            native_sql=True,
+            max_id_bytes=MOST_ID_BYTES,
+        )
 
     def __repr__(self) -> str:
         return f"SQLDatabase({str(self._link)!r}, table={self.table.name!r})"

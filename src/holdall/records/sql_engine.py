@@ -8,9 +8,12 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from holdall._concurrency import run
+from holdall.engine.colours import closed
 from holdall.errors import HoldallError
 from holdall.records import sql_reading as reading
 from holdall.records import sql_writing as writing
+from holdall.records.chunks import chunked, weight
 from holdall.records.drafts import Draft, Item, WriteVerb
 from holdall.records.engine import Engine
 from holdall.records.errors import CorruptRecordError, DuplicateRecordError, Outcome, RecordError
@@ -21,6 +24,8 @@ from holdall.records.sql_link import Link
 from holdall.records.sql_rows import possible, record_of_row, row_of
 from holdall.records.sql_select import select
 from holdall.records.sql_statement import Statement
+from holdall.records.sql_transaction import commit
+from holdall.records.transaction import Change
 
 __all__ = ["SQLEngine"]
 
@@ -81,22 +86,24 @@ class SQLEngine(Engine):
         """Write in statements of many rows. See `Engine`."""
         outcomes: list[Outcome] = []
         stopped: HoldallError | None = None
-        for chunk in writing.chunks(items):
-            batch = writing.Batch(verb, chunk)
-            outcomes += batch.outcomes
-            if not batch:
-                continue
-            if stopped is not None:
-                outcomes += batch.failed(stopped, "not_tried")
-                continue
-            try:
-                outcomes += self._link.run(partial(batch.write, layout=self._link.layout), way="write")
-            except RecordError:  # one of its rows; which one?
-                act = partial(batch.write_each, layout=self._link.layout)
-                outcomes += self._link.run(act, way="write", retry=False)
-            except HoldallError as error:
-                stopped = error
-                outcomes += batch.failed(error, getattr(error, "outcome", "failed"))
+        chunks = chunked(items, weight, most_bytes=writing.BATCH_BYTES)
+        with closed(chunks):
+            for chunk in chunks:
+                batch = run(lambda chunk=chunk: writing.Batch(verb, chunk))  # type: ignore[misc]
+                outcomes += batch.outcomes
+                if not batch:
+                    continue
+                if stopped is not None:
+                    outcomes += batch.failed(stopped, "not_tried")
+                    continue
+                try:
+                    outcomes += self._link.run(partial(batch.write, layout=self._link.layout), way="write")
+                except RecordError:  # one of its rows; which one?
+                    act = partial(batch.write_each, layout=self._link.layout)
+                    outcomes += self._link.run(act, way="write", retry=False)
+                except HoldallError as error:
+                    stopped = error
+                    outcomes += batch.failed(error, getattr(error, "outcome", "failed"))
         return outcomes
 
     def read_many(self, ids: Iterable[str]) -> list[Record | Exception | None]:
@@ -105,9 +112,11 @@ class SQLEngine(Engine):
         wanted = iter(ids)
         while chunk := list(islice(wanted, writing.BATCH)):
             found = self._link.run(partial(reading.read_many, layout=self._link.layout, ids=chunk))
+            seen: set[str] = set()
             for id in chunk:
                 record = found.get(id)
-                answers.append(record.copy() if isinstance(record, Record) else record)
+                answers.append(record.copy() if id in seen and isinstance(record, Record) else record)
+                seen.add(id)
         return answers
 
     def delete_many(self, ids: Iterable[str]) -> list[Outcome]:
@@ -126,6 +135,11 @@ class SQLEngine(Engine):
     def clear(self) -> int:
         """Delete all records in one statement. See `Engine`."""
         return self._link.run(partial(writing.clear, layout=self._link.layout), way="write", retry=False)
+
+    def commit(self, changes: Sequence[Change]) -> list[Outcome]:
+        """Write all changes or none, in one transaction. See `Engine`."""
+        act = partial(commit, layout=self._link.layout, changes=changes)
+        return self._link.run(act, way="transaction", retry=False)
 
     # -- questions ----------------------------------------------------------------------------------------------------
 

@@ -7,9 +7,12 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from holdall._concurrency import run_async
+from holdall.engine.colours import closed_async
 from holdall.errors import HoldallError
 from holdall.records import sql_reading as reading
 from holdall.records import sql_writing as writing
+from holdall.records.chunks_async import chunked_async, weight
 from holdall.records.drafts import Draft, Item, WriteVerb
 from holdall.records.engine_async import Engine
 from holdall.records.errors import CorruptRecordError, DuplicateRecordError, Outcome, RecordError
@@ -20,6 +23,8 @@ from holdall.records.sql_link import Link
 from holdall.records.sql_rows import possible, record_of_row, row_of
 from holdall.records.sql_select import select
 from holdall.records.sql_statement import Statement
+from holdall.records.sql_transaction import commit
+from holdall.records.transaction import Change
 
 __all__ = ["SQLEngine"]
 
@@ -80,22 +85,24 @@ class SQLEngine(Engine):
         """Write in statements of many rows. See `Engine`."""
         outcomes: list[Outcome] = []
         stopped: HoldallError | None = None
-        for chunk in writing.chunks(items):
-            batch = writing.Batch(verb, chunk)
-            outcomes += batch.outcomes
-            if not batch:
-                continue
-            if stopped is not None:
-                outcomes += batch.failed(stopped, "not_tried")
-                continue
-            try:
-                outcomes += await self._link.run_async(partial(batch.write, layout=self._link.layout), way="write")
-            except RecordError:  # one of its rows; which one?
-                act = partial(batch.write_each, layout=self._link.layout)
-                outcomes += await self._link.run_async(act, way="write", retry=False)
-            except HoldallError as error:
-                stopped = error
-                outcomes += batch.failed(error, getattr(error, "outcome", "failed"))
+        chunks = chunked_async(items, weight, most_bytes=writing.BATCH_BYTES)
+        async with closed_async(chunks):
+            async for chunk in chunks:
+                batch = await run_async(lambda chunk=chunk: writing.Batch(verb, chunk))  # type: ignore[misc]
+                outcomes += batch.outcomes
+                if not batch:
+                    continue
+                if stopped is not None:
+                    outcomes += batch.failed(stopped, "not_tried")
+                    continue
+                try:
+                    outcomes += await self._link.run_async(partial(batch.write, layout=self._link.layout), way="write")
+                except RecordError:  # one of its rows; which one?
+                    act = partial(batch.write_each, layout=self._link.layout)
+                    outcomes += await self._link.run_async(act, way="write", retry=False)
+                except HoldallError as error:
+                    stopped = error
+                    outcomes += batch.failed(error, getattr(error, "outcome", "failed"))
         return outcomes
 
     async def read_many_async(self, ids: Iterable[str]) -> list[Record | Exception | None]:
@@ -104,9 +111,11 @@ class SQLEngine(Engine):
         wanted = iter(ids)
         while chunk := list(islice(wanted, writing.BATCH)):
             found = await self._link.run_async(partial(reading.read_many, layout=self._link.layout, ids=chunk))
+            seen: set[str] = set()
             for id in chunk:
                 record = found.get(id)
-                answers.append(record.copy() if isinstance(record, Record) else record)
+                answers.append(record.copy() if id in seen and isinstance(record, Record) else record)
+                seen.add(id)
         return answers
 
     async def delete_many_async(self, ids: Iterable[str]) -> list[Outcome]:
@@ -125,6 +134,11 @@ class SQLEngine(Engine):
     async def clear_async(self) -> int:
         """Delete all records in one statement. See `Engine`."""
         return await self._link.run_async(partial(writing.clear, layout=self._link.layout), way="write", retry=False)
+
+    async def commit_async(self, changes: Sequence[Change]) -> list[Outcome]:
+        """Write all changes or none, in one transaction. See `Engine`."""
+        act = partial(commit, layout=self._link.layout, changes=changes)
+        return await self._link.run_async(act, way="transaction", retry=False)
 
     # -- questions ----------------------------------------------------------------------------------------------------
 

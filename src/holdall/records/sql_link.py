@@ -26,7 +26,7 @@ from holdall.records.sql_table import Layout
 __all__ = ["Link", "Session", "checked_url"]
 
 T = TypeVar("T")
-Way = Literal["read", "write", "snapshot", "ask"]
+Way = Literal["read", "write", "transaction", "snapshot", "ask"]
 Act = Callable[[sa.Connection], T]
 
 
@@ -118,7 +118,7 @@ class Link:
 
         Args:
             act: What to do.
-            way: ``read`` and ``write`` are statements that stand alone, ``snapshot`` reads one moment, ``ask`` is a user's SQL.
+            way: ``read`` and ``write`` are statements that stand alone, ``transaction`` writes several, ``snapshot`` reads one moment, ``ask`` is a user's SQL.
             retry: Call it again on a new connection if one of the pool turns out to be dead: calling it twice is once.
         """
         try:
@@ -207,7 +207,9 @@ class Link:
 
     def _options(self, way: Way) -> dict[str, Any]:
         if self.lite:
-            return {"holdall_write": way == "write"}
+            return {"holdall_write": way in {"write", "transaction"}}
+        if way == "transaction":
+            return {}
         if way in {"read", "write"}:
             return {"isolation_level": "AUTOCOMMIT"}
         return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,8 +20,8 @@ from holdall.records.sql_table import COLUMNS, Layout, run
 
 __all__ = [
     "BATCH",
+    "BATCH_BYTES",
     "Batch",
-    "chunks",
     "clear",
     "delete",
     "delete_many",
@@ -35,7 +35,8 @@ __all__ = [
 
 BATCH = 1000
 """Rows of a statement."""
-_BATCH_BYTES = 8 * 1024 * 1024
+BATCH_BYTES = 4 * 1024 * 1024
+"""Of its documents, from which it goes on with another one."""
 _WRITTEN = [name for name in COLUMNS if name not in {"id", "created_at"}]
 Row = Sequence[str | None]
 
@@ -205,21 +206,6 @@ def delete_many(connection: sa.Connection, layout: Layout, ids: Sequence[str]) -
 def clear(connection: sa.Connection, layout: Layout) -> int:
     """Delete all rows and return how many there were."""
     return int(run(connection, layout, f"DELETE FROM {layout.name}").rowcount)
-
-
-def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Yield the items of a batch in lists of bounded length and size, drawn lazily."""
-    chunk: list[Item] = []
-    size = 0
-    for item in items:
-        chunk.append(item)
-        if item.draft is not None:
-            size += sum(len(v) for v in item.draft.body.fields.values() if isinstance(v, (str, bytes)))
-        if len(chunk) >= BATCH or size >= _BATCH_BYTES:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
 
 
 def _outcome(item: Item, status: Any, error: BaseException | None = None) -> Outcome:

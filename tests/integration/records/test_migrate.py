@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.integration.records import s3
 
 from holdall.drivers.local import LocalStore
 from holdall.drivers.memory import MemoryStore
@@ -41,7 +42,9 @@ def new():
         yield database
 
 
-def opened(kind, name, tmp_path, postgres, postgres_database):
+def opened(kind, name, tmp_path, postgres, postgres_database, place):
+    if kind == "s3":
+        return s3.opened(place, prefix=f"{name}/", tags="off", mirror="memory")
     if kind == "postgres":
         return SQLDatabase(postgres.url(postgres_database), table=name)
     if kind == "sqlite":
@@ -49,13 +52,16 @@ def opened(kind, name, tmp_path, postgres, postgres_database):
     return ObjectDatabase(LocalStore(tmp_path / name, create=True) if kind == "disk" else MemoryStore(), owned=True)
 
 
-KINDS = ("memory", "disk", "sqlite", "postgres")
+KINDS = ("memory", "disk", "sqlite", "postgres", "s3")
 
 
 @pytest.mark.parametrize("source", KINDS)
 @pytest.mark.parametrize("target", KINDS)
-def test_a30_between_all_engines(source, target, migrate, tmp_path, postgres, postgres_database):
-    places = [opened(kind, name, tmp_path, postgres, postgres_database) for kind, name in ((source, "old"), (target, "new"))]
+def test_a30_between_all_engines(source, target, migrate, tmp_path, postgres, postgres_database, moto_bucket):
+    places = [
+        opened(kind, name, tmp_path, postgres, postgres_database, moto_bucket)
+        for kind, name in ((source, "old"), (target, "new"))
+    ]
     with places[0] as old, places[1] as new:
         given = [
             Record({"id": f"r{i}/é", "n": i, **VALUES}, {"team": "x", "created_at": "2020-01-02T03:04:05+00:00"})
@@ -240,17 +246,65 @@ def test_a30_kill_9_and_resume(tmp_path):
     assert not point.exists()
 
 
-def test_the_example_of_the_older_library(postgres, postgres_database):
-    source = SQLDatabase(postgres.url(postgres_database))
-    archive = ObjectDatabase(MemoryStore(), prefix="postgres-backup/")
-    now = datetime.now()  # noqa: DTZ005  # the example is about local time
-    ages = [1, 400, 800]
-    source.batch_create([Record({"id": f"a{age}", "created_at": (now - timedelta(days=age)).isoformat()}) for age in ages])
-    cutoff = now - timedelta(days=365)
-    old_records = source.search(Query().filter("created_at", "<", cutoff.isoformat()))
-    archive.batch_create(old_records)
-    for record in old_records:
-        source.delete(record.metadata["id"])
-    assert [record.id for record in source.search()] == ["a1"] and sorted(archive.ids()) == ["a400", "a800"]
-    source.close()
-    archive.close()
+@pytest.mark.parametrize("server", ["moto", "localstack", "radosgw"])
+def test_a30_old_records_move_from_postgresql_to_s3(server, request, migrate, postgres, postgres_database):
+    """Read, written, read back, deleted at their source: on each service; what is changed meanwhile stays."""
+    now = datetime.now(UTC)
+    place = request.getfixturevalue(f"{server}_bucket")
+    with (
+        SQLDatabase(postgres.url(postgres_database)) as source,
+        s3.opened(place, prefix="postgres-backup/", storage_class="STANDARD") as archive,
+    ):
+        source.batch_create(
+            [
+                Record({"id": f"r{days:04}", "created_at": (now - timedelta(days=days)).isoformat()})
+                for days in range(0, 800, 20)
+            ]
+        )
+        old = Query().filter("created_at", "<", (now - timedelta(days=365)).isoformat())
+        expected = [record.id for record in source.search(old)]
+
+        def meddle(record):
+            if record.id == "r0400":
+                source.update(record.id, Record({"created_at": record["created_at"], "busy": True}))
+            return record
+
+        report = migrate(source, archive, old, transform=meddle, delete_source=True, verify="full", batch_size=7)
+        assert (report.written, report.deleted, report.kept, report.verified) == (21, 20, ["r0400"], True)
+        assert [record.id for record in archive.search()] == expected
+        assert source.count() == 40 - 20 and source.require("r0400")["busy"] is True
+
+
+def test_a30_memory_is_bounded(tmp_path):
+    """What a process holds does not grow with what passes through it: 160 MB of records."""
+    done = subprocess.run([sys.executable, "-c", PASSING, str(tmp_path)], check=False, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    batch, moved = json.loads(done.stdout)
+    assert batch < 48 and moved < 48, f"MiB above the start: {batch} by the batch, {moved} by the migration"
+
+
+PASSING = """
+import json, os, sys, tracemalloc
+from holdall.drivers.local import LocalStore
+from holdall.records import Database, ObjectDatabase, Record, SQLDatabase, migrate
+
+here, N, SIZE = sys.argv[1], 4_000, 40_000
+
+def peak(act):
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    act()
+    return (tracemalloc.get_traced_memory()[1] - before) / 2**20
+
+def records():
+    for n in range(N):
+        yield Record({"id": f"{n:06}", "text": f"{n:06}" + "x" * SIZE})
+
+with SQLDatabase(f"sqlite:///{here}/old.db") as old, SQLDatabase(f"sqlite:///{here}/new.db") as new:
+    old.count(), new.count()
+    migrate(old, new)
+    tracemalloc.start()
+    grown = [peak(lambda: old.batch_create(records())), peak(lambda: migrate(old, new, batch_size=100))]
+    assert new.count() == N
+print(json.dumps(grown))
+"""

@@ -1,5 +1,6 @@
 """Acceptance 9, 10, 13 to 15 and 33: several processes, killed ones, and a mirror file that is deleted or damaged under way."""
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -9,6 +10,7 @@ import sys
 import textwrap
 import threading
 import warnings
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
 
@@ -213,6 +215,37 @@ def test_a15_a_changed_row_is_not_returned(tmp_path, colour):
         agrees(tmp_path, colour(db))
 
 
+@pytest.mark.parametrize("how", ["read-only", "full"])
+def test_a15_a_file_that_cannot_be_written(tmp_path, colour, how, monkeypatch):
+    """SQLite itself refuses: one warning, and answers stay right."""
+    with opened(tmp_path) as db:
+        db.batch_create([Record({"id": f"{n:03}", "n": n}) for n in range(100)])
+        db.search()
+    connect = sqlite3.connect
+
+    def limited(place, **options):
+        if place == ":memory:":
+            return connect(place, **options)
+        if how == "read-only":
+            return connect(f"file:{place}?mode=ro", uri=True, **options)
+        connection = connect(place, **options)
+        connection.execute("PRAGMA max_page_count=1")  # as many as there are: no more is to be had
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", limited)
+    db = opened(tmp_path)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        seen = colour(db)
+        seen.batch_create([Record({"id": f"new{n:03}", "n": n, "text": "x" * 3000}) for n in range(100)])
+        seen.update("000", Record({"n": 1000}))
+        seen.delete("001")
+        assert seen.count(Filter("n", ">=", 90)) == 21
+        agrees(tmp_path, seen)
+        db.close()
+    assert [w.category for w in caught] == [MirrorWarning]
+
+
 def test_a15_a_file_that_cannot_be_used(tmp_path, colour):
     """One warning, then the index is kept in memory; a file of another program is left alone."""
     foreign = tmp_path / "mirror.sqlite"
@@ -270,6 +303,37 @@ def test_a33_after_fork_and_in_threads(tmp_path):
     assert errors == []
     agrees(tmp_path, db)
     db.close()
+
+
+def _asked(db, n):
+    """Be a process of a pool."""
+    db.upsert(f"p{n}", Record({"n": n}))
+    return db.require(f"p{n}")["n"] + len(db.search(Filter("id", "startswith", "p0")))
+
+
+def test_a33_a_process_pool(tmp_path):
+    """Databases travel to processes that were spawned, and work there."""
+    with opened(tmp_path) as db:
+        db.upsert("p0", Record({"n": 0}))
+        with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+            assert sorted(pool.map(_asked, [db] * 4, range(4))) == [1, 2, 3, 4]
+        assert db.count() == 4
+        agrees(tmp_path, db)
+
+
+def test_a33_two_loops(tmp_path):
+    """One handle, in event loops one after the other and at once in threads, beside blocking calls."""
+    with opened(tmp_path) as db:
+
+        async def body(number):
+            await asyncio.gather(*(db.upsert_async(f"{number}-{n}", Record({"n": n})) for n in range(5)))
+            return len(await db.search_async(Filter("id", "startswith", f"{number}-")))
+
+        assert [asyncio.run(body(number)) for number in (0, 1)] == [5, 5]
+        with ThreadPoolExecutor(2) as pool:
+            assert list(pool.map(lambda number: asyncio.run(body(number)), (2, 3))) == [5, 5]
+        assert db.count() == 20
+        agrees(tmp_path, db)
 
 
 def test_g02_writes_of_another_handle_are_seen_at_once(tmp_path, colour):

@@ -1,6 +1,7 @@
 """What is stored and what goes wrong: layout, tags, classes, large records, faults of the server, strangers' objects."""
 
 import json
+import logging
 import pickle
 import warnings
 
@@ -268,10 +269,16 @@ def test_a12_an_answer_that_is_cut_off_is_a_success_once(localstack_bucket, colo
         assert seen.require("lost")["n"] == 2
         assert [r.data.get("n") for r in seen.search(Filter("id", "=", "lost"))] == [2]
         assert seen.count() == 2
+        proxy.fail(Fault(lose_reply=True), method="DELETE", target="lost")
+        assert seen.delete("lost") is True
+        assert seen.read("lost") is None
+        assert seen.delete("lost") is False
+        assert [r.id for r in seen.search()] == ["warm"]
 
 
-def test_a22_the_server_says_no(moto_bucket, colour):
+def test_a22_the_server_says_no(moto_bucket, colour, caplog):
     """Each refusal is an error of its own, never "not there", and shows no secret."""
+    caplog.set_level(logging.DEBUG)
     with (
         FaultProxy(moto_bucket.server.endpoint) as proxy,
         opened(moto_bucket, proxy=proxy, max_attempts=2, timeout=5, tags="off") as db,
@@ -283,6 +290,7 @@ def test_a22_the_server_says_no(moto_bucket, colour):
             (Fault(answer=500), UnavailableError),
             (Fault(answer=503), UnavailableError),
             (Fault(lose_reply=True), UnavailableError),
+            (Fault(lose_reply=True, reset=True), UnavailableError),
         ]:
             for ask in (
                 lambda: seen.read("a"),
@@ -291,10 +299,13 @@ def test_a22_the_server_says_no(moto_bucket, colour):
                 lambda: seen.delete("b"),
             ):
                 proxy.fail(fault, times=100)
+                before = len(proxy.traffic.requests)
                 with pytest.raises(kind) as caught:
                     ask()
                 proxy.heal()
-                assert "testtest" not in f"{caught.value!r} {caught.value}"
+                assert len(proxy.traffic.requests) - before == (2 if issubclass(kind, UnavailableError) else 1)
+                shown = f"{caught.value!r} {caught.value} {pickle.dumps(caught.value)!r}"
+                assert moto_bucket.server.secret_key not in shown
         proxy.fail(Fault(answer=403), times=1000)
         with pytest.raises(BatchError) as caught:
             seen.batch_create([Record({"id": f"{n:03}"}) for n in range(200)])
@@ -302,6 +313,17 @@ def test_a22_the_server_says_no(moto_bucket, colour):
         assert "not_tried" in {outcome.status for outcome in caught.value.outcomes}
         assert len(caught.value.outcomes) == 200
         assert seen.count(max_age=0) == 1
+        proxy.fail(Fault(answer=301))
+        with pytest.raises(ConfigError, match="region"):
+            seen.read("a")
+        proxy.fail(Fault(blackhole=True), times=100)
+        with (
+            opened(moto_bucket, proxy=proxy, max_attempts=1, timeout=0.5, tags="off") as hasty,
+            pytest.raises(UnavailableError),
+        ):
+            colour(hasty).read("a")
+        proxy.heal()
+    assert moto_bucket.server.secret_key not in caplog.text
     with opened(moto_bucket, bucket="no-such-bucket", tags="off") as db:
         for ask in (
             lambda: colour(db).read("a"),

@@ -1,13 +1,25 @@
-"""Acceptance 3: random operations by several handles on one store agree with a plain dict, in results, errors and order."""
+"""Acceptance 3: random operations by several handles on one storage agree with a plain dict, in results, errors and order."""
 
 import asyncio
+import tempfile
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
+from holdall.drivers.local import LocalStore
 from holdall.drivers.memory import MemoryStore
-from holdall.records import BatchError, ConcurrencyError, DuplicateRecordError, Filter, ObjectDatabase, Query, Record
+from holdall.records import (
+    BatchError,
+    ConcurrencyError,
+    DuplicateRecordError,
+    Filter,
+    ObjectDatabase,
+    Query,
+    Record,
+    SQLDatabase,
+    TransactionError,
+)
 
 IDS = st.sampled_from(["a", "b", "a/b", "é", "x.json"])
 VALUES = st.sampled_from([None, 0, 1, 2.5, "t", True])
@@ -17,15 +29,19 @@ HANDLES = st.integers(0, 2)
 class Databases(RuleBasedStateMachine):
     versions = Bundle("versions")
 
-    @initialize()
-    def begin(self):
+    def opened(self):
+        """Return three handles on one storage."""
         store = MemoryStore()
-        self.model = {}
-        self.handles = [
+        return [
             ObjectDatabase(store, cache_ttl=0),
             ObjectDatabase(store, cache_ttl=0),
             ObjectDatabase(store, mirror="off"),
         ]
+
+    @initialize()
+    def begin(self):
+        self.model = {}
+        self.handles = self.opened()
         self.runner = asyncio.Runner()
 
     def call(self, handle, verb, *arguments, **named):
@@ -104,6 +120,38 @@ class Databases(RuleBasedStateMachine):
                 self.model[id] = n
         assert failed == expected
 
+    @rule(
+        handle=HANDLES, changes=st.lists(st.tuples(st.sampled_from(["create", "update", "delete"]), IDS, VALUES), max_size=4)
+    )
+    def transaction(self, handle, changes):
+        """All or nothing where that is to be had, else up to the first that fails."""
+        strict = self.handles[handle].capabilities.atomic_batches
+        expected, fine = dict(self.model), True
+        for verb, id, n in changes:
+            if (verb == "create" and id in expected) or (verb == "update" and id not in expected):
+                fine = False
+                break
+            if verb == "delete":
+                expected.pop(id, None)
+            else:
+                expected[id] = n
+        try:
+            with self.handles[handle].transaction("strict" if strict else "best_effort") as buffer:
+                for verb, id, n in changes:
+                    if verb == "create":
+                        buffer.create(Record({"n": n}, id=id))
+                    elif verb == "update":
+                        buffer.update(id, Record({"n": n}))
+                    else:
+                        buffer.delete(id)
+        except TransactionError as error:
+            assert not fine
+            assert len(error.outcomes) == len(changes)  # noqa: PT017  # or none is raised
+            self.model = self.model if strict else expected
+        else:
+            assert fine
+            self.model = expected
+
     @rule(handle=HANDLES, ids=st.lists(IDS, max_size=4))
     def batch_delete(self, handle, ids):
         assert self.call(handle, "batch_delete", ids) == [self.model.pop(id, self) is not self for id in ids]
@@ -135,7 +183,37 @@ class Databases(RuleBasedStateMachine):
                 handle.close()
 
 
+class Rows(Databases):
+    """The same, in a file of SQLite."""
+
+    def opened(self):
+        self.home = tempfile.TemporaryDirectory()
+        return [SQLDatabase(f"sqlite:///{self.home.name}/x.db") for _ in range(3)]
+
+    def teardown(self):
+        super().teardown()
+        if hasattr(self, "home"):
+            self.home.cleanup()
+
+
+class Files(Databases):
+    """The same, on a local disk, each handle with a mirror of its own in a file."""
+
+    def opened(self):
+        self.home = tempfile.TemporaryDirectory()
+        store = LocalStore(f"{self.home.name}/root", create=True)
+        return [ObjectDatabase(store, mirror=f"{self.home.name}/{n}.sqlite") for n in range(3)]
+
+    def teardown(self):
+        super().teardown()
+        if hasattr(self, "home"):
+            self.home.cleanup()
+
+
 Databases.TestCase.settings = settings(
     max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
 )
+Rows.TestCase.settings = Files.TestCase.settings = settings(Databases.TestCase.settings, max_examples=10)
 TestDatabases = Databases.TestCase
+TestRows = Rows.TestCase
+TestFiles = Files.TestCase

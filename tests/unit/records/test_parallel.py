@@ -6,7 +6,8 @@ import threading
 import pytest
 
 from holdall.drivers.memory import MemoryStore
-from holdall.records import ObjectDatabase, Record
+from holdall.errors import UnavailableError
+from holdall.records import BatchError, ObjectDatabase, Record
 from holdall.wrappers.forwarding import ForwardingStore
 
 
@@ -75,6 +76,31 @@ def test_a23_a_generator_is_drawn_as_it_is_written(colour):
     assert len(db.batch_create(records())) == 2500
     assert ahead[0] == 1000
     assert ahead[-1] == 2500
+
+
+def test_a23_seven_of_a_thousand_are_refused(colour):
+    """The others are stored, and each of the seven is named."""
+    bad = {f"records/{number:04}.json" for number in range(3, 1000, 150)}
+
+    class Refusing(ForwardingStore):
+        def put(self, key, source, options=None):
+            if key in bad:
+                raise UnavailableError("not today")
+            return super().put(key, source, options)
+
+        async def put_async(self, key, source, options=None):
+            if key in bad:
+                raise UnavailableError("not today")
+            return await super().put_async(key, source, options)
+
+    db = colour(ObjectDatabase(Refusing(MemoryStore())))
+    with pytest.raises(BatchError) as caught:
+        db.batch_create([Record({"id": f"{number:04}"}) for number in range(1000)])
+    error = caught.value
+    assert [outcome.index for outcome in error.outcomes] == list(range(1000))
+    assert {f"records/{outcome.id}.json" for outcome in error.failed} == bad
+    assert {outcome.status for outcome in error.failed} == {"unknown"}
+    assert len(error.written) == db.count() == 993
 
 
 def test_of_two_handles_that_delete_in_bulk_the_later_hears_that_nothing_was_there(colour):

@@ -172,7 +172,7 @@ def test_bad_ids():
         with pytest.raises(InvalidKeyError):
             id_to_key(bad)
     with pytest.raises(InvalidKeyError):
-        id_to_key("x" * 255, largest=255)
+        id_to_key("x" * 255, longest=255)
     assert normalise_prefix("") == "" and normalise_prefix("/a/") == "a/"
 
 

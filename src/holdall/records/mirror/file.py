@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from holdall._concurrency import ForkGuard
 from holdall.drivers._local_system import lock_now, unlock
+from holdall.records.mirror.flight import Flight
 from holdall.records.mirror.schema import FORMAT, index_sql, statements
 
 __all__ = ["MirrorFile", "MirrorWarning"]
@@ -248,33 +249,9 @@ class MirrorFile:
 
     # -- locks --------------------------------------------------------------------------------------------------------
 
-    def try_flight(self) -> Callable[[], None] | None:
-        """Take the one lister's place without waiting; return what gives it back, ``None`` if somebody has it."""
-        if not self._flight.acquire(blocking=False):
-            return None
-        if self.path is None:
-            return self._flight.release
-        try:
-            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-            fd = os.open(f"{self.path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
-        except OSError:
-            return self._flight.release  # a second lister costs requests, no more
-        try:
-            taken = lock_now(fd)
-        except OSError:
-            taken = True
-        if not taken:
-            os.close(fd)
-            self._flight.release()
-            return None
-
-        def release() -> None:
-            with contextlib.suppress(OSError):
-                unlock(fd)
-            os.close(fd)
-            self._flight.release()
-
-        return release
+    def flight(self) -> Flight:
+        """Return a try to be the lister, which is not taken yet."""
+        return Flight(self._flight, self.path)
 
     @contextmanager
     def _exclusive(self) -> Generator[None]:

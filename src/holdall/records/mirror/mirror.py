@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from holdall.core.meta import ObjectMeta
 from holdall.records.mirror import journal, listing, selecting
 from holdall.records.mirror.file import MirrorFile
+from holdall.records.mirror.flight import Flight
 from holdall.records.mirror.journal import Intent
 from holdall.records.mirror.listing import Listing
 from holdall.records.mirror.rows import COLUMNS, Row, scoped
@@ -107,9 +108,9 @@ class Mirror:
         """Tell whether a complete listing started at or after a time (S1)."""
         return self._file.call(lambda connection: listing.fresh(connection, since), writes=False)
 
-    def try_flight(self) -> Callable[[], None] | None:
-        """Take the lister's place (S2). See `MirrorFile.try_flight`."""
-        return self._file.try_flight()
+    def flight(self) -> Flight:
+        """Return a try to be the lister (S2), which is not taken yet."""
+        return self._file.flight()
 
     def start(self, *, weak: bool) -> Listing:
         """Begin a listing (S3)."""

@@ -6,7 +6,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -42,18 +42,19 @@ class Row:
 
     def sum(self) -> int:
         """Return the checksum of the content."""
-        parts = (
-            self.id,
-            self.etag,
-            self.fields,
-            self.metadata,
-            self.info,
-            self.created_at,
-            self.updated_at,
-            self.token,
-            self.cuts,
+        return _sum(
+            (
+                self.id,
+                self.etag,
+                self.fields,
+                self.metadata,
+                self.info,
+                self.created_at,
+                self.updated_at,
+                self.token,
+                self.cuts,
+            )
         )
-        return zlib.crc32("\0".join(part or "" for part in parts).encode("utf-8", "surrogatepass"))
 
     @property
     def names(self) -> frozenset[str]:
@@ -70,19 +71,21 @@ def row_of(body: Body, etag: str | None, size: int) -> Row:
             for name in [name for name, value in values.items() if len(encode_document({name: value})) > LONGEST]:
                 values[name] = None
                 cuts.append(head + name)
-    row = Row(
-        id=body.id,
-        etag=etag,
-        state="cut" if cuts else "loaded",
-        fields=encode_document(fields),
-        metadata=encode_document(metadata),
-        info=encode_document(body.info) if body.info else None,
-        created_at=iso(body.created),
-        updated_at=iso(body.updated),
-        token=body.write,
-        cuts=json.dumps(cuts) if cuts else None,
+    texts = (
+        encode_document(fields),
+        encode_document(metadata),
+        encode_document(body.info) if body.info else None,
+        iso(body.created),
+        iso(body.updated),
+        body.write,
+        json.dumps(cuts) if cuts else None,
     )
-    return replace(row, checksum=row.sum())
+    checksum = _sum((body.id, etag, *texts))
+    return Row(body.id, etag, "cut" if cuts else "loaded", *texts, None, checksum)
+
+
+def _sum(parts: Iterable[str | None]) -> int:
+    return zlib.crc32("\0".join([part or "" for part in parts]).encode("utf-8", "surrogatepass"))
 
 
 def body_of(row: Row) -> Body:

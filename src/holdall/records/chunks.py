@@ -1,0 +1,42 @@
+# Generated from chunks_async.py by tools/twins.py: change that file, not this one.
+"""The input of a batch, taken in steps: drawn lazily, bounded in number and bytes, and never long without a turn for others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from holdall._concurrency import sleep
+from holdall.records.drafts import Item
+
+__all__ = ["CHUNK", "chunked", "weight"]
+
+CHUNK = 1000
+"""Items that one step of a batch takes: as many as a bulk delete, or a statement."""
+_TURN = 32
+"""Items that are taken apart before others on the event loop have their turn."""
+
+T = TypeVar("T")
+
+
+def weight(item: Item) -> int:
+    """Return how many bytes an item holds."""
+    return 0 if item.draft is None else len(item.draft.content)
+
+
+def chunked(
+    items: Iterable[T], size: Callable[[T], int] = lambda _: 0, *, most_bytes: int = 32 * 1024 * 1024
+) -> Iterator[list[T]]:
+    """Yield the items in lists of bounded length and size."""
+    chunk: list[T] = []
+    held = 0
+    for item in items:
+        chunk.append(item)
+        held += size(item)
+        if len(chunk) >= CHUNK or held >= most_bytes:
+            yield chunk
+            chunk, held = [], 0
+        elif len(chunk) % _TURN == 0:
+            sleep(0)
+    if chunk:
+        yield chunk

@@ -1,0 +1,41 @@
+"""The input of a batch, taken in steps: drawn lazily, bounded in number and bytes, and never long without a turn for others."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import TypeVar
+
+from holdall._concurrency import sleep_async
+from holdall.records.drafts import Item
+
+__all__ = ["CHUNK", "chunked_async", "weight"]
+
+CHUNK = 1000
+"""Items that one step of a batch takes: as many as a bulk delete, or a statement."""
+_TURN = 32
+"""Items that are taken apart before others on the event loop have their turn."""
+
+T = TypeVar("T")
+
+
+def weight(item: Item) -> int:
+    """Return how many bytes an item holds."""
+    return 0 if item.draft is None else len(item.draft.content)
+
+
+async def chunked_async(
+    items: Iterable[T], size: Callable[[T], int] = lambda _: 0, *, most_bytes: int = 32 * 1024 * 1024
+) -> AsyncIterator[list[T]]:
+    """Yield the items in lists of bounded length and size."""
+    chunk: list[T] = []
+    held = 0
+    for item in items:
+        chunk.append(item)
+        held += size(item)
+        if len(chunk) >= CHUNK or held >= most_bytes:
+            yield chunk
+            chunk, held = [], 0
+        elif len(chunk) % _TURN == 0:
+            await sleep_async(0)
+    if chunk:
+        yield chunk

@@ -1,0 +1,120 @@
+"""Verbs on many records at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from holdall.records.drafts import checked, items_of, settled
+from holdall.records.errors import BatchError, Outcome
+from holdall.records.record import Record
+from holdall.records.verbs.base import Verbs
+
+__all__ = ["ManyVerbs"]
+
+
+class ManyVerbs(Verbs):
+    """Batches: input order, an outcome for each item."""
+
+    def batch_create(self, records: Iterable[Record]) -> list[str]:
+        """Insert many; all are tried. Iterators are drawn lazily; of a repeated id the first one counts.
+
+        Returns:
+            Their ids, in order.
+
+        Raises:
+            BatchError: Some failed; ``outcomes`` has each of them.
+        """
+        return _ids(settled(self._blocking.write_many("create", items_of(records, mint=self._mint)), "batch_create"))
+
+    async def batch_create_async(self, records: Iterable[Record]) -> list[str]:
+        """Insert many. See `batch_create`."""
+        items = items_of(records, mint=self._mint)
+        return _ids(settled(await self._async.write_many_async("create", items), "batch_create"))
+
+    def batch_upsert(self, records: Iterable[Record]) -> list[str]:
+        """Replace or insert many. See `batch_create`."""
+        return _ids(settled(self._blocking.write_many("upsert", items_of(records, mint=self._mint)), "batch_upsert"))
+
+    async def batch_upsert_async(self, records: Iterable[Record]) -> list[str]:
+        """Replace or insert many. See `batch_create`."""
+        items = items_of(records, mint=self._mint)
+        return _ids(settled(await self._async.write_many_async("upsert", items), "batch_upsert"))
+
+    def batch_update(self, pairs: Iterable[tuple[str, Record]]) -> list[bool]:
+        """Replace many, given as ``(id, record)``; ``False`` for each that is absent.
+
+        Raises:
+            BatchError: Some failed.
+        """
+        return _done(settled(self._blocking.write_many("update", items_of(pairs)), "batch_update", missing_is_false=True))
+
+    async def batch_update_async(self, pairs: Iterable[tuple[str, Record]]) -> list[bool]:
+        """Replace many. See `batch_update`."""
+        outcomes = await self._async.write_many_async("update", items_of(pairs))
+        return _done(settled(outcomes, "batch_update", missing_is_false=True))
+
+    def batch_read(self, ids: Iterable[str]) -> list[Record | None]:
+        """Return many records in the order of their ids, ``None`` for each that is absent; repeats allowed.
+
+        Raises:
+            BatchError: Some could not be read.
+        """
+        wanted = list(map(checked, ids))
+        return _read(wanted, self._blocking.read_many(wanted))
+
+    async def batch_read_async(self, ids: Iterable[str]) -> list[Record | None]:
+        """Return many records. See `batch_read`."""
+        wanted = list(map(checked, ids))
+        return _read(wanted, await self._async.read_many_async(wanted))
+
+    def batch_delete(self, ids: Iterable[str]) -> list[bool]:
+        """Delete many and tell of each whether it was there.
+
+        Raises:
+            BatchError: Some could not be deleted.
+        """
+        outcomes = self._blocking.delete_many(map(checked, ids))
+        return _done(settled(outcomes, "batch_delete", missing_is_false=True))
+
+    async def batch_delete_async(self, ids: Iterable[str]) -> list[bool]:
+        """Delete many. See `batch_delete`."""
+        outcomes = await self._async.delete_many_async(map(checked, ids))
+        return _done(settled(outcomes, "batch_delete", missing_is_false=True))
+
+    def clear(self) -> int:
+        """Delete all records and return how many there were; foreign objects stay.
+
+        Raises:
+            BatchError: Some could not be deleted.
+        """
+        return self._blocking.clear()
+
+    async def clear_async(self) -> int:
+        """Delete all records. See `clear`."""
+        return await self._async.clear_async()
+
+
+def _ids(outcomes: list[Outcome]) -> list[str]:
+    return [outcome.id or "" for outcome in outcomes]
+
+
+def _done(outcomes: list[Outcome]) -> list[bool]:
+    return [outcome.status == "written" for outcome in outcomes]
+
+
+def _read(ids: Sequence[str], found: Sequence[Record | Exception | None]) -> list[Record | None]:
+    """Return what a batch read, or raise for what it could not read."""
+    errors = [each for each in found if isinstance(each, Exception)]
+    if errors:
+        outcomes = [_read_outcome(index, id, each) for index, (id, each) in enumerate(zip(ids, found, strict=True))]
+        raise BatchError(
+            f"batch_read: {len(errors)} of {len(ids)} could not be read, the first one because: {errors[0]}",
+            outcomes=outcomes,
+        ) from errors[0]
+    return [each for each in found if not isinstance(each, Exception)]
+
+
+def _read_outcome(index: int, id: str, found: Record | Exception | None) -> Outcome:
+    if isinstance(found, Exception):
+        return Outcome(index=index, id=id, status="failed", error=found)
+    return Outcome(index=index, id=id, status="missing" if found is None else "written")

@@ -1,0 +1,131 @@
+"""Verbs that ask: search, stream, count, SQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+
+from holdall.records.errors import QueryError
+from holdall.records.query import And, Condition, Filter, Not, Or, Query
+from holdall.records.record import Record
+from holdall.records.results import Explanation, SearchResult
+from holdall.records.verbs.base import Verbs
+
+__all__ = ["QuestionVerbs", "as_query"]
+
+
+class QuestionVerbs(Verbs):
+    """Which records there are, and how many."""
+
+    def search(self, query: Query | Condition | None = None, *, max_age: float | None = None) -> SearchResult:
+        """Return the records of a query.
+
+        Args:
+            query: A query or a condition; all records if ``None``.
+            max_age: How old what is kept locally may be, in seconds; the database's ``cache_ttl`` if ``None``.
+        """
+        return self._blocking.search(as_query(query), max_age)
+
+    async def search_async(self, query: Query | Condition | None = None, *, max_age: float | None = None) -> SearchResult:
+        """Return the records of a query. See `search`."""
+        return await self._async.search_async(as_query(query), max_age)
+
+    def all(self) -> list[Record]:
+        """Return all records, by id."""
+        return list(self.search())
+
+    async def all_async(self) -> list[Record]:
+        """Return all records, by id."""
+        return list(await self.search_async())
+
+    def stream(
+        self, query: Query | Condition | None = None, *, batch_size: int = 1000, max_age: float | None = None
+    ) -> Iterator[Record]:
+        """Yield the records of a query (all of it: sort, page, select) with bounded memory; close it early as you like.
+
+        Args:
+            query: A query or a condition.
+            batch_size: Records fetched at once.
+            max_age: See `search`.
+        """
+        return self._blocking.stream(as_query(query), _positive("batch_size", batch_size), max_age)
+
+    def stream_async(
+        self, query: Query | Condition | None = None, *, batch_size: int = 1000, max_age: float | None = None
+    ) -> AsyncIterator[Record]:
+        """Yield the records of a query. See `stream`."""
+        return self._async.stream_async(as_query(query), _positive("batch_size", batch_size), max_age)
+
+    def ids(self, prefix: str = "") -> Iterator[str]:
+        """Yield the ids that start with a text."""
+        return self._blocking.ids(prefix)
+
+    def ids_async(self, prefix: str = "") -> AsyncIterator[str]:
+        """Yield the ids that start with a text."""
+        return self._async.ids_async(prefix)
+
+    def count(self, query: Query | Condition | None = None, *, max_age: float | None = None) -> int:
+        """Count the records for which a query's conditions hold; sort and page do not matter."""
+        return self._blocking.count(None if query is None else as_query(query), max_age)
+
+    async def count_async(self, query: Query | Condition | None = None, *, max_age: float | None = None) -> int:
+        """Count records. See `count`."""
+        return await self._async.count_async(None if query is None else as_query(query), max_age)
+
+    def select_query(
+        self, sql: str, params: Sequence[Any] = (), *, timeout: float = 30, max_age: float | None = None
+    ) -> list[dict[str, Any]]:
+        """Answer one read-only ``SELECT`` over ``records``, also named ``S3Object``.
+
+        It has a column per top-level field, beside ``id``, ``created_at``, ``updated_at``, ``version`` and ``metadata``.
+
+        Args:
+            sql: One statement; values go into ``params``, for each ``?`` one.
+            params: Values.
+            timeout: Seconds.
+            max_age: See `search`.
+
+        Raises:
+            QueryError: No ``SELECT``, a write, several statements, or wrong SQL.
+        """
+        return self._blocking.select(sql, tuple(params), max_age, timeout)
+
+    async def select_query_async(
+        self,
+        sql: str,
+        params: Sequence[Any] = (),
+        *,
+        timeout: float = 30,
+        max_age: float | None = None,
+    ) -> list[dict[str, Any]]:
+        """Answer one read-only ``SELECT``. See `select_query`."""
+        return await self._async.select_async(sql, tuple(params), max_age, timeout)
+
+    def explain(self, query: Query | Condition | None = None) -> Explanation:
+        """Say how a query would be answered; nothing is asked."""
+        return self._blocking.explain(as_query(query))
+
+    async def explain_async(self, query: Query | Condition | None = None) -> Explanation:
+        """Say how a query would be answered."""
+        return await self._async.explain_async(as_query(query))
+
+
+def as_query(query: Query | Condition | None) -> Query:
+    """Return a query for what a caller may hand in.
+
+    Raises:
+        QueryError: Neither a query nor a condition.
+    """
+    if query is None:
+        return Query()
+    if isinstance(query, Query):
+        return query
+    if isinstance(query, (Filter, And, Or, Not)):
+        return Query().filter(query)
+    raise QueryError(f"search takes a Query or a condition, not {type(query).__name__}")
+
+
+def _positive(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} is a whole number of at least 1, not {value!r}")
+    return value

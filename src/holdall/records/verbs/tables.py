@@ -1,0 +1,101 @@
+"""Verbs that turn records into tables and files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from holdall._concurrency import run_async
+from holdall.records.export import ExportReport, Format, as_pandas, as_polars, table_of
+from holdall.records.query import Condition, Query
+from holdall.records.verbs.questions import QuestionVerbs
+
+__all__ = ["TableVerbs"]
+
+
+class TableVerbs(QuestionVerbs):
+    """Arrow, pandas, polars, files."""
+
+    def to_arrow(self, query: Query | Condition | None = None) -> Any:
+        """Return the records of a query as a `pyarrow.Table`: the id, a column per field (mixed ones as JSON text), the times."""
+        return table_of(self.stream(query))
+
+    async def to_arrow_async(self, query: Query | Condition | None = None) -> Any:
+        """Return a `pyarrow.Table`. See `to_arrow`."""
+        records = [record async for record in self.stream_async(query)]
+        return await run_async(lambda: table_of(records))
+
+    def to_pandas(self, query: Query | Condition | None = None) -> Any:
+        """Return a `pandas.DataFrame`. See `to_arrow`."""
+        return as_pandas(self.to_arrow(query))
+
+    async def to_pandas_async(self, query: Query | Condition | None = None) -> Any:
+        """Return a `pandas.DataFrame`. See `to_arrow`."""
+        table = await self.to_arrow_async(query)
+        return await run_async(lambda: as_pandas(table))
+
+    def to_polars(self, query: Query | Condition | None = None) -> Any:
+        """Return a `polars.DataFrame`. See `to_arrow`."""
+        return as_polars(self.to_arrow(query))
+
+    async def to_polars_async(self, query: Query | Condition | None = None) -> Any:
+        """Return a `polars.DataFrame`. See `to_arrow`."""
+        table = await self.to_arrow_async(query)
+        return await run_async(lambda: as_polars(table))
+
+    def export(
+        self,
+        where: str,
+        query: Query | Condition | None = None,
+        *,
+        format: Format | None = None,
+        columns: Sequence[str] | None = None,
+        storage_options: dict[str, str] | None = None,
+    ) -> ExportReport:
+        """Write the records of a query to a file on any storage, or to a Delta table; whole or not at all, with bounded memory.
+
+        Args:
+            where: A path, URL or ``mount:path``; for Delta a directory or what `deltalake` takes.
+            query: Which records.
+            format: ``parquet``, ``arrow``, ``csv``, ``jsonl`` or ``delta``; by the suffix if not given.
+            columns: These paths alone; else the id, all fields, and the times.
+            storage_options: Of `deltalake`, for Delta on an object store.
+        """
+        from holdall.records.export_files import format_of, write_file  # noqa: PLC0415  # only where files are written
+
+        return write_file(
+            where,
+            lambda: self.stream(query),
+            format=format_of(where, format),
+            columns=columns,
+            storage_options=storage_options,
+        )
+
+    async def export_async(
+        self,
+        where: str,
+        query: Query | Condition | None = None,
+        *,
+        format: Format | None = None,
+        columns: Sequence[str] | None = None,
+        storage_options: dict[str, str] | None = None,
+    ) -> ExportReport:
+        """Write records to a file, in a thread: the libraries of these formats block. See `export`."""
+        from holdall.records.export_files import format_of, write_file  # noqa: PLC0415
+
+        cancelled = False
+
+        def write() -> ExportReport:
+            return write_file(
+                where,
+                lambda: self.stream(query),
+                format=format_of(where, format),
+                columns=columns,
+                storage_options=storage_options,
+                stopped=lambda: cancelled,
+            )
+
+        try:
+            return await run_async(write)
+        finally:
+            cancelled = True

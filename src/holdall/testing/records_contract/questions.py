@@ -1,0 +1,123 @@
+"""The contract of search, stream, count, paging."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from holdall.records import Database, Filter, Query, QueryError, Record
+from holdall.records.matching import matches, page
+from holdall.testing.records_contract.base import RecordsContractBase
+from holdall.testing.records_contract.samples import CONDITIONS, SORTS, people
+
+__all__ = ["QuestionContract"]
+
+
+class QuestionContract(RecordsContractBase):
+    """One matcher decides, on every engine."""
+
+    def test_search_is_the_matcher(self, db: Database) -> None:
+        """Every condition and order gives what the matcher gives over all records."""
+        db.batch_create(people())
+        stored = db.all()
+        assert [record.id for record in stored] == sorted(r.id or "" for r in people())
+        for at, condition in enumerate(CONDITIONS):
+            expected = [record for record in stored if matches(condition, record)]
+            assert db.count(condition) == len(expected), condition
+            for sorts in (SORTS[at % len(SORTS)], SORTS[(at + 1) % len(SORTS)]):
+                query = Query().filter(condition)
+                for name, order in sorts:
+                    query = query.sort(name, order)
+                wanted = [record.id for record in page(query, expected)]
+                assert [record.id for record in db.search(query)] == wanted, query
+                if sorts:
+                    assert [record.id for record in db.stream(query)] == wanted, query
+
+    def test_pages(self, db: Database) -> None:
+        """Limit, offset and cursors cut the same order."""
+        db.batch_create(people())
+        for sorts in SORTS:
+            query = Query()
+            for name, order in sorts:
+                query = query.sort(name, order)
+            whole = [record.id for record in db.search(query)]
+            assert [record.id for record in db.search(query.limit(3).offset(2))] == whole[2:5]
+            assert [record.id for record in db.stream(query.limit(3).offset(2))] == whole[2:5]
+            assert db.search(query.limit(0)) == []
+            assert db.count(query.limit(1).offset(5)) == len(whole)
+            seen: list[str | None] = []
+            cursor: str | None = None
+            while True:
+                result = db.search(query.limit(3).after(cursor))
+                seen += [record.id for record in result]
+                cursor = result.cursor
+                if cursor is None:
+                    break
+                assert [r.id for r in db.stream(query.after(cursor))] == whole[len(seen) :]
+            assert seen == whole
+        first = db.search(Query().limit(1))
+        with pytest.raises(QueryError):
+            db.search(Query().sort("age").limit(1).after(first.cursor))
+
+    def test_select(self, db: Database) -> None:
+        """A projection keeps id, metadata and nesting."""
+        db.create(Record({"id": "a", "n": 1, "address": {"zip": "9000", "city": "Ghent"}}, {"team": "x"}))
+        for found in (*db.search(Query().select("address.zip")), *db.stream(Query().select("address.zip"))):
+            assert found.data == {"address": {"zip": "9000"}}
+            assert found.id == "a"
+            assert found.metadata["team"] == "x"
+
+    def test_records_of_a_search_can_be_written_back(self, db: Database) -> None:
+        """Records of every read path know their id and version, and take plain values."""
+        db.create(Record({"id": "a", "n": 1}))
+        ways: list[Callable[[], Record | None]] = [
+            lambda: db.search()[0],
+            lambda: next(iter(db.stream())),
+            lambda: db.batch_read(["a"])[0],
+        ]
+        for read in ways:
+            found = read()
+            assert found is not None
+            found.fields["n"] = 5
+            assert db.update(found.metadata["id"], found) is True
+            assert db.require("a")["n"] == 5
+            assert found.metadata["created_at"]
+
+    def test_own_writes_are_seen_at_once(self, db: Database) -> None:
+        """Search, count and stream see what this database has just written."""
+        for step in range(4):
+            db.create(Record({"id": f"r{step}", "n": step}))
+            assert db.count() == step + 1
+            assert [r["n"] for r in db.search(Filter("n", "=", step))] == [step]
+        db.update("r0", Record({"n": 100}))
+        assert [r.id for r in db.search(Filter("n", ">", 50))] == ["r0"]
+        db.delete("r1")
+        assert [r.id for r in db.stream()] == ["r0", "r2", "r3"]
+        db.batch_delete(["r2", "r3"])
+        assert db.count() == 1
+        db.batch_upsert([Record({"id": "r9"}), Record({"id": "r0", "n": 7})])
+        assert [r.data.get("n") for r in db.search()] == [7, None]
+
+    def test_a_stream_can_be_left(self, db: Database) -> None:
+        """Closing a stream early is no error."""
+        db.batch_create([Record({"id": f"{i:03}"}) for i in range(50)])
+        records = db.stream(batch_size=5)
+        assert next(records).id == "000"
+        cast("Any", records).close()
+        assert db.count() == 50
+
+    def test_ids(self, db: Database) -> None:
+        """Ids by prefix, literally."""
+        db.batch_create([Record({}, id=each) for each in ("a", "a/b", "ab", "b%", "b_")])
+        assert list(db.ids("a")) == ["a", "a/b", "ab"]
+        assert list(db.ids("b%")) == ["b%"]
+        assert list(db.ids("zz")) == []
+
+    def test_bad_queries(self, db: Database) -> None:
+        """Nonsense is refused where it is written."""
+        with pytest.raises(QueryError):
+            db.search("name = 'x'")  # type: ignore[arg-type]
+        with pytest.raises(QueryError):
+            db.search(Query().limit(1).after("nonsense"))
