@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from struct import unpack_from
 from typing import Any, NamedTuple
 
 from holdall.containers.engines import Engine, engine
@@ -24,6 +25,8 @@ from holdall.store import Store
 __all__ = ["Archive", "ByteCache", "Cursor", "Flights", "Origin", "Span", "Table", "table_of"]
 
 Span = tuple[int, int]
+SLIGHT = 16
+"""Items smaller than this on average are decoded as quickly as they are told apart."""
 
 
 class ByteCache:
@@ -215,6 +218,10 @@ class Archive:
     def item(self, data: bytes, count: int, at: int) -> Any:
         """Decode one of the ``count`` items of a block; the others are only told apart."""
         codec = self._codec()
+        if len(data) == 9 * count and data[::9] == (b"\xcb" if codec.codec == "msgpack" else b"\xfb") * count:
+            return unpack_from(">d", data, 9 * at + 1)[0]  # nothing but numbers of nine bytes
+        if len(data) < SLIGHT * count:
+            return self.items(data, count)[at]
         items = codec.split(array_head(count, codec.codec) + data)
         if len(items) != count:
             raise FormatError(f"a block of {len(items)} instead of {count} items", kind="toc", key=self.origin.key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Protocol
 
 from holdall.containers import wire
@@ -48,12 +48,14 @@ def engine(codec: CodecName, hook: Hook | None = None, *, max_depth: int = 10_00
         hook: Called with a value that is not built in; returns what to encode for it, or raises `Unusual`.
         max_depth: Deepest nesting that is decoded.
     """
+    if hook is None:
+        return _plain(codec, max_depth)
     return _Msgpack(hook, max_depth) if codec == "msgpack" else _Cbor(hook, max_depth)
 
 
-@cache
-def _plain_engine(codec: CodecName) -> Engine:
-    return engine(codec)
+@lru_cache(8)
+def _plain(codec: CodecName, max_depth: int) -> Engine:
+    return _Msgpack(None, max_depth) if codec == "msgpack" else _Cbor(None, max_depth)
 
 
 def pieces(data: bytes, count: int, codec: CodecName) -> list[int]:
@@ -63,7 +65,7 @@ def pieces(data: bytes, count: int, codec: CodecName) -> list[int]:
         >>> pieces(bytes.fromhex("01a16102"), 3, "msgpack")
         [1, 2, 1]
     """
-    return [memoryview(item).nbytes for item in _plain_engine(codec).split(wire.array_head(count, codec) + data)]
+    return [memoryview(item).nbytes for item in engine(codec).split(wire.array_head(count, codec) + data)]
 
 
 class _Msgpack:
@@ -77,8 +79,7 @@ class _Msgpack:
         self._errors = (msgspec.MsgspecError, TypeError, OverflowError, ValueError, RecursionError)
         self._ext = msgspec.msgpack.Ext
         self._encode = msgspec.msgpack.Encoder(enc_hook=self._hooked).encode
-        self._decode = msgspec.msgpack.Decoder(ext_hook=decode_ext).decode
-        self._split = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+        self._decode, self._split = _msgpack_decoders()
         self._decode_errors = (msgspec.MsgspecError, UnicodeDecodeError, ValueError, TypeError, OverflowError)
         self._hook = hook
         self._plain = _plain_encoder()
@@ -126,6 +127,15 @@ class _Msgpack:
         return self._ext(answer.code, answer.data) if isinstance(answer, wire.Ext) else answer
 
 
+@cache
+def _msgpack_decoders() -> tuple[Callable[[bytes], Any], Callable[[bytes], Any]]:
+    """Return what decodes a document, and what tells the items of an array apart."""
+    import msgspec  # noqa: PLC0415
+
+    return msgspec.msgpack.Decoder(ext_hook=decode_ext).decode, msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+
+
+@cache
 def _plain_encoder() -> Callable[[Any], bytes] | None:
     """Return an encoder of str-keyed maps, lists and scalars of the exact builtin types, which raises `TypeError` for all else."""
     try:

@@ -11,7 +11,7 @@ from holdall.containers.archive import Archive, Cursor, Origin, Span, table_of
 from holdall.containers.errors import FormatError
 from holdall.containers.flights import landed
 from holdall.containers.header import HEADER, parse_header
-from holdall.containers.held import hold
+from holdall.containers.held import HeldBytes, HeldFile, hold
 from holdall.containers.walking import Want, check_size, resolve
 from holdall.core.options import GetOptions
 from holdall.core.ranges import ByteRange, Coalesce, coalesce
@@ -123,6 +123,8 @@ def fetch(origin: Origin, spans: Sequence[Span], *, keep: bool = True) -> list[b
         PreconditionError: The object was replaced since it was opened (``kind="changed"``).
     """
     origin.check_open()
+    if origin.file is not None:
+        return _at_hand(origin, origin.file, spans, keep=keep)
     held: dict[Span, bytes] = {}
     missing: list[Span] = []
     for span in sorted(set(spans)):
@@ -155,23 +157,49 @@ def fetch(origin: Origin, spans: Sequence[Span], *, keep: bool = True) -> list[b
     return [held[span] for span in spans]
 
 
+def _at_hand(origin: Origin, file: HeldFile | HeldBytes, spans: Sequence[Span], *, keep: bool = False) -> list[bytes]:
+    """Return ranges of a local file or of bytes in memory: from the cache or by position, waiting for nobody."""
+    cache, stats = origin.cache, origin.stats
+    cached = (
+        {} if file.inline or cache.limit == 0 else {span: data for span in spans if (data := cache.get(span)) is not None}
+    )
+    missing = [span for span in dict.fromkeys(spans) if span not in cached] if cached or len(spans) > 1 else spans
+    stats.cache_hits += len(cached)
+    if not missing:
+        return [cached[span] for span in spans]
+    try:
+        found = file.read(missing) if file.inline else run(lambda: file.read(missing))
+    except PreconditionError as error:
+        raise _changed(origin) from error
+    stats.requests += len(missing)
+    stats.serial_rounds += 1
+    for (start, end), data in zip(missing, found, strict=True):
+        stats.bytes += len(data)
+        if len(data) != end - start:
+            raise FormatError("the object ends within a value", kind="range", offset=start, key=origin.key)
+        if keep and not file.inline:
+            cache.put((start, end), data)
+    if missing is spans:
+        return found
+    cached |= zip(missing, found, strict=True)
+    return [cached[span] for span in spans]
+
+
 def _ranges(origin: Origin, spans: Sequence[Span]) -> list[bytes]:
     """Fetch ranges in one wave; large ones in pieces."""
-    options, file = origin.options, origin.file
+    if origin.file is not None:
+        return _at_hand(origin, origin.file, spans)
+    options = origin.options
     rule = Coalesce(gap=options.coalesce_gap, largest=options.coalesce_max)
     pieces = [_pieces(span, rule.largest) for span in spans]
     asked = [piece for several in pieces for piece in several]
     try:
-        if file is not None:
-            parts = file.read(asked) if file.inline else run(lambda: file.read(asked))
-            requests, size = len(asked), sum(map(len, parts))
+        plan = coalesce(asked, rule)
+        requests, size = len(plan), sum(part.end - part.start for part in plan)
+        if origin.version is not None:
+            parts = _versioned(origin, asked)
         else:
-            plan = coalesce(asked, rule)
-            requests, size = len(plan), sum(part.end - part.start for part in plan)
-            if origin.version is not None:
-                parts = _versioned(origin, asked)
-            else:
-                parts = origin.store.get_ranges(origin.key, asked, if_match=origin.etag, coalesce=rule)
+            parts = origin.store.get_ranges(origin.key, asked, if_match=origin.etag, coalesce=rule)
     except (PreconditionError, NotFoundError) as error:
         if origin.archive is None and isinstance(error, NotFoundError):
             raise

@@ -86,6 +86,8 @@ def _field(data: bytes, codec: CodecName, offset: int) -> int:
     """Return the number of one field; the padding is whatever lies before (msgpack) or behind (CBOR) the integer."""
     if data == bytes(_FIELD):
         return 0
+    if data[:2] == b"\x00\xcf" and codec == "msgpack":  # as we write them
+        return int.from_bytes(data[2:], "big")
     packed = data.lstrip(b"\0") if codec == "msgpack" else data
     try:
         item = head(packed, 0, codec)

@@ -44,11 +44,13 @@ def place_of(where: Any, *, fs: Any = None, s3fs: Any = None, store: Store | Non
         TypeError: Two different filesystems, or a filesystem and a store.
         ConfigError: An unknown mount.
     """
-    found = _resolved(where, fs=fs, s3fs=s3fs, store=store)
     held = None
-    if isinstance(where, (bytes, bytearray, memoryview)):
-        held = HeldBytes(bytes(where))
-    elif type(where) is io.BytesIO:
+    if isinstance(where, (bytes, bytearray, memoryview)) and fs is s3fs is store is None:
+        from holdall.drivers.handle import HandleStore  # noqa: PLC0415  # what `resolve` would make of them
+
+        return Place(HandleStore(where), "data", HeldBytes(bytes(where)), size=len(where))
+    found = _resolved(where, fs=fs, s3fs=s3fs, store=store)
+    if type(where) is io.BytesIO:
         held = HeldBytes(where.getvalue())
     recipe = where if isinstance(where, (str, os.PathLike)) and (fs or s3fs or store) is None else None
     if isinstance(recipe, os.PathLike):

@@ -158,11 +158,17 @@ class Run:
     def _note_keys(self, keys: list[Any]) -> None:
         """Keep the keys, and whether they are of one kind and ascending so far."""
         if self._ascending:
-            kinds = set(map(type, keys))
-            self._ascending = (
-                len(kinds) == 1
-                and kinds <= _ORDERED
-                and (not self._keys or (type(self._keys[-1]) in kinds and self._keys[-1] < keys[0]))
-                and keys == sorted(keys)
-            )
+            last = self._keys[-1] if self._keys else None
+            self._ascending = _ascend(keys) and (last is None or (type(last) is type(keys[0]) and last < keys[0]))
         self._keys += keys
+
+
+def _ascend(keys: list[Any]) -> bool:
+    """Tell whether keys are of one kind that has an order, and in it."""
+    kind = type(keys[0])
+    if kind not in _ORDERED or (kind is int and set(map(type, keys)) != {int}):  # numbers of other kinds compare too
+        return False
+    try:
+        return keys == sorted(keys)
+    except TypeError:
+        return False

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, ItemsView, Iterator, Mapping, Sequence, ValuesView
+from math import prod
+from numbers import Integral
 from typing import Any, ClassVar, overload
 
 from holdall.containers import fetching, fetching_async, walking
 from holdall.containers.archive import Cursor
-from holdall.containers.arrays import build, itemsize
+from holdall.containers.arrays import TypedArray, build, itemsize
 from holdall.containers.errors import FormatError
 from holdall.containers.paths import Path, segments, shown
 from holdall.containers.toc import Blocks, Combined, Indexed, Leaf
@@ -265,7 +267,7 @@ class LazyArray(_View):
         return self.shape[0]
 
     def __getitem__(self, index: Any) -> Any:
-        """Return part of the array; a whole number or a step-1 slice of the first axis reads only its rows."""
+        """Return part of the array; leading whole numbers and a step-1 slice behind them read only what they name."""
         span, shape, rest = self._plan(index)
         data = self._drive(_bytes(self._cursor, span))
         return self._cut(data, shape, rest)
@@ -283,33 +285,35 @@ class LazyArray(_View):
     def __repr__(self) -> str:
         return f"LazyArray({self.dtype}, {self.shape} at {shown(self._cursor.path)})"
 
-    def _plan(self, index: Any) -> tuple[tuple[int, int], tuple[int, ...], Any]:
-        """Return the byte range to fetch, the shape of its content, and what to index it with."""
-        info = self._info
-        size = itemsize(info.dtype)
-        row = size
-        for length in info.shape[1:]:
-            row *= length
-        first = index[0] if isinstance(index, tuple) and index else index
-        more = tuple(index[1:]) if isinstance(index, tuple) else ()
+    def _plan(self, index: Any) -> tuple[tuple[int, int], tuple[int, ...], tuple[Any, ...]]:
+        """Return the byte range to fetch, the shape of its content, and what to index that with.
+
+        Leading whole numbers, and a step-1 slice behind them, name a stretch of bytes; what follows is cut out of it.
+        """
+        info, shape = self._info, list(self.shape)
         if len(info.starts) != 1:
             raise FormatError("an array of slabs is read as a whole: use to_obj()", kind="range")
-        begin = info.starts[0]
-        if info.shape and isinstance(first, int) and not isinstance(first, bool):
-            at = first + info.shape[0] if first < 0 else first
-            if not 0 <= at < info.shape[0]:
-                raise IndexError(f"position {first} of an axis of {info.shape[0]}")
-            return (begin + at * row, begin + (at + 1) * row), (1, *info.shape[1:]), (0, *more)
-        if info.shape and isinstance(first, slice):
-            low, high, step = first.indices(info.shape[0])
-            if step == 1:
-                high = max(low, high)
-                return (begin + low * row, begin + high * row), (high - low, *info.shape[1:]), (slice(None), *more)
-        whole = row * (info.shape[0] if info.shape else 1)
-        return (begin, begin + whole), tuple(info.shape), index
+        rest = index if isinstance(index, tuple) else (index,)
+        begin, size = info.starts[0], itemsize(info.dtype) * prod(shape)
+        while rest and shape and isinstance(rest[0], Integral) and not isinstance(rest[0], bool):
+            at, length = int(rest[0]), shape.pop(0)
+            if not -length <= at < length:
+                raise IndexError(f"position {at} of an axis of {length}")
+            size //= length
+            begin += at % length * size
+            rest = rest[1:]
+        if rest and shape and isinstance(rest[0], slice):
+            low, high, step = rest[0].indices(shape[0])
+            if step == 1 and shape[0]:
+                row = size // shape[0]
+                shape[0] = max(0, high - low)
+                begin, size = begin + low * row, shape[0] * row
+                rest = (slice(None), *rest[1:])
+        return (begin, begin + size), tuple(shape), rest
 
-    def _cut(self, data: bytes, shape: tuple[int, ...], rest: Any) -> Any:
-        return build(self.dtype, shape, data)[rest]
+    def _cut(self, data: bytes, shape: tuple[int, ...], rest: tuple[Any, ...]) -> Any:
+        array = build(self.dtype, shape, data)
+        return array if isinstance(array, TypedArray) and rest in ((), (slice(None),)) else array[rest]
 
 
 def _bytes(cursor: Cursor, span: tuple[int, int]) -> Generator[Any, Any, bytes]:

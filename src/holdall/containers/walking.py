@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import zlib
 from bisect import bisect_right
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -361,17 +362,32 @@ def _whole(cursor: Cursor, node: Leaf | Indexed, budget: _Budget) -> Steps[Any]:
 def _list(cursor: Cursor, node: Blocks, budget: _Budget) -> Steps[list[Any]]:
     """Return all items of a blocked list, wave by wave."""
     items: list[Any] = []
+    archive = cursor.archive
+    # Blocks follow each other: where none is cached, a wave is one range and one document.
+    whole = archive.origin.file is not None or archive.origin.cache.size == 0
     for wave in _waves(node, WAVE, WAVE):
-        budget.take(sum(node.ends[i] - node.starts[i] for i in wave))
-        found = yield Want([cursor.archive.at(node.starts[i], node.ends[i]) for i in wave], keep=False)
-        for i, data in zip(wave, found, strict=True):
-            if i in node.nested and cursor.archive.options.verify == "read":
-                check_below(inner(cursor, node, i, node.edges[i] - 1), data, node.starts[i])
-            items += _block(cursor, node, i, data)
+        groups = [wave] if whole else [range(i, i + 1) for i in wave]
+        spans = [(node.starts[group[0]], node.ends[group[-1]]) for group in groups]
+        budget.take(sum(end - start for start, end in spans))
+        found = yield Want([archive.at(*span) for span in spans], keep=False)
+        for group, (start, _), data in zip(groups, spans, found, strict=True):
+            if archive.options.verify == "read":
+                _check_blocks(cursor, node, group, memoryview(data), start)
+            items += archive.items(data, sum(node.counts[group[0] : group[-1] + 1]))
     return items
 
 
-def check_below(cursor: Cursor, data: bytes, start: int) -> None:
+def _check_blocks(cursor: Cursor, node: Blocks | RunMap, blocks: Iterable[int], view: memoryview, start: int) -> None:
+    """Compare blocks within a range that was fetched whole with their CRC-32."""
+    for i in blocks:
+        piece = view[node.starts[i] - start : node.ends[i] - start]
+        if i in node.nested:
+            check_below(inner(cursor, node, i, node.edges[i] - 1), piece, node.starts[i])
+        elif node.checksums:
+            cursor.archive.checked(piece, node.checksums[i], (*cursor.path, f"block {i}"), node.starts[i])
+
+
+def check_below(cursor: Cursor, data: bytes | memoryview, start: int) -> None:
     """Compare all leaves and blocks within a range that was fetched whole with their CRC-32.
 
     Raises:
@@ -384,16 +400,27 @@ def check_below(cursor: Cursor, data: bytes, start: int) -> None:
         node = at.node
         if isinstance(node, Leaf):
             archive.checked(view[node.start - start : node.end - start], node.checksum, at.path, node.start)
+            if node.run is not None:
+                _check_blocks(at, node.run, range(len(node.run.counts)), view, start)
+        elif isinstance(node, Blocks):
+            _check_blocks(at, node, range(len(node.counts)), view, start)
         elif isinstance(node, Indexed):
             named: Any = node.children.items() if isinstance(node.children, dict) else enumerate(node.children)
-            stack.extend(below(at, node, raw, segment) for segment, raw in named)
-        blocked = node if isinstance(node, Blocks) else node.run if isinstance(node, Leaf) else None
-        if blocked is not None:
-            for i, checksum in enumerate(blocked.checksums):
-                if i not in blocked.nested:
-                    piece = view[blocked.starts[i] - start : blocked.ends[i] - start]
-                    archive.checked(piece, checksum, (*at.path, f"block {i}"), blocked.starts[i])
-            stack.extend(inner(at, blocked, i, blocked.edges[i] - 1) for i in blocked.nested)
+            for segment, raw in named:
+                place = raw.get("p") if type(raw) is dict and raw.keys() == _LEAF else None
+                if place is None or not _tallies(place, raw["c"], view, start):
+                    stack.append(below(at, node, raw, segment))  # anything but a sound leaf of ours: a look in detail
+
+
+_LEAF = {"p", "c"}
+
+
+def _tallies(place: Any, checksum: Any, view: memoryview, start: int) -> bool:
+    """Tell whether a range is there and has this CRC-32."""
+    if type(place) is not list or len(place) != 2 or type(place[0]) is not int or type(place[1]) is not int:
+        return False
+    low, high = place[0] - start, place[1] - start
+    return 0 <= low < high <= len(view) and zlib.crc32(view[low:high]) == checksum
 
 
 def _check_value(cursor: Cursor, size: int) -> None:

@@ -82,14 +82,13 @@ class Scale:
             return self._many(value, count, depth, is_map=is_map)
         total, limit, weight = 3, self.limit, self._weight
         if is_map:
-            for key, member in value.items():
+            for key in value:
                 total += len(key) + 3 if type(key) is str else 9
+        for member in value.values() if is_map else value:
+            if type(member) is str and member.isascii():
+                total += len(member) + 3
+            else:
                 total += weight(member, depth)
-                if total >= limit:
-                    return limit
-            return total
-        for member in value:
-            total += weight(member, depth)
             if total >= limit:
                 return limit
         return total

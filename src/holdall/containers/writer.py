@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from holdall.containers import writing, writing_async
 from holdall.containers.encoder import Encoder
+from holdall.containers.finishing import finish
+from holdall.containers.header import HEADER
 from holdall.containers.options import WriteOptions, WriteResult
 from holdall.containers.places import target_of
 from holdall.containers.sinks import conditioned, sink_for
@@ -232,6 +233,28 @@ async def dump_async(dest: Any, obj: Any, **named: Any) -> WriteResult:
         return await writer.close_async()
 
 
+class _Memory:
+    """Takes the bytes of an archive that goes nowhere else. See `PartSink`."""
+
+    __slots__ = ("data",)
+
+    def __init__(self) -> None:
+        self.data = bytearray(HEADER)
+
+    @property
+    def position(self) -> int:
+        return len(self.data)
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+
+    def pin(self, start: int, end: int) -> None:
+        """Nothing has to be held back here."""
+
+    def patch(self, position: int, data: bytes) -> None:
+        self.data[position : position + len(data)] = data
+
+
 def dumps(obj: Any, *, options: WriteOptions | None = None) -> bytes:
     """Return a document as the bytes of an archive.
 
@@ -239,9 +262,14 @@ def dumps(obj: Any, *, options: WriteOptions | None = None) -> bytes:
         >>> loads(dumps([1, 2.5, "x"]))
         [1, 2.5, 'x']
     """
-    target = io.BytesIO()
-    dump(target, obj, options=options)
-    return target.getvalue()
+    options = options or WriteOptions()
+    encoder = Encoder(options.codec, options.layout, options.default)
+    sink: Any = _Memory()
+    node = writing.encode(sink, encoder, obj)
+    header, tail = finish(node, encoder.position, options, encoder.annexes)
+    sink.patch(0, header)
+    sink.write(tail)
+    return bytes(sink.data)
 
 
 def loads(data: bytes, **named: Any) -> Any:
