@@ -11,11 +11,10 @@ import typer
 
 from holdall.cli import acts
 from holdall.cli.container import group as container
-from holdall.cli.places import Places
+from holdall.cli.places import Place, Places
 from holdall.cli.records import group as records
 from holdall.cli.running import complain, exit_code, sentence
 from holdall.cli.tiers import group as tiers
-from holdall.core.secrets import mask
 from holdall.errors import HoldallError
 
 __all__ = ["app"]
@@ -81,19 +80,19 @@ def _places(config: str | None) -> Generator[Places]:
         places.close()
 
 
-def _each(paths: list[str], act: Callable[[str], None]) -> None:
-    """Do something to each path; one that fails is told, and the others are done all the same."""
+def _each(places: list[Place], act: Callable[[Place], None]) -> None:
+    """Do something to each place; one that fails is told, and the others are done all the same."""
     failed = 0
-    for path in paths:
+    for place in places:
         try:
-            act(path)
+            act(place)
         except BrokenPipeError:
             raise
         except (HoldallError, OSError) as error:
-            if len(paths) == 1:
+            if len(places) == 1:
                 raise
             sys.stdout.flush()
-            complain(f"{mask(path)}: {sentence(error)}")
+            complain(f"{place.text}: {sentence(error)}")
             failed = max(failed, exit_code(error))
     if failed:
         raise typer.Exit(failed)
@@ -204,7 +203,7 @@ def rm(
     """Delete files, and with -r directories."""
     with _places(config) as places:
         rules = {"recursive": recursive, "force": force, "root": root, "quiet": quiet, "json": json}
-        _each(paths, lambda path: acts.remove(places.read(path, whole=True), **rules))
+        _each([places.read(path, whole=True) for path in paths], lambda place: acts.remove(place, **rules))
 
 
 @app.command("cat")
@@ -215,14 +214,14 @@ def cat(
 ) -> None:
     """Print the content of files."""
     with _places(config) as places:
-        _each(paths, lambda path: acts.show_content(places.read(path), json=json))
+        _each([places.read(path) for path in paths], lambda place: acts.show_content(place, json=json))
 
 
 @app.command("stat")
 def stat(paths: ManyPlaces, json: Json = False, config: Config = None) -> None:
     """Describe files and directories."""
     with _places(config) as places:
-        _each(paths, lambda path: acts.describe(places.read(path), json=json))
+        _each([places.read(path) for path in paths], lambda place: acts.describe(place, json=json))
 
 
 @app.command("versions")

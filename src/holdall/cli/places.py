@@ -10,7 +10,7 @@ from holdall.core.config import find_config
 from holdall.core.secrets import mask
 from holdall.core.urls import url_scheme
 from holdall.engine.resolve import mount_reference, resolve
-from holdall.errors import UnknownMountError
+from holdall.errors import ConfigError, UnknownMountError
 from holdall.mounts import StorageManager, StorageNode
 
 __all__ = ["Place", "Places"]
@@ -62,7 +62,12 @@ class Places:
         manager = StorageManager()
         config = self._config or find_config()
         if config is not None:
-            manager.configure(config)
+            try:
+                manager.configure(config)
+            except FileNotFoundError as error:
+                if isinstance(error, UnknownMountError):
+                    raise
+                raise ConfigError(f"there is no configuration at {mask(str(config))}") from error
         return manager
 
     def read(self, text: str, *, whole: bool = False) -> Place:
