@@ -47,10 +47,10 @@ class Carrier:
         self._plain: PutOptions | None = None if options.overwrite else PutOptions(mode="create")
         self._bare = Carried(self._plain)
 
-    def pass_over(self) -> None:
-        """Count an object whose tags were not asked for."""
+    def pass_over(self, count: int = 1) -> None:
+        """Count objects whose tags were not asked for."""
         with self._lock:
-            self.unread += 1
+            self.unread += count
 
     def carry(self, meta: ObjectMeta, tags: Mapping[str, str] | None) -> Carried:
         """Return the options that write an object as it was.

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from holdall.core.meta import ObjectMeta
 from holdall.core.plans import SkipStrategy, TransferRules
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from holdall.store import Store
 
 __all__ = ["Outcome", "ProgressEvent", "TransferItem", "TransferOptions", "TransferReport"]
 
@@ -160,6 +165,9 @@ class TransferOptions(TransferRules):
         on_file: ``on_file(item)`` after a published copy.
         on_skip: ``on_skip(item, reason)``.
         on_error: ``on_error(item, error)`` with ``errors="collect"``.
+        executor: Carries out the copies, one file a task: a pool of threads or processes, or a cluster. Planning, renames, deletions
+            and callbacks stay here; ``on_progress`` is told of whole files.
+        reopen: Gives a worker in another process the two stores; it is pickled. By default the stores are.
     """
 
     filter: Callable[[ObjectMeta, str], Any] | None = None
@@ -169,6 +177,8 @@ class TransferOptions(TransferRules):
     on_file: Callable[[TransferItem], Any] | None = None
     on_skip: Callable[[TransferItem, str], Any] | None = None
     on_error: Callable[[TransferItem, Exception], Any] | None = None
+    executor: Executor | None = None
+    reopen: Callable[[], tuple[Store, Store]] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -176,5 +186,10 @@ class TransferOptions(TransferRules):
             value = getattr(self, name)
             if value is not None and not callable(value):
                 raise TypeError(f"{name} is a function, not {type(value).__name__}")
+        if self.executor is not None:
+            from concurrent.futures import Executor  # noqa: PLC0415  # few callers bring one
+
+            if not isinstance(self.executor, Executor):
+                raise TypeError(f"executor is a concurrent.futures.Executor, not {type(self.executor).__name__}")
         if self.skip is SkipStrategy.CUSTOM and self.skip_fn is None:
             raise ValueError("skip='custom' requires skip_fn")

@@ -296,7 +296,12 @@ class _Transfer:
         return renamer(self.source, self.target) if self.moving else None
 
     def _copier(self, planner: Planner) -> Copier:
-        return Copier(self.source, self.target, self.options, planner.route, moving=self.moving, renamer=self._renamer())
+        options, executor, way = self.options, self.options.executor, self._renamer()
+        if executor is None or options.dry_run:
+            return Copier(self.source, self.target, options, planner.route, moving=self.moving, renamer=way)
+        from holdall.engine.spreading import Spread  # noqa: PLC0415  # few callers bring an executor
+
+        return Spread(self.source, self.target, options, planner.route, executor=executor, moving=self.moving, renamer=way)
 
     # -- trees --------------------------------------------------------------------------------------------------------
 

@@ -297,7 +297,12 @@ class _Transfer:
         return renamer(self.source, self.target) if self.moving else None
 
     def _copier(self, planner: Planner) -> Copier:
-        return Copier(self.source, self.target, self.options, planner.route, moving=self.moving, renamer=self._renamer())
+        options, executor, way = self.options, self.options.executor, self._renamer()
+        if executor is None or options.dry_run:
+            return Copier(self.source, self.target, options, planner.route, moving=self.moving, renamer=way)
+        from holdall.engine.spreading_async import Spread  # noqa: PLC0415  # few callers bring an executor
+
+        return Spread(self.source, self.target, options, planner.route, executor=executor, moving=self.moving, renamer=way)
 
     # -- trees --------------------------------------------------------------------------------------------------------
 
@@ -356,7 +361,7 @@ class _Transfer:
         crew = AsyncCrew(
             copier.run_async,
             route.units,
-            lane=lane_of(copier),  # async only
+            lane=None if self.options.executor else lane_of(copier),  # async only
         )
         async with crew:
             copier.crew = crew

@@ -16,7 +16,7 @@ from holdall.core.keys import clean_path
 from holdall.engine.table import Mount, MountTable, check_mount_name
 from holdall.errors import ConfigError
 from holdall.mounts.configuration import Entry, read_entries, read_entries_async
-from holdall.mounts.mount import DescribedMount, ManagedMount, described
+from holdall.mounts.mount import DescribedMount, ManagedMount, RelativeMount, described
 from holdall.mounts.node import StorageNode
 from holdall.mounts.registering import BackendRegistry
 
@@ -441,6 +441,13 @@ class StorageManager(BackendRegistry):
         """Tell whether a mount may only be read, by its own permissions."""
         mount = self._table._mounts.get(name)
         return isinstance(mount, ManagedMount) and mount.permissions == "readonly"
+
+    def _asks(self, name: str) -> bool:
+        """Tell whether a path function says where this mount, or the one it is part of, lies."""
+        mount = self._table._mounts.get(name)
+        while isinstance(mount, RelativeMount):
+            mount = self._table._mounts.get(mount.parent)
+        return isinstance(mount, DescribedMount) and mount.function is not None
 
     def _is_inline(self, name: str) -> bool:
         mount = self._table._mounts.get(name)

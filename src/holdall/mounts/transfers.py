@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from holdall.core.meta import ObjectMeta
@@ -13,6 +14,7 @@ from holdall.errors import NotSupportedError
 
 if TYPE_CHECKING:
     from holdall.mounts.node import StorageNode
+    from holdall.store import Store
 
 __all__ = ["CopyArguments", "SyncArguments", "transfer_options"]
 
@@ -39,7 +41,8 @@ class CopyArguments(TypedDict, total=False):
         resume: Not supported yet: ``True`` is refused.
         concurrency: Parts in flight over all files.
         part_size: Bytes per part.
-        executor: Not supported yet: anything but ``None`` is refused.
+        executor: A `concurrent.futures.Executor` that carries out the copies, one file a task: a pool of processes, or a cluster, whose
+            workers open the mounts anew from the configuration. Callbacks stay here; ``on_progress`` is told of whole files.
         keep_items: Most items kept in the report besides failures.
     """
 
@@ -104,8 +107,6 @@ def transfer_options(
     unknown = options.keys() - _KNOWN
     if unknown:
         raise TypeError(f"unknown option of a transfer: {', '.join(sorted(unknown))}")
-    if options.pop("executor", None) is not None:
-        raise NotSupportedError("executor= is not supported yet: copies run in threads or tasks of this process")
     if options.pop("resume", False):
         raise NotSupportedError("resume= is not supported yet: an interrupted transfer begins its unfinished files anew")
     wrap: dict[str, Callable[[Any], Callable[..., Any]]] = {
@@ -121,7 +122,30 @@ def transfer_options(
             if not callable(call):
                 raise TypeError(f"{name} is a function, not {type(call).__name__}")
             options[name] = wrapped(call)
+    if options.get("executor") is not None and not isinstance(options["executor"], ThreadPoolExecutor):
+        _check_reachable(source, target)
+        options["reopen"] = partial(_reopened, source, target)
     return TransferOptions(**options, dry_run=dry_run, version=version)
+
+
+def _check_reachable(*nodes: StorageNode) -> None:
+    """Refuse to send to other processes what only this one knows.
+
+    Raises:
+        NotSupportedError: A mount with a path function, whose answer may depend on who asks and when.
+    """
+    for node in nodes:
+        if node._manager._asks(node._mount):
+            raise NotSupportedError(
+                f"executor=: the path function of mount {node._mount!r} is for this process: give a ThreadPoolExecutor",
+                key=node._key,
+            )
+
+
+def _reopened(source: StorageNode, target: StorageNode) -> tuple[Store, Store]:
+    """Return the stores of two nodes in another process, opened from the configuration that came with them."""
+    store = source._store()
+    return store, source._target(target, store)
 
 
 def _node(place: StorageNode, meta: ObjectMeta) -> StorageNode:
