@@ -176,11 +176,11 @@ class MountTable(MutableMapping[str, Store]):
             UnknownMountError: No such name; the message has the known ones.
             ClosedError: The table is closed.
         """
-        self._check_open()
-        mounts = self._mounts
+        mounts = self._mounts  # empty once the table is closed
         try:
             return mounts[name]
         except KeyError:
+            self._check_open()
             known = ", ".join(map(repr, mounts)) or "none"
             raise UnknownMountError(f"Mount point {name!r} not found (available: {known})") from None
 

@@ -53,6 +53,7 @@ async def read_entries_async(source: Any, registry: Registry) -> tuple[list[Entr
 
 def _here(source: Any) -> tuple[list[Entry], str]:
     """Return the entries of a local file, or of what is in memory already."""
+    source = _file_path(source)
     if isinstance(source, (str, os.PathLike)):
         text: str = os.fspath(source)
         if not text.lower().endswith(SUFFIXES) and not os.path.exists(text):
@@ -140,7 +141,7 @@ def _remote(source: Any) -> _Remote | None:
     url = os.fspath(source)
     if not isinstance(url, str):
         raise TypeError("a configuration file is named by a str, not by bytes")
-    if url_scheme(url) is None or "://" not in url:
+    if url_scheme(url) in {None, "file"} or "://" not in url:
         return None
     called = _called(url)
     head, _, query = url.partition("?")
@@ -150,6 +151,15 @@ def _remote(source: Any) -> _Remote | None:
         raise ConfigError(f"{called}: the URL of a configuration names a file")
     parse_document("{}" if suffix.lower() == ".json" else "", suffix, name=called)
     return _Remote(f"{folder}{'?' + query if query else ''}", name, called)
+
+
+def _file_path(source: Any) -> Any:
+    """Return the path of a ``file://`` URL; anything else as it is."""
+    if not isinstance(source, str) or not source.lower().startswith("file://"):
+        return source
+    from holdall.drivers.registry import parse  # noqa: PLC0415  # only for URLs
+
+    return parse(source).fields["path"]
 
 
 def _called(url: str) -> str:

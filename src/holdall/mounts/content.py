@@ -10,6 +10,7 @@ from holdall.core.meta import ObjectMeta
 from holdall.core.options import GetOptions, PutOptions
 from holdall.errors import AlreadyExistsError, IsDirectoryError, NotFoundError, NotSupportedError, PreconditionError
 from holdall.mounts.lookup import absence, file
+from holdall.mounts.permits import check_may_write
 from holdall.results import GetResult, PutResult
 from holdall.sources import Source
 from holdall.store import Store
@@ -61,6 +62,7 @@ def create(store: Store, key: str) -> None:
     Raises:
         AlreadyExistsError: Something is there.
     """
+    check_may_write(store, key)
     if not store.capabilities.create and file(store, key) is not None:
         raise AlreadyExistsError(f"{key!r} already exists", key=key, store=store)
     write(store, key, b"", PutOptions(mode="create") if store.capabilities.create else None)
@@ -72,7 +74,8 @@ def set_metadata(store: Store, key: str, metadata: Mapping[str, str], *, merge: 
     Raises:
         NotSupportedError: This store keeps no metadata, or cannot change it.
     """
-    if not store.capabilities.set_metadata and store.capabilities.write:
+    check_may_write(store, key)
+    if not store.capabilities.set_metadata:
         raise NotSupportedError(f"this mount does not support metadata (asked for {key!r})", key=key, store=store)
     if not merge:
         store.set_metadata(key, metadata)
@@ -104,6 +107,7 @@ def write_changed(store: Store, key: str, data: bytes, options: PutOptions | Non
     """
     if not key:
         raise IsDirectoryError("the root of a mount is no file", store=store)
+    check_may_write(store, key)
     options = options or PutOptions()
     found = file(store, key)
     if found is not None and same_bytes(store, found, data):

@@ -9,6 +9,7 @@ from holdall.core.meta import ObjectMeta
 from holdall.core.options import GetOptions, PutOptions
 from holdall.errors import AlreadyExistsError, IsDirectoryError, NotFoundError, NotSupportedError, PreconditionError
 from holdall.mounts.lookup_async import absence_async, file_async
+from holdall.mounts.permits import check_may_write
 from holdall.results import GetResult, PutResult
 from holdall.sources import AsyncSource
 from holdall.store import Store
@@ -60,6 +61,7 @@ async def create_async(store: Store, key: str) -> None:
     Raises:
         AlreadyExistsError: Something is there.
     """
+    check_may_write(store, key)
     if not store.capabilities.create and await file_async(store, key) is not None:
         raise AlreadyExistsError(f"{key!r} already exists", key=key, store=store)
     await write_async(store, key, b"", PutOptions(mode="create") if store.capabilities.create else None)
@@ -71,7 +73,8 @@ async def set_metadata_async(store: Store, key: str, metadata: Mapping[str, str]
     Raises:
         NotSupportedError: This store keeps no metadata, or cannot change it.
     """
-    if not store.capabilities.set_metadata and store.capabilities.write:
+    check_may_write(store, key)
+    if not store.capabilities.set_metadata:
         raise NotSupportedError(f"this mount does not support metadata (asked for {key!r})", key=key, store=store)
     if not merge:
         await store.set_metadata_async(key, metadata)
@@ -103,6 +106,7 @@ async def write_changed_async(store: Store, key: str, data: bytes, options: PutO
     """
     if not key:
         raise IsDirectoryError("the root of a mount is no file", store=store)
+    check_may_write(store, key)
     options = options or PutOptions()
     found = await file_async(store, key)
     if found is not None and await same_bytes_async(store, found, data):

@@ -15,6 +15,7 @@ from typing import Any
 from holdall.core.meta import ObjectVersion
 from holdall.errors import HoldallError, NotFoundError, NotSupportedError, VersionNotFoundError
 from holdall.mounts.lookup import digest
+from holdall.mounts.permits import check_may_delete, check_may_write
 from holdall.store import Store
 
 __all__ = [
@@ -119,6 +120,7 @@ def pin(store: Store, key: str, version: str | int | None, as_of: datetime | Non
 
 def rollback(store: Store, key: str, to: str | int) -> str | None:
     """Make an old version the newest one again; returns the new id."""
+    check_may_write(store, key)
     wanted = pin(store, key, to, None)
     assert wanted is not None
     return (store.restore(key, wanted)).version
@@ -126,6 +128,7 @@ def rollback(store: Store, key: str, to: str | int) -> str | None:
 
 def restore(store: Store, key: str) -> str | None:
     """Undo a deletion: the newest version with content becomes the latest; nothing happens to a key that is there."""
+    check_may_write(store, key)
     versions = listed(store, key)
     newest = chosen(versions, -1, key=key, store=store)
     if newest.is_latest:
@@ -151,6 +154,8 @@ def compact(store: Store, key: str, *, dry_run: bool = False) -> int:
     The older of two stays, so what any instant showed does not change. A delete marker between two means that they are not
     adjacent; content that cannot be compared without sending it over the network counts as different.
     """
+    if not dry_run:
+        check_may_delete(store, key)
     versions = listed(store, key)
     doubles: list[str] = []
     for earlier, later in pairwise(versions):
@@ -200,6 +205,8 @@ def prune(
         raise ValueError("prune_versions needs keep_last or keep_since")
     if keep_last is not None and keep_last < 1:
         raise ValueError("keep_last is at least 1: the latest version always stays")
+    if not dry_run:
+        check_may_delete(store, key)
     versions = listed(store, key)
     content = living(versions)
     old = content if keep_last is None else content[:-keep_last]

@@ -14,6 +14,7 @@ from typing import Any
 from holdall.core.meta import ObjectVersion
 from holdall.errors import HoldallError, NotFoundError, NotSupportedError, VersionNotFoundError
 from holdall.mounts.lookup_async import digest_async
+from holdall.mounts.permits import check_may_delete, check_may_write
 from holdall.store import Store
 
 __all__ = [
@@ -118,6 +119,7 @@ async def pin_async(store: Store, key: str, version: str | int | None, as_of: da
 
 async def rollback_async(store: Store, key: str, to: str | int) -> str | None:
     """Make an old version the newest one again; returns the new id."""
+    check_may_write(store, key)
     wanted = await pin_async(store, key, to, None)
     assert wanted is not None
     return (await store.restore_async(key, wanted)).version
@@ -125,6 +127,7 @@ async def rollback_async(store: Store, key: str, to: str | int) -> str | None:
 
 async def restore_async(store: Store, key: str) -> str | None:
     """Undo a deletion: the newest version with content becomes the latest; nothing happens to a key that is there."""
+    check_may_write(store, key)
     versions = await listed_async(store, key)
     newest = chosen(versions, -1, key=key, store=store)
     if newest.is_latest:
@@ -150,6 +153,8 @@ async def compact_async(store: Store, key: str, *, dry_run: bool = False) -> int
     The older of two stays, so what any instant showed does not change. A delete marker between two means that they are not
     adjacent; content that cannot be compared without sending it over the network counts as different.
     """
+    if not dry_run:
+        check_may_delete(store, key)
     versions = await listed_async(store, key)
     doubles: list[str] = []
     for earlier, later in pairwise(versions):
@@ -199,6 +204,8 @@ async def prune_async(
         raise ValueError("prune_versions needs keep_last or keep_since")
     if keep_last is not None and keep_last < 1:
         raise ValueError("keep_last is at least 1: the latest version always stays")
+    if not dry_run:
+        check_may_delete(store, key)
     versions = await listed_async(store, key)
     content = living(versions)
     old = content if keep_last is None else content[:-keep_last]

@@ -122,7 +122,10 @@ class DescribedMount(ManagedMount):
 
     def bind(self) -> Store:
         """Return the store for one operation; a path function is asked once in it."""
-        return self.store if self.function is None else self._asking(once(self.function))
+        if self.function is not None:
+            return self._asking(once(self.function))
+        kept: Store | None = self.__dict__.get("_store")
+        return self.store if kept is None else kept
 
     @property
     def public(self) -> bool:

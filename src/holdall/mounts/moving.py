@@ -7,6 +7,7 @@ from holdall.engine.progress import TransferOptions
 from holdall.engine.transfer import move
 from holdall.errors import AlreadyExistsError, IsDirectoryError, NotDirectoryError, NotEmptyError, NotFoundError
 from holdall.mounts.lookup import describe
+from holdall.mounts.permits import check_may_delete
 from holdall.mounts.tree import entries
 from holdall.store import Store
 
@@ -30,6 +31,7 @@ def rename(store: Store, source: str, target: str, *, replacing: bool) -> None:
     """
     if not source or not target:
         raise IsDirectoryError("the root of a mount cannot be renamed or replaced", store=store)
+    check_may_delete(store, source)
     ours = describe(store, source)
     if ours is None:
         raise NotFoundError(f"nothing at {source!r}", key=source, store=store)

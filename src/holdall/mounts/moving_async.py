@@ -6,6 +6,7 @@ from holdall.engine.progress import TransferOptions
 from holdall.engine.transfer_async import move_async
 from holdall.errors import AlreadyExistsError, IsDirectoryError, NotDirectoryError, NotEmptyError, NotFoundError
 from holdall.mounts.lookup_async import describe_async
+from holdall.mounts.permits import check_may_delete
 from holdall.mounts.tree_async import entries_async
 from holdall.store import Store
 
@@ -29,6 +30,7 @@ async def rename_async(store: Store, source: str, target: str, *, replacing: boo
     """
     if not source or not target:
         raise IsDirectoryError("the root of a mount cannot be renamed or replaced", store=store)
+    check_may_delete(store, source)
     ours = await describe_async(store, source)
     if ours is None:
         raise NotFoundError(f"nothing at {source!r}", key=source, store=store)

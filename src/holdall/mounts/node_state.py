@@ -157,7 +157,8 @@ class NodeState(NodePin):
     @property
     def mtime(self) -> float | None:
         """Time of last modification in seconds since the epoch; ``None`` where the store does not know, never the clock."""
-        return self.stat().mtime
+        seen = self._glance()
+        return self.stat().mtime if seen is NotImplemented or seen is None else _seconds(seen)
 
     async def mtime_async(self) -> float | None:
         """Return the time of last modification. See `mtime`."""
@@ -166,6 +167,11 @@ class NodeState(NodePin):
     @property
     def ext_attributes(self) -> tuple[float | None, int | None, bool]:
         """``(mtime, size or None, isdir)``; ``(None, None, False)`` if nothing is there. One request for a file."""
+        if (seen := self._glance()) is not NotImplemented:
+            if seen is None:
+                return None, None, False
+            folder = S_ISDIR(seen.st_mode)
+            return _seconds(seen), None if folder else seen.st_size, folder
         try:
             return _attributes(self.stat())
         except NotFoundError:
@@ -260,6 +266,11 @@ class NodeState(NodePin):
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _NO_DIGEST = "Cannot compute hash of directory"
+
+
+def _seconds(seen: os.stat_result) -> float:
+    """Return the time of modification exact to the microsecond, as `NodeStat.mtime` says it."""
+    return seen.st_mtime_ns // 1000 / 1_000_000
 
 
 def _attributes(stat: NodeStat) -> tuple[float | None, int | None, bool]:

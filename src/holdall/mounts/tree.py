@@ -16,6 +16,7 @@ from holdall.errors import AlreadyExistsError, HoldallError, IsDirectoryError, N
 from holdall.mounts.entries import folder, in_order, parents
 from holdall.mounts.globs import Glob, literal_start, segment_regex
 from holdall.mounts.lookup import describe, directory, file, no_children
+from holdall.mounts.permits import check_may_delete, check_may_write
 from holdall.store import Store
 
 __all__ = [
@@ -111,6 +112,7 @@ def delete_tree(store: Store, key: str) -> None:
 
     All items are tried; the first failure is raised afterwards.
     """
+    check_may_delete(store, key)
     failed: HoldallError | None = None
     folders: set[str] = set()
     below = f"{key}/" if key else ""
@@ -149,6 +151,7 @@ def make_directory(store: Store, key: str, *, parents: bool, exist_ok: bool) -> 
         AlreadyExistsError: Something is there (a directory too, unless ``exist_ok``).
         NotFoundError: The parent is missing, where directories are real and ``parents`` is false.
     """
+    check_may_write(store, key)
     found = describe(store, key)
     if found is not None:
         if found.kind == "directory" and exist_ok:
@@ -174,6 +177,7 @@ def remove_empty(store: Store, key: str) -> None:
         NotFoundError: No directory there.
         OSError: It is not empty.
     """
+    check_may_delete(store, key)
     with closed(entries(store, key)) as found:
         for _ in found:
             raise NotEmptyError(f"the directory {key!r} is not empty", key=key, store=store)
@@ -189,6 +193,7 @@ def remove_file(store: Store, key: str, *, missing_ok: bool) -> None:
         NotFoundError: Nothing there, and ``missing_ok`` is false.
         IsDirectoryError: A directory.
     """
+    check_may_delete(store, key)
     if file(store, key) is None:
         if directory(store, key) is not None:
             raise IsDirectoryError(f"{key!r} is a directory", key=key, store=store)

@@ -15,6 +15,7 @@ from holdall.errors import AlreadyExistsError, HoldallError, IsDirectoryError, N
 from holdall.mounts.entries import folder, in_order, parents
 from holdall.mounts.globs import Glob, literal_start, segment_regex
 from holdall.mounts.lookup_async import describe_async, directory_async, file_async, no_children_async
+from holdall.mounts.permits import check_may_delete, check_may_write
 from holdall.store import Store
 
 __all__ = [
@@ -111,6 +112,7 @@ async def delete_tree_async(store: Store, key: str) -> None:
 
     All items are tried; the first failure is raised afterwards.
     """
+    check_may_delete(store, key)
     failed: HoldallError | None = None
     folders: set[str] = set()
     below = f"{key}/" if key else ""
@@ -149,6 +151,7 @@ async def make_directory_async(store: Store, key: str, *, parents: bool, exist_o
         AlreadyExistsError: Something is there (a directory too, unless ``exist_ok``).
         NotFoundError: The parent is missing, where directories are real and ``parents`` is false.
     """
+    check_may_write(store, key)
     found = await describe_async(store, key)
     if found is not None:
         if found.kind == "directory" and exist_ok:
@@ -174,6 +177,7 @@ async def remove_empty_async(store: Store, key: str) -> None:
         NotFoundError: No directory there.
         OSError: It is not empty.
     """
+    check_may_delete(store, key)
     async with closed_async(entries_async(store, key)) as found:
         async for _ in found:
             raise NotEmptyError(f"the directory {key!r} is not empty", key=key, store=store)
@@ -189,6 +193,7 @@ async def remove_file_async(store: Store, key: str, *, missing_ok: bool) -> None
         NotFoundError: Nothing there, and ``missing_ok`` is false.
         IsDirectoryError: A directory.
     """
+    check_may_delete(store, key)
     if await file_async(store, key) is None:
         if await directory_async(store, key) is not None:
             raise IsDirectoryError(f"{key!r} is a directory", key=key, store=store)
