@@ -62,7 +62,8 @@ def test_cp_directories(run, here):
     ]
     run("cp", "-rq", "src", "disk:copy")
     assert run("ls", "-r", "disk:copy").lines == ["a.txt", "d/b.txt", "d/c.bin"]
-    assert run("cp", "-r", "--skip", "size", "src", "disk:copy").lines == ["3 skipped; 0 bytes in 0.00 s"]
+    [line] = run("cp", "-r", "--skip", "size", "src", "disk:copy").lines
+    assert line.startswith("3 skipped; 0 bytes in ")
     run("cp", "-rq", "--include", "*.txt", "--exclude", "d/*", "src", "disk:some")
     assert run("ls", "-r", "disk:some").lines == ["a.txt"]
     said = run("cp", "-rn", "src", "disk:none")
