@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from holdall.records.errors import CorruptRecordError
 from holdall.records.matching import cursor_after, cursor_mark, cut, predicate, row_key
-from holdall.records.pushdown import MARK, SQL, Pushed, render
+from holdall.records.pieces import MARK, SQL, Pushed, render
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.records.results import Explanation, SearchResult

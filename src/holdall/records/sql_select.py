@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from holdall.records.documents import decode_document, key_text, undocument
 from holdall.records.errors import QueryError
-from holdall.records.pushdown import MARK, expression, quote
+from holdall.records.pieces import MARK, quote
+from holdall.records.pushdown import expression
 from holdall.records.sql_statement import SYSTEM_COLUMNS, Statement, identifier
 from holdall.records.sql_table import Layout, run
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdall.records.errors import QueryError
-from holdall.records.pushdown import MARK
+from holdall.records.pieces import MARK
 
 __all__ = ["SYSTEM_COLUMNS", "VIEWS", "Statement", "identifier"]
 

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from holdall.errors import ConfigError
-from holdall.records.pushdown import SQL, Dialect, Pushed, expression, pushed, render
+from holdall.records.pieces import SQL, Dialect, Pushed, render
+from holdall.records.pushdown import expression, pushed
 from holdall.records.query import Condition
 
 __all__ = ["COLUMNS", "Layout", "table_of"]
@@ -133,6 +134,6 @@ class Layout:
 
 
 def run(connection: sa.Connection, layout: Layout, text: str, values: Sequence[Any] = ()) -> sa.CursorResult[Any]:
-    """Execute SQL that has a `holdall.records.pushdown.MARK` for each value."""
+    """Execute SQL that has a `holdall.records.pieces.MARK` for each value."""
     statement, parameters = render(SQL(text, tuple(values)), layout.dialect)
     return connection.exec_driver_sql(statement, tuple(parameters))

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from holdall.errors import HoldallError
 from holdall.records.drafts import Draft, Item, WriteVerb
 from holdall.records.errors import ConcurrencyError, DuplicateRecordError, Outcome, SerializationError
-from holdall.records.pushdown import MARK
+from holdall.records.pieces import MARK
 from holdall.records.record import Record
 from holdall.records.sql_errors import translate
 from holdall.records.sql_rows import possible, record_of_row, row_of

@@ -3,7 +3,7 @@
 import pytest
 
 from holdall.records.errors import QueryError
-from holdall.records.pushdown import MARK
+from holdall.records.pieces import MARK
 from holdall.records.sql_statement import Statement
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from holdall.records.documents import key_text, undocument
 from holdall.records.errors import QueryError
-from holdall.records.pushdown import quote
+from holdall.records.pieces import quote
 
 __all__ = ["check_select", "mentions", "select"]
 
