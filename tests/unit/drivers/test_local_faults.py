@@ -887,7 +887,7 @@ def test_a_cancelled_put_of_a_source_that_hangs(store, root, monkeypatch):
         started = time.monotonic()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 25  # the source waits for 30
         go.set()
 
     asyncio.run(main())  # waits for the threads of its pool

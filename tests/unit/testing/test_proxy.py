@@ -172,10 +172,10 @@ def test_blackhole(proxy, client):
 
 
 def test_delays_and_drips(proxy, client):
-    proxy.script([Fault(delay=0.3), None, Fault(rate=30_000)])
-    assert 0.3 <= _seconds(lambda: ask(client)) < 3
-    assert _seconds(lambda: ask(client)) < 0.25
-    assert 0.25 <= _seconds(lambda: ask(client)) < 3
+    proxy.script([Fault(delay=2), None, Fault(rate=30_000)])
+    assert _seconds(lambda: ask(client)) >= 2
+    assert _seconds(lambda: ask(client)) < 2
+    assert _seconds(lambda: ask(client)) >= 0.25
     assert proxy.traffic.faults == 2
 
 
