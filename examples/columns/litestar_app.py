@@ -16,7 +16,7 @@ from holdall.columns.litestar import HoldallPlugin, Stream, UploadFile
 __all__ = ["make_app"]
 
 
-@post("/papers")
+@post("/papers", request_max_body_size=1 << 30)  # as the column's max_size; Litestar's own limit is 10 MB
 async def create(data: UploadFile, session: NamedDependency[AsyncSession]) -> FileObject:
     name = safe_name(data.filename)
     paper = Paper(title=name, file=FileObject("example", name, content=data.file, content_type=data.content_type))

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from holdall.core.meta import Attributes, ObjectMeta
 from holdall._lazy import lazy
+from holdall.core.meta import Attributes, ObjectMeta
 from holdall.errors import HoldallError, IntegrityError
 
-__all__ = ["CHUNK", "DeleteResult", "GetResult", "PutResult", "Upload"]
 if TYPE_CHECKING:
     import asyncio
 else:
     asyncio = lazy("asyncio")
 
+__all__ = ["CHUNK", "DeleteResult", "GetResult", "PutResult", "Upload"]
 
 CHUNK = 1024 * 1024
 """Bytes per chunk of a stream, unless asked otherwise."""
@@ -34,12 +35,14 @@ class PutResult:
         size: Bytes written.
         etag: Validator of what was written, equal to a later `head`'s; ``None`` where the store has none.
         version: Version id where the store keeps versions.
+        last_modified: When, by the store's own account, where no further request tells it; else ``None``.
     """
 
     key: str
     size: int
     etag: str | None = None
     version: str | None = None
+    last_modified: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +140,9 @@ class GetResult:
         """
         body = self._body
         if type(body) is bytes:
+            if not self._taken and len(body) == self.range[1] - self.range[0]:
+                self._taken = True
+                return body
             self._take()
             data = body
         elif (whole := _whole(body)) is not None:

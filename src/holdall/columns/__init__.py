@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from holdall.columns.joined import finish
     from holdall.columns.lists import FileList, FileObjectList
     from holdall.columns.names import safe_name
+    from holdall.columns.relocating import RelocationReport, relocate, relocate_async
     from holdall.columns.survey import Finding, audit, audit_async
     from holdall.columns.sweeping import SweepReport, sweep, sweep_async
     from holdall.columns.types import StoredObject, key_index, normalise_nulls, type_map
@@ -37,6 +38,7 @@ _HOMES = {
     "UnsavedFileError": "holdall.columns.errors",
     "Finding": "holdall.columns.survey",
     "Naming": "holdall.columns.flushing",
+    "RelocationReport": "holdall.columns.relocating",
     "StoredObject": "holdall.columns.types",
     "SweepReport": "holdall.columns.sweeping",
     "audit": "holdall.columns.survey",
@@ -47,6 +49,8 @@ _HOMES = {
     "key_index": "holdall.columns.types",
     "listen": "holdall.columns.hooks",
     "normalise_nulls": "holdall.columns.types",
+    "relocate": "holdall.columns.relocating",
+    "relocate_async": "holdall.columns.relocating",
     "safe_name": "holdall.columns.names",
     "storages": "holdall.mounts",
     "sweep": "holdall.columns.sweeping",
@@ -56,7 +60,7 @@ _HOMES = {
 
 
 _NEEDS_SQLALCHEMY = frozenset(
-    f"holdall.columns.{name}" for name in ("flushing", "hooks", "joined", "survey", "sweeping", "types")
+    f"holdall.columns.{name}" for name in ("flushing", "hooks", "joined", "relocating", "survey", "sweeping", "types")
 )
 
 __all__ = [
@@ -69,6 +73,7 @@ __all__ = [
     "Naming",
     "ObstoreBackend",
     "RejectedFileError",
+    "RelocationReport",
     "StorageBackend",
     "StoredObject",
     "SweepReport",
@@ -81,6 +86,8 @@ __all__ = [
     "key_index",
     "listen",
     "normalise_nulls",
+    "relocate",
+    "relocate_async",
     "safe_name",
     "storages",
     "sweep",

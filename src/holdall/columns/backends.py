@@ -84,7 +84,7 @@ class StorageBackend:
 class FSSpecBackend(StorageBackend):
     """Files in a filesystem of fsspec.
 
-    Nothing is connected here (fsspec's own constructors may connect, when they are called). The local filesystem by name is
+    Nothing is connected here (fsspec's own constructors may connect, when they are called). The local filesystem below a prefix is
     holdall's own driver, whose root is made when it is first written to.
 
     Args:
@@ -131,10 +131,11 @@ class FSSpecBackend(StorageBackend):
         if named and fs in _LOCAL:
             if not self.prefix:
                 raise ConfigError(f"fs={fs!r} needs a prefix: the absolute path of a directory")
-            allowed = {"auto_mkdir": True}
-            unknown = sorted(self.options.keys() - allowed)
+            unknown = sorted(self.options.keys() - {"auto_mkdir"})
             if unknown:
                 raise ConfigError(f"fs={fs!r} knows no option {unknown[0]!r}")
+        if (named and fs in _LOCAL) or (self.prefix and _is_plain_local(fs)):
+            self._fs = None if named else fs
             self.store = load_target("holdall.drivers.local:LocalStore")(self.prefix, create=True)
             return
         try:
@@ -187,7 +188,9 @@ class ObstoreBackend(StorageBackend):
                     self.fs = load_target("obstore.store:LocalStore")(path, **{"mkdir": True, **options})
                 else:
                     self.fs = load_target("obstore.store:from_url")(fs, **options)
-            except Exception as error:  # noqa: BLE001  # what obstore says may quote an option's value: not even the traceback shows it
+            except BaseException as error:  # what obstore says may quote an option's value: not even the traceback shows it
+                if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                    raise
                 given = f" with {', '.join(sorted(options))}" if options else ""
                 raise ConfigError(f"obstore cannot open {scheme}://…{given}: {type(error).__name__}") from None
         elif options:
@@ -230,6 +233,10 @@ def store_named(key: str) -> Store:
         UnknownMountError: No such key.
     """
     return default_table().mount(key).bind()
+
+
+def _is_plain_local(fs: Any) -> bool:
+    return not isinstance(fs, str) and type(fs) is load_target("fsspec.implementations.local:LocalFileSystem")
 
 
 def _check_prefix(protocol: str, prefix: str) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from holdall.columns.pending import Pending
-from holdall.columns.rules import Rules, kept_options
+from holdall.columns.puts import PART, in_parts, kept_options
+from holdall.columns.rules import Rules
 from holdall.columns.value import FileValue
 from holdall.core.keys import ReservedKey
 from holdall.core.meta import ObjectMeta
@@ -24,8 +25,6 @@ from holdall.store import Store
 
 __all__ = ["FileObject"]
 
-PART = 5 * CHUNK
-IN_FLIGHT = 20 * CHUNK
 Range = tuple[int, int] | tuple[int, None] | None
 
 
@@ -157,7 +156,7 @@ class FileObject(FileValue):
             column: With a session: the mapped attribute whose rules hold, ``Document.file``.
             use_multipart: ``False`` sends the whole in one request; anything else lets the driver choose.
             chunk_size: Bytes per part.
-            max_concurrency: Upper limit of parts in flight; at most 20 MiB are.
+            max_concurrency: Upper limit of parts in flight; they and what is collected meanwhile take at most 20 MiB.
 
         Raises:
             TypeError: No content, or an async iterable.
@@ -430,13 +429,14 @@ class FileObject(FileValue):
     def _put_options(
         self, store: Store, source: Any, use_multipart: bool | None, chunk_size: int, max_concurrency: int
     ) -> PutOptions:
-        scalars = {k: str(v) for k, v in (self._metadata or {}).items() if isinstance(v, (str, int, float))}
-        options = kept_options(store, PutOptions(content_type=self.content_type, metadata=scalars))
-        if store.capabilities.local or store.capabilities.temporary or (source_size(source) or PART) < PART:
+        values, keeps = self._metadata, store.capabilities
+        scalars = {k: str(v) for k, v in values.items() if isinstance(v, (str, int, float))} if values else {}
+        options = kept_options(store, self.content_type, scalars)
+        if keeps.local or keeps.temporary:
             return options
         size = source_size(source)
-        part = max(chunk_size, -(-(size or 0) // 9000), (size or 0) if use_multipart is False else 0)
-        return replace(options, part_size=part, concurrency=max(1, min(max_concurrency, IN_FLIGHT // part)))
+        part = size if use_multipart is False and size is not None else chunk_size
+        return in_parts(options, source, size, part=part, concurrency=max_concurrency)
 
     def _saved(self, sent: Any) -> None:
         self.size, self.etag, self.version_id = sent.result.size, sent.result.etag, sent.result.version

@@ -16,18 +16,15 @@ from holdall.columns.changes import Change, Stored, held_by_others, read_stored
 from holdall.columns.file import FileObject
 from holdall.columns.journal import Blob, Drop, Frame, Journal, Swap, Upload
 from holdall.columns.names import clean_key, renamed, staged_key, unique_key
-from holdall.columns.puts import Put
-from holdall.columns.rules import kept_options
+from holdall.columns.puts import PART, Put
 from holdall.columns.types import StoredObject
-from holdall.core.options import PutOptions
 from holdall.errors import AlreadyExistsError, ConfigError, NotFoundError
 from holdall.sources import source_size
 
-__all__ = ["Flush", "Naming", "new_put", "note_upload"]
+__all__ = ["Flush", "Naming", "let_go", "new_put", "note_upload", "object_metadata"]
 
 AT_ONCE = 12
 """Streams of unknown size at once: with parts of 5 MiB they hold at most 64 MiB."""
-PART = 5 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,20 +268,25 @@ def new_put(file: FileObject, kind: StoredObject, change: Any) -> Put:
         store=store,
         key=key,
         rules=kind.rules,
-        options=kept_options(store, PutOptions(content_type=file.content_type, metadata=_metadata(file, kind, attribute))),
+        metadata=object_metadata(file, kind, attribute),
         size=size,
         fresh=fresh,
     )
 
 
-def _metadata(file: FileObject, kind: StoredObject, attribute: Any) -> dict[str, str]:
+def object_metadata(file: FileObject, kind: StoredObject, attribute: Any) -> dict[str, str]:
+    """Return what is kept at the object of a file, where the store can."""
     chosen = kind.object_metadata
-    values = file._metadata or {}
-    kept = {
-        key: str(value)
-        for key, value in values.items()
-        if (key in chosen if isinstance(chosen, tuple) else chosen) and isinstance(value, (str, int, float))
-    }
+    values = file._metadata
+    kept = (
+        {}
+        if not values
+        else {
+            key: str(value)
+            for key, value in values.items()
+            if (key in chosen if isinstance(chosen, tuple) else chosen) and isinstance(value, (str, int, float))
+        }
+    )
     if kind.label is not None:
         kept["holdall-label"] = kind.label
         kept["holdall-column"] = attribute.label

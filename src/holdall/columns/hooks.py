@@ -29,6 +29,8 @@ _attached = False
 _listeners: list[Callable[..., Any]] = []
 _lost: weakref.WeakSet[Connection] = weakref.WeakSet()
 """Connections that were lost while they were asked something that is no statement: a COMMIT, say."""
+_prepared: weakref.WeakSet[Connection] = weakref.WeakSet()
+"""Connections with a transaction that is prepared (two-phase commit): somebody else may commit it yet."""
 
 
 def disable() -> None:
@@ -63,6 +65,7 @@ def attach() -> None:
     _attached = True
     event.listen(Session, "before_flush", _before_flush)
     event.listen(Session, "after_flush_postexec", _after_flush)
+    event.listen(Session, "after_begin", _after_begin)
     event.listen(Session, "before_commit", _before_commit)
     event.listen(Session, "after_commit", _after_commit)
     event.listen(Session, "after_soft_rollback", _after_soft_rollback)
@@ -72,22 +75,45 @@ def attach() -> None:
     event.listen(Mapper, "before_update", _before_write)
     event.listen(Mapper, "before_delete", _before_delete)
     event.listen(Engine, "handle_error", _handle_error)
+    event.listen(Engine, "prepare_twophase", _prepare_twophase)
+    event.listen(Engine, "rollback_twophase", _rollback_twophase)
 
 
 def open_journal(session: Session) -> Journal:
     """Return the journal of a session, with a frame for each transaction that is open."""
     journal: Journal = session.info.setdefault(JOURNAL, Journal())
+    if session.get_transaction() is None:
+        session.begin()
+    chain = _chain(session)
+    _close_left(session, journal, chain)
+    for transaction in reversed(chain):
+        journal.enter(transaction)
+    return journal
+
+
+def _chain(session: Session) -> list[Any]:
+    """Return the transactions of a session that have frames, innermost first."""
     chain: list[Any] = []
     at = session.get_nested_transaction() or session.get_transaction()
-    if at is None:
-        at = session.begin()
     while at is not None:
         if at.nested or at.parent is None:
             chain.append(at)
         at = at.parent
-    for transaction in reversed(chain):
-        journal.enter(transaction)
-    return journal
+    return chain
+
+
+def _close_left(session: Session, journal: Journal, chain: list[Any]) -> None:
+    """Close frames of a transaction whose end was cut short: a caller was cancelled while its connection was given back."""
+    left = next((frame for frame in journal.frames if not any(frame.token is token for token in chain)), None)
+    if left is None:
+        return
+    if not left.committed and session.info.pop(f"{JOURNAL}.committing", False):
+        _in_doubt(left)
+    plan = journal.leave(left.token)
+    if isinstance(plan, Undo):
+        _undo(plan)
+    elif isinstance(plan, Finish):
+        _finish(plan, raising=False)
 
 
 def enabled(session: Session, mapper: Any = None) -> bool:
@@ -178,6 +204,12 @@ def _do_orm_execute(state: Any) -> None:
 # -- ends -----------------------------------------------------------------------------------------------------------------
 
 
+def _after_begin(session: Session, _transaction: Any, _connection: Any) -> None:
+    journal = _journal(session)
+    if journal is not None and journal.frames:
+        _close_left(session, journal, _chain(session))
+
+
 def _before_commit(session: Session) -> None:
     if session.get_nested_transaction() is None:
         session.info[f"{JOURNAL}.committing"] = True
@@ -204,7 +236,11 @@ def _after_transaction_end(session: Session, transaction: Any) -> None:
     if journal is None or frame is None:
         return
     connections = getattr(transaction, "_connections", None) or {}
-    if committing and not frame.committed and any(found[0] in _lost for found in connections.values()):
+    if (
+        committing
+        and not frame.committed
+        and any(found[0] in _lost or found[0] in _prepared for found in connections.values())
+    ):
         _in_doubt(frame)
     plan = journal.leave(transaction)
     if isinstance(plan, Undo):
@@ -218,9 +254,11 @@ def _after_transaction_end(session: Session, transaction: Any) -> None:
 
 
 def _in_doubt(frame: Frame) -> None:
-    """Leave everything where it is: the outcome of the COMMIT is not known."""
+    """Leave everything where it is: the outcome of the COMMIT is not known, or it was prepared and not rolled back."""
+    if not frame.uploads:
+        return
     placing_async.log.error(
-        "the connection was lost during COMMIT: %d uploads stay until sweep() settles them (%s)",
+        "the outcome of the COMMIT is not known: %d uploads stay until sweep() settles them (%s)",
         len(frame.uploads),
         ", ".join(f"{backend}:{key}" for backend, key in (upload.blob for upload in frame.uploads[:10])),
     )
@@ -251,6 +289,20 @@ def _finish(plan: Finish, *, raising: bool) -> None:
         raise CleanupError(f"committed, but {len(failures)} files could not be cleaned up", failures=failures)
 
 
+_TWO_PHASE = ("PREPARE TRANSACTION", "COMMIT PREPARED", "ROLLBACK PREPARED")
+"""Statements that some drivers send for what others have a method for."""
+
+
 def _handle_error(context: Any) -> None:
-    if context.statement is None and context.is_disconnect and context.connection is not None:
+    asked = context.statement is None or context.statement.startswith(_TWO_PHASE)
+    if asked and context.is_disconnect and context.connection is not None:
         _lost.add(context.connection)
+
+
+def _prepare_twophase(connection: Connection, _xid: Any) -> None:
+    _prepared.add(connection)
+
+
+def _rollback_twophase(connection: Connection, _xid: Any, _is_prepared: bool) -> None:
+    if not connection.invalidated:  # else nothing is sent
+        _prepared.discard(connection)

@@ -12,9 +12,10 @@ from holdall._concurrency import gather, run
 from holdall.columns.backends import store_named
 from holdall.columns.journal import Blob, Drop, Finish, Swap, Undo
 from holdall.columns.locks import key_lock
-from holdall.columns.puts import Put
+from holdall.columns.puts import ROOM, Put, in_parts, kept_options
 from holdall.columns.sending import send
-from holdall.core.options import CopyOptions, PutOptions
+from holdall.core.options import CopyOptions, PutMode, PutOptions
+from holdall.engine.colours import finish
 from holdall.engine.transfer import copy
 from holdall.errors import AlreadyExistsError, HoldallError, NotFoundError, PreconditionError
 from holdall.sources import SizedChunks
@@ -25,26 +26,41 @@ __all__ = ["copy_file", "finish_plan", "head_all", "moved", "place_all", "undo_p
 log = logging.getLogger("holdall.columns")
 SMALL = 8 * 1024 * 1024
 """Bytes that any store can write under a condition, in one request."""
+IN_FLIGHT = 64 * 1024 * 1024
+"""Bytes in parts on their way, of all files of a flush."""
+PATIENCE = 10.0
+"""Seconds that a cancelled upload of so few bytes is waited for."""
 
 
 def place_all(puts: Sequence[Put], limit: int) -> None:
     """Store files, several at once; the first error stops the others."""
     inline = all(put.store.capabilities.local or put.store.capabilities.temporary for put in puts)
-    thunks: list[Callable[[], Any]] = [lambda p=put: _place(p) for put in puts]  # type: ignore[misc]
+    room = min(ROOM, IN_FLIGHT // max(1, min(limit, len(puts))))
+    thunks: list[Callable[[], Any]] = [lambda p=put: _place(p, room) for put in puts]  # type: ignore[misc]
     gather(thunks, limit=1 if inline else limit)
 
 
-def _place(put: Put) -> None:
+def _place(put: Put, room: int) -> None:
     keeps = put.store.capabilities
-    options = put.options
+    mode: PutMode = "overwrite"
     if not put.fresh:
         bound = keeps.create and (keeps.large_conditional or (put.size is not None and put.size <= SMALL))
         if (not bound or not put.file.pending.replayable) and _taken(put):
             return
-        options = replace(options, mode="create") if bound else options
+        mode = "create" if bound else mode
+    options = kept_options(put.store, put.file.content_type, put.metadata, mode)
     put.begun = put.fresh
+    source = put.file.pending.take()
+    if not (keeps.local or keeps.temporary):
+        options = in_parts(options, source, put.size, room=room)
+
+    def store() -> None:
+        put.sent = send(put.store, put.key, source, options, rules=put.rules, file=put.file, size=put.size)
+
+    # one request that is under way is waited for, if the caller is cancelled: only so it is known what is there
+    whole = isinstance(source, bytes) and len(source) <= SMALL and not (keeps.local or keeps.temporary)
     try:
-        put.sent = send(put.store, put.key, put.file.pending.take(), options, rules=put.rules, file=put.file, size=put.size)
+        (finish(store, PATIENCE) if whole else store())
     except AlreadyExistsError:
         if options.mode != "create" or not put.file.pending.replayable:
             raise

@@ -11,9 +11,10 @@ from holdall._concurrency import gather_async, run_async
 from holdall.columns.backends import store_named
 from holdall.columns.journal import Blob, Drop, Finish, Swap, Undo
 from holdall.columns.locks import key_lock
-from holdall.columns.puts import Put
+from holdall.columns.puts import ROOM, Put, in_parts, kept_options
 from holdall.columns.sending_async import send_async
-from holdall.core.options import CopyOptions, PutOptions
+from holdall.core.options import CopyOptions, PutMode, PutOptions
+from holdall.engine.colours import finish_async
 from holdall.engine.transfer_async import copy_async
 from holdall.errors import AlreadyExistsError, HoldallError, NotFoundError, PreconditionError
 from holdall.sources import AsyncSizedChunks
@@ -24,28 +25,41 @@ __all__ = ["copy_file_async", "finish_plan_async", "head_all_async", "moved_asyn
 log = logging.getLogger("holdall.columns")
 SMALL = 8 * 1024 * 1024
 """Bytes that any store can write under a condition, in one request."""
+IN_FLIGHT = 64 * 1024 * 1024
+"""Bytes in parts on their way, of all files of a flush."""
+PATIENCE = 10.0
+"""Seconds that a cancelled upload of so few bytes is waited for."""
 
 
 async def place_all_async(puts: Sequence[Put], limit: int) -> None:
     """Store files, several at once; the first error stops the others."""
     inline = all(put.store.capabilities.local or put.store.capabilities.temporary for put in puts)
-    thunks: list[Callable[[], Any]] = [lambda p=put: _place_async(p) for put in puts]  # type: ignore[misc]
+    room = min(ROOM, IN_FLIGHT // max(1, min(limit, len(puts))))
+    thunks: list[Callable[[], Any]] = [lambda p=put: _place_async(p, room) for put in puts]  # type: ignore[misc]
     await gather_async(thunks, limit=1 if inline else limit)
 
 
-async def _place_async(put: Put) -> None:
+async def _place_async(put: Put, room: int) -> None:
     keeps = put.store.capabilities
-    options = put.options
+    mode: PutMode = "overwrite"
     if not put.fresh:
         bound = keeps.create and (keeps.large_conditional or (put.size is not None and put.size <= SMALL))
         if (not bound or not put.file.pending.replayable) and await _taken_async(put):
             return
-        options = replace(options, mode="create") if bound else options
+        mode = "create" if bound else mode
+    options = kept_options(put.store, put.file.content_type, put.metadata, mode)
     put.begun = put.fresh
+    source = put.file.pending.take()
+    if not (keeps.local or keeps.temporary):
+        options = in_parts(options, source, put.size, room=room)
+
+    async def store_async() -> None:
+        put.sent = await send_async(put.store, put.key, source, options, rules=put.rules, file=put.file, size=put.size)
+
+    # one request that is under way is waited for, if the caller is cancelled: only so it is known what is there
+    whole = isinstance(source, bytes) and len(source) <= SMALL and not (keeps.local or keeps.temporary)
     try:
-        put.sent = await send_async(
-            put.store, put.key, put.file.pending.take(), options, rules=put.rules, file=put.file, size=put.size
-        )
+        await (finish_async(store_async, PATIENCE) if whole else store_async())
     except AlreadyExistsError:
         if options.mode != "create" or not put.file.pending.replayable:
             raise

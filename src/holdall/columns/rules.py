@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 from holdall.columns.errors import RejectedFileError
-from holdall.core.options import PutOptions
-from holdall.store import Store
+from holdall.engine.colours import closed
 
-__all__ = ["HEAD", "Meter", "Rules", "kept_options"]
+__all__ = ["HEAD", "Meter", "Rules"]
 
 HEAD = 4096
 """Bytes that validators get to see."""
@@ -89,12 +88,24 @@ class Meter:
         Raises:
             RejectedFileError: It is too much.
         """
-        self.size += len(chunk)
+        self.count(len(chunk))
+        self.digest(chunk)
+        return chunk
+
+    def count(self, size: int) -> None:
+        """Count bytes.
+
+        Raises:
+            RejectedFileError: It is too much.
+        """
+        self.size += size
         if self._rules.max_size is not None and self.size > self._rules.max_size:
             raise RejectedFileError(f"{self._name!r} has more than {self._rules.max_size} bytes")
+
+    def digest(self, chunk: bytes) -> None:
+        """Take a piece of content into the digest."""
         if self._digest is not None:
             self._digest.update(chunk)
-        return chunk
 
     def end(self) -> None:
         """Note that all of it went by.
@@ -107,8 +118,9 @@ class Meter:
 
     def watch(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """Yield content as it comes."""
-        for chunk in chunks:
-            yield self.add(chunk)
+        with closed(chunks):
+            for chunk in chunks:
+                yield self.add(chunk)
         self.end()
 
     async def watch_async(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -116,15 +128,3 @@ class Meter:
         async for chunk in chunks:
             yield self.add(chunk)
         self.end()
-
-
-def kept_options(store: Store, options: PutOptions) -> PutOptions:
-    """Return options without the headers and metadata that a store cannot keep: the row has them."""
-    keeps = store.capabilities
-    if keeps.attributes and keeps.metadata:
-        return options
-    return replace(
-        options,
-        content_type=options.content_type if keeps.attributes else None,
-        metadata=options.metadata if keeps.metadata else {},
-    )

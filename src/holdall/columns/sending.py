@@ -5,22 +5,34 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import (
+    Callable,
+    Iterator,
+)
 from typing import Any
 
-from holdall._concurrency import run
+from holdall._concurrency import gather, run
 from holdall.columns.puts import Sent
 from holdall.columns.rules import HEAD, Meter, Rules
 from holdall.core.options import PutOptions
-from holdall.engine.colours import closed, told
+from holdall.engine.colours import (
+    closed,
+    told,
+)
 from holdall.errors import HoldallError
-from holdall.sources import SizedChunks, Source, iter_chunks, source_size
+from holdall.results import PutResult
+from holdall.sources import (
+    SizedChunks,
+    Source,
+    iter_chunks,
+    source_size,
+)
 from holdall.store import Store
 
 __all__ = ["send"]
 
-SMALL = 256 * 1024
-"""Bytes digested at once, without leaving the event loop."""
+SMALL = 1024 * 1024
+"""Bytes digested here and now; more of them in a thread, while they are being stored."""
 
 
 def send(
@@ -48,19 +60,26 @@ def send(
     if isinstance(source, bytes):
         for validator in rules.validators:
             told(validator, file, source[:HEAD])
-        run(lambda: meter.add(source)) if len(source) > SMALL else meter.add(source)
+        meter.count(len(source))
         meter.end()
-        result = store.put(key, source, options)
-        return Sent(result, meter.checksum, _modified(store, key))
+        if len(source) > SMALL and rules.checksum:
+            acts: list[Callable[[], Any]] = [
+                lambda: store.put(key, source, options),
+                lambda: run(lambda: meter.digest(source)),
+            ]
+            result, _ = gather(acts)
+        else:
+            meter.digest(source)
+            result = store.put(key, source, options)
+        return Sent(result, meter.checksum, _modified(store, key, result))
     if size is None:
         size = run(lambda: source_size(source)) if isinstance(source, os.PathLike) else source_size(source)
     if size is not None and rules.max_size is not None and size > rules.max_size:
-        meter.size = size
-        meter.add(b"")
+        meter.count(size)
     with closed(iter_chunks(source)) as chunks:
         body = _validated(meter.watch(chunks), rules, file) if rules.validators else meter.watch(chunks)
         result = store.put(key, body if size is None else SizedChunks(body, size), options)
-    return Sent(result, meter.checksum, _modified(store, key))
+    return Sent(result, meter.checksum, _modified(store, key, result))
 
 
 def _validated(chunks: Iterator[bytes], rules: Rules, file: Any) -> Iterator[bytes]:
@@ -79,8 +98,10 @@ def _validated(chunks: Iterator[bytes], rules: Rules, file: Any) -> Iterator[byt
         yield chunk
 
 
-def _modified(store: Store, key: str) -> float:
+def _modified(store: Store, key: str, result: PutResult) -> float:
     """Return when the object was written: the store's own time where that is no request, else the time of the answer."""
+    if result.last_modified is not None:
+        return result.last_modified.timestamp()
     driver, inner = store.locate(key)
     if driver.capabilities.local or driver.capabilities.temporary:
         try:

@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import (
+    AsyncIterable,  # async only
+    AsyncIterator,
+    Callable,
+)
 from typing import Any
 
-from holdall._concurrency import run_async
+from holdall._concurrency import gather_async, run_async
 from holdall.columns.puts import Sent
 from holdall.columns.rules import HEAD, Meter, Rules
 from holdall.core.options import PutOptions
-from holdall.engine.colours import closed_async, told_async
+from holdall.engine.colours import (
+    closed,  # async only
+    closed_async,
+    told_async,
+)
 from holdall.errors import HoldallError
-from holdall.sources import AsyncSizedChunks, AsyncSource, iter_chunks_async, source_size
+from holdall.results import PutResult
+from holdall.sources import (
+    AsyncSizedChunks,
+    AsyncSource,
+    SizedChunks,  # async only
+    iter_chunks,  # async only
+    iter_chunks_async,
+    source_size,
+)
 from holdall.store import Store
 
 __all__ = ["send_async"]
 
-SMALL = 256 * 1024
-"""Bytes digested at once, without leaving the event loop."""
+SMALL = 1024 * 1024
+"""Bytes digested here and now; more of them in a thread, while they are being stored."""
 
 
 async def send_async(
@@ -47,19 +63,31 @@ async def send_async(
     if isinstance(source, bytes):
         for validator in rules.validators:
             await told_async(validator, file, source[:HEAD])
-        await run_async(lambda: meter.add(source)) if len(source) > SMALL else meter.add(source)
+        meter.count(len(source))
         meter.end()
-        result = await store.put_async(key, source, options)
-        return Sent(result, meter.checksum, await _modified_async(store, key))
+        if len(source) > SMALL and rules.checksum:
+            acts: list[Callable[[], Any]] = [
+                lambda: store.put_async(key, source, options),
+                lambda: run_async(lambda: meter.digest(source)),
+            ]
+            result, _ = await gather_async(acts)
+        else:
+            meter.digest(source)
+            result = await store.put_async(key, source, options)
+        return Sent(result, meter.checksum, await _modified_async(store, key, result))
     if size is None:
         size = await run_async(lambda: source_size(source)) if isinstance(source, os.PathLike) else source_size(source)
     if size is not None and rules.max_size is not None and size > rules.max_size:
-        meter.size = size
-        meter.add(b"")
+        meter.count(size)
+    if not rules.validators and not isinstance(source, AsyncIterable):  # async only
+        with closed(meter.watch(iter_chunks(source))) as pieces:  # read and digested where the driver works  # async only
+            read = pieces if size is None else SizedChunks(pieces, size)  # async only
+            result = await store.put_async(key, read, options)  # async only
+        return Sent(result, meter.checksum, await _modified_async(store, key, result))  # async only
     async with closed_async(iter_chunks_async(source)) as chunks:
         body = _validated_async(meter.watch_async(chunks), rules, file) if rules.validators else meter.watch_async(chunks)
         result = await store.put_async(key, body if size is None else AsyncSizedChunks(body, size), options)
-    return Sent(result, meter.checksum, await _modified_async(store, key))
+    return Sent(result, meter.checksum, await _modified_async(store, key, result))
 
 
 async def _validated_async(chunks: AsyncIterator[bytes], rules: Rules, file: Any) -> AsyncIterator[bytes]:
@@ -78,8 +106,10 @@ async def _validated_async(chunks: AsyncIterator[bytes], rules: Rules, file: Any
         yield chunk
 
 
-async def _modified_async(store: Store, key: str) -> float:
+async def _modified_async(store: Store, key: str, result: PutResult) -> float:
     """Return when the object was written: the store's own time where that is no request, else the time of the answer."""
+    if result.last_modified is not None:
+        return result.last_modified.timestamp()
     driver, inner = store.locate(key)
     if driver.capabilities.local or driver.capabilities.temporary:
         try:

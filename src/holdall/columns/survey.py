@@ -139,7 +139,7 @@ class Survey:
                 return None
             if meta is None:
                 return Finding(kind="dangling", **where, detail="the row's bytes are not there")
-            if not _alike(file, meta.size, meta.etag):
+            if not _alike(file, meta.size, meta.etag) and not self._same_content(file, meta):
                 detail = f"{meta.size} bytes with etag {meta.etag}, the row says {file.size} and {file.etag}"
                 return Finding(kind="mismatch", **where, size=meta.size, detail=detail)
         if self.verify == "checksum" and file.checksum is not None:
@@ -150,6 +150,10 @@ class Survey:
             where["key"] = waiting.key
             return Finding(kind="staged", **where, size=waiting.size, age=waiting.age, detail=f"waits for {file.path}")
         return None
+
+    def _same_content(self, file: FileObject, meta: ObjectMeta) -> bool:
+        """Tell whether only the etag is another one, as it is where the bytes moved to another store: the content decides."""
+        return file.size == meta.size and file.checksum is not None and _digest(file) == file.checksum
 
     def _still(self, attribute: FileAttribute, identity: tuple[Any, ...], file: FileObject) -> bool:
         """Tell whether the row says the same in a new transaction."""

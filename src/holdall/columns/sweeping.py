@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
-from sqlalchemy import String, cast, or_, select, update
+from sqlalchemy import String, cast, literal, or_, select, type_coerce, union_all, update
 from sqlalchemy.util import greenlet_spawn
 
 from holdall.columns import bridge, placing, placing_async
@@ -169,11 +169,7 @@ class _Sweep:
             if (finding.store, finding.key) in held or meta is None or meta.etag != finding.etag:
                 self.report.skipped.append(finding)
                 continue
-            if (
-                self._labels is not None
-                and finding.kind == "orphan"
-                and meta.metadata.get("holdall-label") not in self._labels
-            ):
+            if self._labels is not None and meta.metadata.get("holdall-label") not in self._labels:
                 self.report.reported.append(finding)
                 continue
             condition = meta.etag if store.capabilities.conditional_delete else None
@@ -186,19 +182,23 @@ class _Sweep:
                 self.report.failures.append(error)
 
     def _held(self, keys: Sequence[str]) -> set[tuple[str, str]]:
-        """Return which of some keys rows hold now."""
-        found: set[tuple[str, str]] = set()
-        for attribute in self._survey.attributes:
+        """Return which of some keys rows hold now: one statement, so that a file that moves between columns is seen."""
+        asked: list[Any] = []
+        for number, attribute in enumerate(self._survey.attributes):
             column = attribute.column
             if attribute.type.multiple:
                 text = cast(column, String)
                 condition = or_(*(text.contains(f'"{key}"', autoescape=True) for key in keys))
             else:
                 condition = or_(column["filename"].as_string().in_(keys), column["staged"].as_string().in_(keys))
-            with self._survey.engine.connect() as connection:
-                for value in connection.execute(select(column).where(condition)).scalars():
-                    for file in files_of(value):
-                        found |= {(file.backend_key or "", key) for key in (file.path, file.staged) if key is not None}
+            asked.append(select(literal(number), type_coerce(column, attribute.type.impl_instance)).where(condition))
+        found: set[tuple[str, str]] = set()
+        with self._survey.engine.connect() as connection:
+            rows: Any = connection.execute(union_all(*asked))
+            for number, value in rows:
+                kind = self._survey.attributes[number].type
+                for file in files_of(kind.process_result_value(value, connection.dialect)):
+                    found |= {(file.backend_key or "", key) for key in (file.path, file.staged) if key is not None}
         return found
 
     def _abort(self, finding: Finding) -> None:
@@ -264,9 +264,10 @@ class _Sweep:
 
     def _rewrite(self, finding: Finding, act: Callable[[FileObject], FileObject | None]) -> bool:
         """Change one file of one row, locked and unchanged since; tell whether it was."""
-        attribute = next(
-            a for a in self._survey.attributes if a.column.table.name == finding.table and self._names(a, finding)
-        )
+        named = (a for a in self._survey.attributes if a.column.table.name == finding.table and self._names(a, finding))
+        attribute = next(named, None)
+        if attribute is None:  # the row holds it no more
+            return False
         column = attribute.column
         row = of_row(column.table, finding.primary_key or ())
         try:

@@ -102,18 +102,19 @@ class StoredObject(TypeDecorator[Any]):
         self.label = label
         self.strict_backend = strict_backend
         self.concurrency = concurrency
+        self._rules = Rules(
+            min_size=min_size,
+            max_size=max_size,
+            content_types=self.content_types,
+            extensions=self.extensions,
+            validators=self.validators,
+            checksum=checksum is not None,
+        )
 
     @property
     def rules(self) -> Rules:
         """What the column asks of its files."""
-        return Rules(
-            min_size=self.min_size,
-            max_size=self.max_size,
-            content_types=self.content_types,
-            extensions=self.extensions,
-            validators=self.validators,
-            checksum=self.checksum is not None,
-        )
+        return self._rules
 
     def coerced(self, value: Any) -> Any:
         """Return a value as the column holds it.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, Protocol
 
-from holdall.columns.names import clean_key
+from holdall.columns.names import clean_key, guessed_type
 from holdall.columns.pending import Pending
 from holdall.columns.tracked import TrackedDict, plain
 from holdall.core.keys import ReservedKey
@@ -18,7 +18,6 @@ from holdall.store import Store
 
 __all__ = ["FileValue", "Parent"]
 
-OCTETS = "application/octet-stream"
 _NINE = ("filename", "content_type", "size", "last_modified", "checksum", "etag", "version_id", "metadata", "backend")
 _KNOWN = frozenset({*_NINE, "name", "original_filename", "staged", "borrowed"})
 
@@ -119,7 +118,7 @@ class FileValue:
     @property
     def content_type(self) -> str:
         """The type given, else guessed from the original name, else ``application/octet-stream``."""
-        return self._content_type or mimetypes.guess_type(self._original)[0] or OCTETS
+        return self._content_type or guessed_type(self._original)
 
     @content_type.setter
     def content_type(self, value: str | None) -> None:
@@ -201,20 +200,21 @@ class FileValue:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON document: the nine keys, and others only where they are needed."""
+        path, name = self._path, self._name
         document: dict[str, Any] = {
-            "filename": str(self._path),
-            "content_type": self.content_type,
+            "filename": path if type(path) is str else str(path),
+            "content_type": self._content_type or guessed_type(self._original),
             "size": self.size,
             "last_modified": self.last_modified,
             "checksum": self.checksum,
             "etag": self.etag,
             "version_id": self.version_id,
             "metadata": plain(self._metadata) if self._metadata else {},
-            "backend": self.backend_key,
+            "backend": self._backend or self.backend_key,
         }
-        if self._name != self._path:
-            document["name"] = self._name
-        if self._original != self._name:
+        if name is not path and name != path:
+            document["name"] = name
+        if self._original is not name and self._original != name:
             document["original_filename"] = self._original
         if self.staged is not None:
             document["staged"] = str(self.staged)
@@ -263,8 +263,7 @@ class FileValue:
 
     def _snapshot(self) -> tuple[Any, ...]:
         """Return all that an upload changes, for `_restore`."""
-        facts = tuple(getattr(self, name) for name in _UPLOADED)
-        return (*facts, self.pending)
+        return (*_uploaded(self), self.pending)
 
     def _restore(self, snapshot: tuple[Any, ...]) -> None:
         for name, value in zip(_UPLOADED, snapshot[:-1], strict=True):
@@ -324,3 +323,4 @@ _UPLOADED = (
     "staged",
     "version_id",
 )
+_uploaded = attrgetter(*_UPLOADED)

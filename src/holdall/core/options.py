@@ -109,8 +109,8 @@ class PutOptions:
             value = getattr(self, name)
             if value is not None:
                 _check_text(name, value)
-        object.__setattr__(self, "metadata", _folded(self.metadata))
-        object.__setattr__(self, "tags", _texts("tags", self.tags))
+        object.__setattr__(self, "metadata", _folded(self.metadata) if self.metadata else {})
+        object.__setattr__(self, "tags", _texts("tags", self.tags) if self.tags else {})
         for name in ("part_size", "concurrency"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -12,7 +12,7 @@ from holdall.core.options import CopyOptions, PutMode, PutOptions
 from holdall.core.preconditions import check_put, etag_matches
 from holdall.drivers import _local_system as system
 from holdall.drivers._local_attributes import Kept, Shelf
-from holdall.drivers._local_meta import etag_of
+from holdall.drivers._local_meta import etag_of, moment
 from holdall.drivers._local_root import Root, split
 from holdall.errors import AlreadyExistsError, HoldallError, IsDirectoryError, PreconditionError
 from holdall.results import CHUNK, PutResult
@@ -177,7 +177,7 @@ class Draft:
             raise
         except OSError as error:
             raise root.explain(error, self.key, writing=True) from error
-        return PutResult(key=self.key, size=stat.st_size, etag=etag_of(stat))
+        return PutResult(key=self.key, size=stat.st_size, etag=etag_of(stat), last_modified=moment(stat.st_mtime_ns))
 
     def seal(self, kept: Kept | None) -> os.stat_result:
         """Finish the temporary file and return what it is; its etag is that of the object to come."""

@@ -11,7 +11,7 @@ from holdall.core.meta import NO_ATTRIBUTES, Attributes
 from holdall.core.preconditions import strip_etag
 from holdall.drivers.tree import Entry, from_timestamp
 
-__all__ = ["entry_of_info", "name_of", "time_of"]
+__all__ = ["composed_etag", "entry_of_info", "name_of", "time_of"]
 
 _TIMES = ("LastModified", "last_modified", "Last-Modified", "mtime", "modified", "updated", "modify", "last_write_time")
 _ETAGS = ("ETag", "etag", "e_tag", "sha", "hex")
@@ -48,7 +48,7 @@ def entry_of_info(info: Mapping[str, Any], *, name: str | None = None) -> Entry:
     etag = next((strip_etag(value) for key in _ETAGS if isinstance(value := info.get(key), str) and value), None)
     stamp = modified or time_of(info.get("created"))
     if etag is None and stamp is not None and kind == "file":
-        etag = _composed(stamp, size, info.get("ino"))
+        etag = composed_etag(stamp, size, info.get("ino"))
     version = info.get("VersionId") or info.get("version_id") or info.get("generation")
     return Entry(
         name=name_of(info) if name is None else name,
@@ -84,7 +84,8 @@ def time_of(value: Any) -> datetime | None:
     return None
 
 
-def _composed(stamp: datetime, size: int, inode: Any) -> str:
+def composed_etag(stamp: datetime, size: int, inode: Any = None) -> str:
+    """Return the etag that is made of time and size (and inode): weak where times have whole seconds only."""
     seconds = stamp.timestamp()
     if stamp.microsecond == 0 and inode is None:
         return f"W/{int(seconds):x}-{size:x}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
+from datetime import UTC
 from typing import Any
 
 from holdall.core.keys import ReservedKey, check_key, is_reserved
 from holdall.core.meta import ListPage, ObjectMeta
 from holdall.core.options import PutOptions
-from holdall.drivers.fsspec_entries import entry_of_info
+from holdall.drivers.fsspec_entries import composed_etag
 from holdall.drivers.fsspec_place import Place
 from holdall.drivers.tree import BlockingReader, BlockingTree, BlockingWriter, Entry, Mode, Reader, Writer
 from holdall.drivers.tree_rules import PAGE, meta_of
@@ -20,7 +21,10 @@ __all__ = ["MemoryFiles"]
 
 
 class MemoryFiles(BlockingTree):
-    """The files of a `MemoryFileSystem` below a path, as flat keys: its directories hold nothing that keys do not say."""
+    """The files of a `MemoryFileSystem` below a path, as flat keys: its directories hold nothing that keys do not say.
+
+    Nothing here waits, so the async colour needs no thread.
+    """
 
     prepared = True
 
@@ -31,6 +35,10 @@ class MemoryFiles(BlockingTree):
     def stat(self, path: str, version: str | None = None) -> Entry:
         """Describe a file. See `Tree.stat`."""
         return self._described(path, self._file(path))
+
+    async def stat_async(self, path: str, version: str | None = None) -> Entry:
+        """Describe a file. See `stat`."""
+        return self.stat(path, version)
 
     def scan(self, path: str) -> Sequence[Entry]:
         """Return the files right below a path. See `Tree.scan`; listings use `pages`."""
@@ -46,8 +54,16 @@ class MemoryFiles(BlockingTree):
         file = self._file(path)
         return BytesReader(file.getvalue(), self._described(path, file))
 
+    async def open_async(self, path: str, version: str | None = None, *, whole: bool = False) -> Reader:
+        """Take the file's present bytes. See `open`."""
+        return self.open(path, version, whole=whole)
+
     def create(self, path: str, size: int | None, options: PutOptions) -> Writer:
         """Begin a file. See `Tree.create`."""
+        return MemoryWriter(self, path)
+
+    async def create_async(self, path: str, size: int | None, options: PutOptions) -> Writer:
+        """Begin a file. See `create`."""
         return MemoryWriter(self, path)
 
     def publish(self, path: str, data: bytes, mode: Mode) -> Entry:
@@ -70,9 +86,17 @@ class MemoryFiles(BlockingTree):
         """Remove a file. See `Tree.remove`."""
         return self.fs.store.pop(self.place.full(path), None) is not None
 
+    async def remove_async(self, path: str, if_match: str | None = None) -> bool:
+        """Remove a file. See `remove`."""
+        return self.remove(path, if_match)
+
     def copy(self, src: str, dst: str, mode: Mode) -> Entry:
         """Copy a file. See `Tree.copy`."""
         return self.publish(dst, self._file(src).getvalue(), mode)
+
+    async def copy_async(self, src: str, dst: str, mode: Mode) -> Entry:
+        """Copy a file. See `copy`."""
+        return self.copy(src, dst, mode)
 
     def pages(self, prefix: str, delimiter: str | None, start_after: str | None) -> Iterator[ListPage]:
         """List by the sorted keys of the dict. See `Store.list`."""
@@ -112,8 +136,9 @@ class MemoryFiles(BlockingTree):
         return file
 
     def _described(self, path: str, file: Any) -> Entry:
-        facts = {"type": "file", "size": file.size, "modified": file.modified}
-        return entry_of_info(facts, name=path.rpartition("/")[2])
+        size, modified = file.size, file.modified
+        modified = modified.astimezone(UTC) if modified.tzinfo is not None else modified.replace(tzinfo=UTC)
+        return Entry(name=path.rpartition("/")[2], size=size, modified=modified, etag=composed_etag(modified, size))
 
     def close(self) -> None:
         """Nothing is held."""
@@ -131,7 +156,23 @@ class BytesReader(BlockingReader):
         for at in range(start, end, CHUNK):
             yield self._data[at : min(at + CHUNK, end)]
 
+    async def chunks_async(self, start: int, end: int) -> AsyncGenerator[bytes]:
+        """Iterate over the bytes of ``[start, end)``. See `chunks`."""
+        for chunk in self.chunks(start, end):
+            yield chunk
+
+    def read(self, start: int, end: int) -> bytes:
+        """Return the bytes of ``[start, end)``. See `Reader.read`."""
+        return self._data[start:end]
+
+    async def read_async(self, start: int, end: int) -> bytes:
+        """Return the bytes of ``[start, end)``. See `read`."""
+        return self._data[start:end]
+
     def close(self) -> None:
+        """Nothing is held."""
+
+    async def close_async(self) -> None:
         """Nothing is held."""
 
 
@@ -141,19 +182,31 @@ class MemoryWriter(BlockingWriter):
     def __init__(self, tree: MemoryFiles, path: str) -> None:
         self._tree = tree
         self._path = path
-        self._data = bytearray()
+        self._chunks: list[bytes] = []
 
     def write(self, chunk: bytes) -> None:
         """Append bytes. See `Writer.write`."""
-        self._data += chunk
+        self._chunks.append(chunk)
+
+    async def write_async(self, chunk: bytes) -> None:
+        """Append bytes. See `write`."""
+        self._chunks.append(chunk)
 
     def publish(self, mode: Mode, if_match: str | None) -> Entry:
         """Make the whole file appear. See `Writer.publish`."""
-        return self._tree.publish(self._path, bytes(self._data), mode)
+        return self._tree.publish(self._path, b"".join(self._chunks), mode)
+
+    async def publish_async(self, mode: Mode, if_match: str | None) -> Entry:
+        """Make the whole file appear. See `publish`."""
+        return self.publish(mode, if_match)
 
     def abort(self) -> None:
         """Drop the bytes. See `Writer.abort`."""
-        self._data.clear()
+        self._chunks.clear()
+
+    async def abort_async(self) -> None:
+        """Drop the bytes. See `abort`."""
+        self._chunks.clear()
 
 
 def _is_key(key: str) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import builtins
-import contextlib
 import itertools
 import threading
 import uuid
 from bisect import bisect_left, insort
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -55,6 +55,9 @@ _CAPABILITIES = Capabilities(
     directories="marker",
     temporary=True,
 )
+
+
+_PLAIN = PutOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +125,11 @@ class MemoryStore(Store):
     def get(self, key: str, options: GetOptions | None = None) -> GetResult:
         """Open an object for reading. See `Store.get`."""
         check_key(key)
-        options = options or GetOptions()
-        found = self._find(key, options.version)
+        found = self._find(key, None if options is None else options.version)
         meta, data = found.meta, found.data
         assert data is not None
+        if options is None:
+            return GetResult(meta, data if len(data) <= YIELD else _pieces(data, 0, len(data)), tags=found.tags)
         check_get(options, key=key, etag=meta.etag, last_modified=meta.last_modified, store=self)
         wanted = options.byte_range
         if wanted is None:
@@ -369,13 +373,12 @@ class MemoryStore(Store):
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def _locked(self) -> Generator[None]:
+    def _locked(self) -> AbstractContextManager[Any]:
+        """Return the lock, to be held by ``with``."""
         if self._guard.stale():  # another thread may have held the lock when the process was forked
             self._lock, self._guard = threading.RLock(), ForkGuard()
-        with self._lock:
-            self._check_open()
-            yield
+        self._check_open()
+        return self._lock
 
     def _check_open(self) -> None:
         if self._closed:
@@ -389,7 +392,7 @@ class MemoryStore(Store):
         check_key(key)
         check_source(source, blocking=blocking)
         self._check_open()
-        options = options or PutOptions()
+        options = options or _PLAIN
         if options.storage_class is not None:
             raise self._refusal("keep a storage class")
         if key.endswith("/") and not (isinstance(source, bytes) and not source):
@@ -430,7 +433,9 @@ class MemoryStore(Store):
                 kind="directory" if key.endswith("/") else "file",
             )
             self._set_history(key, [*(history if self.versioned else ()), _Version(meta, data, options.tags)])
-            return PutResult(key=meta.key, size=meta.size, etag=meta.etag, version=meta.version)
+            return PutResult(
+                key=meta.key, size=meta.size, etag=meta.etag, version=meta.version, last_modified=meta.last_modified
+            )
 
     def _delete(self, key: str, if_match: str | None) -> DeleteResult:
         with self._locked():

@@ -49,9 +49,11 @@ class _Cutter:
         self._held.append(chunk)
         self._size += len(chunk)
         while self._size > self._wanted:  # the last part is never empty
-            joined = b"".join(self._held)
-            yield joined[: self._wanted]
-            self._held, self._size = [joined[self._wanted :]], self._size - self._wanted
+            over = self._size - self._wanted  # of the last chunk: what came before it was not enough
+            last = self._held.pop()
+            part = b"".join([*self._held, memoryview(last)[: len(last) - over]])
+            self._held, self._size = [last[len(last) - over :]], over
+            yield part
             following = next(self._sizes, None)
             if following is None:
                 raise NotSupportedError(f"the source gave more than {MOST} parts can hold", store=self._store)

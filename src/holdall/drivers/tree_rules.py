@@ -224,4 +224,4 @@ def meta_of(key: str, entry: Entry) -> ObjectMeta:
 
 def result_of(key: str, entry: Entry) -> PutResult:
     """Return what was published at a key."""
-    return PutResult(key=str(key), size=entry.size, etag=entry.etag, version=entry.version)
+    return PutResult(key=str(key), size=entry.size, etag=entry.etag, version=entry.version, last_modified=entry.modified)

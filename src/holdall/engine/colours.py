@@ -40,17 +40,24 @@ async def closed_async(iterator: AsyncIterator[T]) -> AsyncGenerator[AsyncIterat
             await close()
 
 
-def finish(thunk: Callable[[], T]) -> T:
+def finish(thunk: Callable[[], T], patience: float | None = None) -> T:  # noqa: ARG001  # only an awaited act can be cancelled
     """Run a clean-up. See `finish_async`."""
     return thunk()
 
 
-async def finish_async(thunk: Callable[[], Awaitable[T]]) -> T:
-    """Run a clean-up to its end even if the caller is cancelled meanwhile; the cancellation goes on afterwards."""
+async def finish_async(thunk: Callable[[], Awaitable[T]], patience: float | None = None) -> T:
+    """Run a clean-up to its end even if the caller is cancelled meanwhile; the cancellation goes on afterwards.
+
+    Args:
+        thunk: The clean-up, or another act whose outcome has to be known.
+        patience: Seconds that a cancelled caller waits before the act is cancelled too.
+    """
     task = asyncio.ensure_future(thunk())
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
+        if patience is not None:
+            asyncio.get_running_loop().call_later(patience, task.cancel)
         while not task.done():
             try:
                 await asyncio.wait([task])

@@ -103,6 +103,12 @@ def test_a28_litestar(files, tmp_path):
             answer = await client.get(f"/papers/{file.metadata['paper']}/content")
             assert (answer.status_code, answer.content) == (200, b"the plan")
             assert answer.headers["content-type"].startswith("text/plain")
+            document = (await client.get("/schema/openapi.json")).json()
+            answers = document["paths"]["/papers"]["post"]["responses"]["201"]["content"]["application/json"]["schema"]
+            assert answers["required"] == ["filename", "backend"]
+            assert {"type": "integer"} in answers["properties"]["size"]["oneOf"]
+            asked = document["paths"]["/papers"]["post"]["requestBody"]["content"]
+            assert list(asked) == ["multipart/form-data"]
             assert (await client.get("/papers/01a1fedf-5ea9-7f95-adc8-c745ef8b1b1e/content")).status_code == 404
 
     asyncio.run(main())

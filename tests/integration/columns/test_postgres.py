@@ -176,3 +176,34 @@ def test_a27_queries(engine, store):
         session.execute(update(Paper).values(file=None))
         session.commit()
         assert keys_of(store) == []
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback", "lost"])
+def test_two_phases(engine, store, caplog, end):
+    with Session(engine) as session:
+        session.add(paper("kept"))
+        session.commit()
+    session = Session(engine, twophase=True)
+    row = session.scalars(select(Paper)).one()
+    row.file = FileObject(None, "kept", content=b"two")
+    session.add(paper("new"))
+    session.prepare()
+    assert store.get("kept").bytes() == b"one"  # nothing is moved or deleted while it may still be rolled back
+    assert len(keys_of(store)) == 3
+    if end == "lost":
+        session.invalidate()  # as a process that dies: the transaction stays prepared, somebody else decides
+        assert "outcome of the COMMIT is not known" in caplog.text
+        assert len(keys_of(store)) == 3
+        with engine.connect() as connection:
+            (xid,) = connection.recover_twophase()
+            connection.commit_prepared(xid, recover=True)
+        caplog.clear()
+    else:
+        getattr(session, end)()
+        session.close()
+    with Session(engine) as session:
+        files = {file.path: file.get_content() for file in session.scalars(select(Paper.file))}
+    assert files == ({"kept": b"one"} if end == "rollback" else {"kept": b"two", "new": b"one"})
+    sweep(engine, claim="prefix", columns=[Paper.file, Paper.files], grace=timedelta(0), force=True)
+    assert keys_of(store) == sorted(files)
+    assert store.get("kept").bytes() == files["kept"]

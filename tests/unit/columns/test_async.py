@@ -6,12 +6,10 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import async_scoped_session
 
-from holdall import storages
 from holdall.columns import CleanupError, FileObject, UnsavedFileError
 from holdall.errors import UnavailableError
-from holdall.testing import CountingStore
 
-from .conftest import Document, Strict, async_sessions, run
+from .conftest import Document, async_sessions, run
 
 
 def document(name="a.txt", content=b"one"):
@@ -110,54 +108,6 @@ def test_a21_scoped_and_joined_saves(keys):
             await scoped.remove()
 
     run(main())
-
-
-class Stopping(CountingStore):
-    """A store whose n-th async call is where the caller is cancelled."""
-
-    stop = None
-    calls = 0
-
-    def _call(self, verb, key):
-        self.calls += 1
-        if self.calls == self.stop:
-            self.task.cancel()
-        return super()._call(verb, key)
-
-
-def test_a23_cancelled_at_every_store_call(store, tmp_path):
-    async def main(stop):
-        inner = store
-        stopping = Stopping(inner)
-        with storages.override("uploads", stopping):
-            url = f"sqlite+aiosqlite:///{tmp_path}/{stop}.sqlite"
-            async with async_sessions(url) as session_of, session_of() as session:
-                rows = [Strict(kept=FileObject(None, f"{i}", content=b"1")) for i in range(3)]
-                session.add_all(rows)
-
-                async def commit():
-                    stopping.task = asyncio.current_task()
-                    stopping.stop = stop
-                    await session.commit()
-
-                task = asyncio.ensure_future(commit())
-                try:
-                    await task
-                    done = True
-                except asyncio.CancelledError:
-                    done = False
-                stopping.stop = None
-                await session.rollback()
-                held = {file.path for file in await session.scalars(select(Strict.kept))}
-                assert {meta.key for page in inner.list("") for meta in page.objects} == held
-                await session.execute(Strict.__table__.delete())
-                await session.commit()
-                inner.delete(list(held))
-                return done
-
-    outcomes = [run(main(stop)) for stop in (*range(1, 6), None)]
-    assert outcomes[-1]
-    assert not all(outcomes)
 
 
 def test_a_consumed_async_stream(keys):
