@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["scene"]
 
 RECORDS = 1000
-"""How many records are written, unless the stage has a bound."""
+"""How many records are written: moto, the server of the tour, takes some hundred of them a second."""
+MOST = 5000
+"""How many with ``--files 5000``."""
 CITIES = ("Ghent", "London", "Oslo", "Turin")
 
 
@@ -30,7 +32,7 @@ def scene(stage: Stage) -> bool:
         from holdall.testing.servers import Moto  # noqa: PLC0415  # of the extra "testing"
     except ImportError as error:
         raise MissingExtraError('the tour needs an S3 server: pip install "holdall[testing,s3]"') from error
-    count = RECORDS if stage.files is None else min(RECORDS, stage.files)
+    count = RECORDS if stage.files is None else min(MOST, stage.files)
     stage.title(f"records: {count} of them on S3, asked and migrated")
     started = timed()
     with tempfile.TemporaryDirectory(prefix="holdall-tour-") as home, Moto.running() as moto:
