@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
-__all__ = ["EMPTY", "Attributes", "Kind", "ListPage", "ObjectMeta", "ObjectVersion"]
+__all__ = ["EMPTY", "Attributes", "Kind", "LazyMeta", "ListPage", "ObjectMeta", "ObjectVersion", "lazy_meta"]
 
 Kind = Literal["file", "directory"]
 
@@ -95,6 +95,69 @@ class ObjectMeta:
     def metadata(self) -> Mapping[str, str]:
         """The user metadata."""
         return self.attributes.metadata
+
+
+class LazyMeta(ObjectMeta):
+    """An `ObjectMeta` that works out on first use what its source says: most reads and listings look at little of it.
+
+    Made by `lazy_meta`. Slots that were not filled come through `__getattr__`; from then on they are ordinary slots.
+    """
+
+    __slots__ = ("_source",)
+
+    def _derive(self, name: str) -> Any:
+        """Return a field from ``_source``; what a subclass does not know has its default."""
+        return _DEFAULTS[name]
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _DEFAULTS:
+            raise AttributeError(name)
+        value = self._derive(name)
+        _set(self, name, value)
+        return value
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ObjectMeta):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in _FIELDS)
+
+    __hash__ = ObjectMeta.__hash__
+
+    def __repr__(self) -> str:
+        return repr(_plain(*(getattr(self, name) for name in _FIELDS)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _plain, tuple(getattr(self, name) for name in _FIELDS)
+
+
+M = TypeVar("M", bound=LazyMeta)
+_FIELDS = tuple(f.name for f in fields(ObjectMeta))
+_DEFAULTS: dict[str, Any] = {
+    "last_modified": None,
+    "etag": None,
+    "version": None,
+    "attributes": NO_ATTRIBUTES,
+    "storage_class": None,
+    "digests": EMPTY,
+    "kind": "file",
+}
+_new = object.__new__
+_set = object.__setattr__
+_members: Any = {**vars(ObjectMeta), **vars(LazyMeta)}
+_set_key, _set_size, _set_source = (_members[name].__set__ for name in ("key", "size", "_source"))
+
+
+def lazy_meta(kind: type[M], key: str, size: int, source: object) -> M:
+    """Return a description whose other fields are worked out from ``source`` when they are asked for."""
+    meta = _new(kind)
+    _set_key(meta, key)
+    _set_size(meta, size)
+    _set_source(meta, source)
+    return meta
+
+
+def _plain(*values: Any) -> ObjectMeta:
+    return ObjectMeta(**dict(zip(_FIELDS, values, strict=True)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What the local driver says of a file: its etag, its time, and an `ObjectMeta` that works them out when asked."""
+"""What the local driver says of a file: its etag, its time, worked out when they are asked for."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import stat as modes
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from holdall.core.meta import EMPTY, NO_ATTRIBUTES, Attributes, ObjectMeta
+from holdall.core.meta import NO_ATTRIBUTES, Attributes, LazyMeta, ObjectMeta, lazy_meta
 
 __all__ = ["describe", "describe_directory", "etag_of", "moment", "nanoseconds"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_new = object.__new__
-_set = object.__setattr__
 
 
 def etag_of(stat: os.stat_result) -> str:
@@ -40,61 +38,24 @@ def nanoseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
-class LocalMeta(ObjectMeta):
-    """An `ObjectMeta` whose time, etag and defaults are worked out on first use: half of all reads look at none of them.
+class LocalMeta(LazyMeta):
+    """What the system says of a file: the source is its `os.stat_result`."""
 
-    Slots that were not filled come through `__getattr__`; from then on they are ordinary slots.
-    """
+    __slots__ = ()
 
-    __slots__ = ("_stat",)
-
-    def __getattr__(self, name: str) -> Any:
-        value: Any
+    def _derive(self, name: str) -> Any:
         if name == "etag":
-            value = etag_of(self._stat)
-        elif name == "last_modified":
-            value = moment(self._stat.st_mtime_ns)
-        elif name == "attributes":
-            value = NO_ATTRIBUTES
-        elif name in {"version", "storage_class"}:
-            value = None
-        elif name == "digests":
-            value = EMPTY
-        elif name == "kind":
-            value = "file"
-        else:
-            raise AttributeError(name)
-        _set(self, name, value)
-        return value
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, ObjectMeta):
-            return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in _FIELDS)
-
-    __hash__ = ObjectMeta.__hash__
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _plain, tuple(getattr(self, name) if name != "digests" else dict(self.digests) for name in _FIELDS)
-
-
-_FIELDS = tuple(ObjectMeta.__dataclass_fields__)
-_members: Any = {**vars(ObjectMeta), **vars(LocalMeta)}
-_set_key, _set_size, _set_stat = (_members[name].__set__ for name in ("key", "size", "_stat"))
-
-
-def _plain(*values: Any) -> ObjectMeta:
-    return ObjectMeta(**dict(zip(_FIELDS, values, strict=True)))
+            return etag_of(self._source)
+        if name == "last_modified":
+            return moment(self._source.st_mtime_ns)
+        return super()._derive(name)
 
 
 def describe(key: str, stat: os.stat_result, attributes: Attributes = NO_ATTRIBUTES) -> ObjectMeta:
     """Return the description of a file."""
-    meta = _new(LocalMeta)
-    _set_key(meta, key)
-    _set_size(meta, stat.st_size)
-    _set_stat(meta, stat)
+    meta = lazy_meta(LocalMeta, key, stat.st_size, stat)
     if attributes is not NO_ATTRIBUTES:
-        _set(meta, "attributes", attributes)
+        object.__setattr__(meta, "attributes", attributes)
     return meta
 
 

@@ -23,10 +23,10 @@ def find(root: Root, shelf: Shelf, key: str, attempts: int = 100) -> tuple[int, 
         NotFoundError: Nothing there, or no regular file.
         PermissionDeniedError: Not readable, or out of the root.
     """
-    if key[-1] == "/":
-        root.check()
-        raise root.missing(key)
-    fd = root.open(key)
+    plain = root.plain
+    fd = root.open(key) if plain is None else plain(root.base + key.encode())
+    if fd < 0:
+        fd = root.open_otherwise(key, fd)
     try:
         stat = os.fstat(fd)
         if stat.st_mode & _KIND != _REGULAR:  # a directory, a FIFO

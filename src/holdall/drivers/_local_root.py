@@ -34,6 +34,7 @@ Folder = tuple[int | None, str]
 
 LOCK_SECONDS = 60.0
 _ATTEMPTS = 100
+_UNTRIED = -(1 << 16)
 _KIND, _REGULAR, _DIRECTORY, _LINK = 0o170000, 0o100000, 0o040000, 0o120000
 _ABSENT = frozenset({-errno.ENOENT, -errno.ENOTDIR})
 _WINDOWS_ONLY = frozenset('\\:*?"<>|')
@@ -72,6 +73,9 @@ class Root:
         durable: Ask the disk to keep what is written before saying so.
         file_mode, dir_mode: Permissions of what is made; the process's umask decides where ``None``.
         display: The store as shown in errors.
+        plain: Opens a path below `base` for reading, if no part of it is a link; ``None`` before first use and where there is no
+            such call (see `system.plain_opener`).
+        base: The root with a separator, as the system wants it.
     """
 
     def __init__(
@@ -86,8 +90,8 @@ class Root:
         self.real = ""
         self.before = ""
         self.closed = False
-        self._base = b""
-        self._plain_read: Callable[[bytes], int] | None = None
+        self.base = b""
+        self.plain: Callable[[bytes], int] | None = None
         self._plain_directory: Callable[[bytes], int] | None = None
         self._plain_look: Callable[[bytes], int] | None = None
 
@@ -103,6 +107,7 @@ class Root:
     def close(self) -> None:
         """Refuse from now on."""
         self.closed = True
+        self.plain = self._plain_directory = self._plain_look = None
 
     def _settle(self) -> None:
         try:
@@ -121,13 +126,14 @@ class Root:
 
     def _adopt(self, real: str) -> None:
         self.before = self.path if self.path.endswith(os.sep) else self.path + os.sep
-        self._base = os.fsencode(self.before)
-        if real == self.path:  # else a link on the way to the root may be turned at any time: look at each path anew
-            self._plain_read = system.plain_opener(system.READ)
+        self.base = os.fsencode(self.before)
+        # A link on the way to the root may be turned at any time: then each path is looked at anew.
+        if real == self.path and not self.closed:
+            self.plain = system.plain_opener(system.READ)
             self._plain_directory = system.plain_opener(system.DIRECTORY)
             self._plain_look = system.plain_opener(system.LOOK)
         else:
-            self._plain_read = self._plain_directory = self._plain_look = None
+            self.plain = self._plain_directory = self._plain_look = None
         self.real = real
 
     # -- opening ------------------------------------------------------------------------------------------------------
@@ -140,15 +146,21 @@ class Root:
             PermissionDeniedError: Not readable, or a link leads out of the root.
             UnavailableError: The root is gone, or the disk does not answer.
         """
-        if self.closed or not self.real:
+        plain = self.plain
+        fd = _UNTRIED if plain is None else plain(self.base + key.encode())
+        return fd if fd >= 0 else self.open_otherwise(key, fd)
+
+    def open_otherwise(self, key: str, why: int = _UNTRIED) -> int:
+        """Open what is at a key by the longer way; ``why`` is what `plain` answered. See `open`."""
+        if key[-1] == "/":
             self.check()
-        plain = self._plain_read
-        if plain is not None:
-            fd = plain(self._base + key.encode())
-            if fd >= 0:
-                return fd
-            if fd in _ABSENT:
-                raise self.missing(key)
+            raise self.missing(key)
+        if why == _UNTRIED:  # at first, after `close`, and where there is no such call
+            self.check()
+            if self.plain is not None:
+                return self.open(key)
+        elif why in _ABSENT:
+            raise self.missing(key)
         path = self.before + key
         try:
             return self._open_contained(path, system.READ, key)
@@ -175,7 +187,7 @@ class Root:
             if "/" not in key:  # one name below a root without links: only the name itself can be a link
                 found = os.lstat(self.before + key)
                 return self._glance_contained(key) if found.st_mode & _KIND == _LINK else _known(found)
-            fd = plain(self._base + key.encode())
+            fd = plain(self.base + key.encode())
             if fd < 0:
                 if fd not in _ABSENT:
                     return self._glance_contained(key)
@@ -205,11 +217,12 @@ class Root:
             FileNotFoundError, NotADirectoryError, OSError: As the system says; see `explain`.
             PermissionDeniedError: A link leads out of the root.
         """
-        if self.closed or not self.real:
-            self.check()
         plain = self._plain_directory
+        if plain is None:
+            self.check()
+            plain = self._plain_directory
         if plain is not None:
-            fd = plain(self._base + path.encode())
+            fd = plain(self.base + path.encode())
             if fd >= 0:
                 return fd, ""
         whole = self.before + path

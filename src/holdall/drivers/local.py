@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any
 from holdall._lazy import lazy
 from holdall.core.capabilities import Capabilities, Identity
 from holdall.core.keys import ReservedKey, check_prefix
-from holdall.core.meta import ListPage, ObjectMeta
+from holdall.core.meta import ListPage, ObjectMeta, lazy_meta
 from holdall.core.options import CopyMode, CopyOptions, GetOptions, PutOptions
 from holdall.core.preconditions import check_get, check_put
 from holdall.core.ranges import Coalesce
 from holdall.drivers import _local_parts as parts_of
 from holdall.drivers import _local_system as system
-from holdall.drivers._local_attributes import Kept, Shelf
+from holdall.drivers._local_attributes import NOTHING, Kept, Shelf
 from holdall.drivers._local_draft import Draft, check_match
 from holdall.drivers._local_listing import walk
-from holdall.drivers._local_meta import describe, describe_directory, etag_of, nanoseconds
+from holdall.drivers._local_meta import LocalMeta, describe, describe_directory, etag_of, nanoseconds
 from holdall.drivers._local_object import find, source_of
 from holdall.drivers._local_reader import Reader
 from holdall.drivers._local_removal import Remover, sweep
@@ -163,8 +163,10 @@ class LocalStore(BlockingStore):
             raise self._refusal("read versions")
         fd, stat, kept = find(self._root, self._shelf, key)
         try:
-            meta = describe(key if type(key) is str else str(key), stat, kept.attributes)
             start, end = 0, stat.st_size
+            if type(key) is not str:
+                key = str(key)
+            meta = lazy_meta(LocalMeta, key, end, stat) if kept is NOTHING else describe(key, stat, kept.attributes)
             if options is not None:
                 if options.conditional:
                     check_get(options, key=key, etag=meta.etag, last_modified=meta.last_modified, store=self)

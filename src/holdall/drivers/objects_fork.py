@@ -8,14 +8,24 @@ forks freely. Therefore one mark for the whole process, set by the first I/O, lo
 from __future__ import annotations
 
 import atexit
+import os
 
-from holdall._concurrency import ForkGuard
 from holdall.drivers.objects_exit import let_go
 from holdall.errors import ForkedProcessError
 
 __all__ = ["check_fork", "used"]
 
-_first: ForkGuard | None = None
+_used = False
+_stale = False
+
+
+def _after_fork() -> None:
+    global _stale  # noqa: PLW0603  # written in the child only
+    _stale = _used
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def check_fork(store: object = None) -> None:
@@ -24,11 +34,11 @@ def check_fork(store: object = None) -> None:
     Raises:
         ForkedProcessError: This process was forked from one that had used obstore.
     """
-    global _first  # noqa: PLW0603  # one runtime per process, so one mark
-    if _first is None:
-        _first = ForkGuard()
+    global _used  # noqa: PLW0603  # one runtime per process, so one mark
+    if not _used:
+        _used = True
         atexit.register(let_go)
-    elif _first.stale():
+    elif _stale:
         raise ForkedProcessError(
             "object stores were used before fork() and cannot work in the child: "
             'start processes with "spawn" or "forkserver"',
@@ -38,4 +48,4 @@ def check_fork(store: object = None) -> None:
 
 def used() -> bool:
     """Tell whether this process, or the one it was forked from, has used obstore."""
-    return _first is not None
+    return _used

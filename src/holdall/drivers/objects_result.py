@@ -21,27 +21,33 @@ class ObjectResult(GetResult):
 
     __slots__ = ("_store",)
 
-    def __init__(self, meta: ObjectMeta, native: Any, *, store: object) -> None:
-        super().__init__(meta, native, range=native.range)
+    def __init__(self, meta: ObjectMeta, native: Any, *, store: object, range: tuple[int, int] | None = None) -> None:
+        super().__init__(meta, native, range=range)
         self._store = store
 
     def bytes(self) -> builtins.bytes:
         """Return all bytes of the answer. See `GetResult.bytes`."""
         native = self._taken_body()
         try:
-            data = native.bytes().to_bytes()
+            data: builtins.bytes = native.bytes().to_bytes()
         except FAILURES as error:
             raise self._broken(error) from masked(error)
-        return self._whole(data)
+        start, end = self.range
+        if len(data) != end - start:
+            raise self._short(len(data))
+        return data
 
     async def bytes_async(self) -> builtins.bytes:
         """Return all bytes of the answer. See `GetResult.bytes`."""
         native = self._taken_body()
         try:
-            data = (await native.bytes_async()).to_bytes()
+            data: builtins.bytes = (await native.bytes_async()).to_bytes()
         except FAILURES as error:
             raise self._broken(error) from masked(error)
-        return self._whole(data)
+        start, end = self.range
+        if len(data) != end - start:
+            raise self._short(len(data))
+        return data
 
     def close(self) -> None:
         """Let go of the connection; idempotent."""
@@ -57,11 +63,6 @@ class ObjectResult(GetResult):
         self._take()
         native, self._body = self._body, None  # type: ignore[assignment]
         return native
-
-    def _whole(self, data: builtins.bytes) -> builtins.bytes:
-        if len(data) != self.range[1] - self.range[0]:
-            raise self._short(len(data))
-        return data
 
     def _checked(self) -> Iterator[builtins.bytes]:
         stream, got = self._taken_body().stream(min_chunk_size=CHUNK), 0

@@ -84,12 +84,14 @@ class ObstoreStore(ObjectsBase):
 
     def get(self, key: str, options: GetOptions | None = None) -> GetResult:
         """Open an object for reading. See `Store.get`."""
-        self._check_read(options)
+        if options is not None:
+            self._check_version(options.version)
         return objects_reading.get(self, key, options)
 
     async def get_async(self, key: str, options: GetOptions | None = None) -> GetResult:
         """Open an object for reading. See `Store.get`."""
-        self._check_read(options)
+        if options is not None:
+            self._check_version(options.version)
         return await objects_reading_async.get_async(self, key, options)
 
     def get_ranges(
@@ -141,10 +143,6 @@ class ObstoreStore(ObjectsBase):
     ) -> AsyncIterator[ListPage]:
         """List lazily, page by page. See `Store.list`."""
         return objects_listing_async.pages_async(self, prefix, delimiter=delimiter, start_after=start_after)
-
-    def _check_read(self, options: GetOptions | None) -> None:
-        if options is not None and options.version is not None and not self._capabilities.versions:
-            self._check_version(options.version)
 
     def _check_version(self, version: str | None) -> None:
         if version is not None and not self.capabilities.versions:

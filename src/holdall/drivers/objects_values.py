@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
-from holdall.core.meta import NO_ATTRIBUTES, Attributes, Kind, ObjectMeta
+from holdall.core.meta import NO_ATTRIBUTES, Attributes, LazyMeta, ObjectMeta, lazy_meta
 from holdall.core.options import GetOptions, PutOptions
 from holdall.core.preconditions import strip_etag
 from holdall.core.ranges import ByteRange
@@ -203,17 +203,31 @@ def attributes_of(native: Mapping[str, str]) -> Attributes:
     return Attributes(**named)
 
 
+class NativeMeta(LazyMeta):
+    """What obstore says of an object: the source is its description and its headers (``None`` where they were not sent)."""
+
+    __slots__ = ()
+
+    def _derive(self, name: str) -> Any:
+        native, attributes = self._source
+        match name:
+            case "last_modified":
+                modified = native["last_modified"]
+                return modified if modified is None or modified.year > 1970 else None  # the epoch stands for "not told"
+            case "etag":
+                return strip_etag(native["e_tag"]) or None
+            case "version":
+                return native["version"]
+            case "attributes":
+                return NO_ATTRIBUTES if attributes is None else attributes_of(attributes)
+            case "storage_class":
+                return None if attributes is None else attributes.get("Storage-Class")
+            case "kind":
+                return "directory" if self.key[-1] == "/" else "file"
+            case _:
+                return super()._derive(name)
+
+
 def meta_of(key: str, native: Mapping[str, Any], attributes: Mapping[str, str] | None = None) -> ObjectMeta:
     """Return an object's description from obstore's."""
-    modified = native["last_modified"]
-    kind: Kind = "directory" if key[-1] == "/" else "file"
-    return ObjectMeta(
-        key=key,
-        size=native["size"],
-        last_modified=modified if modified is None or modified.year > 1970 else None,  # the epoch stands for "not told"
-        etag=strip_etag(native["e_tag"]) or None,
-        version=native["version"],
-        attributes=NO_ATTRIBUTES if attributes is None else attributes_of(attributes),
-        storage_class=None if attributes is None else attributes.get("Storage-Class"),
-        kind=kind,
-    )
+    return lazy_meta(NativeMeta, key, native["size"], (native, attributes))
