@@ -1,6 +1,6 @@
 """The programs that people already have for lazy containers on S3 run unchanged but for their import lines.
 
-Each block is kept as text and executed, against moto and against Ceph's gateway. The blocks name ``localhost:9000`` and one pair of
+Each block is kept as text and executed, against moto, LocalStack and Ceph's gateway. The blocks name ``localhost:9000`` and one pair of
 credentials: that name is resolved to the server's real port, and the gateway gets a key of that name.
 """
 
@@ -17,17 +17,17 @@ import s3fs
 
 from holdall.containers import EncodeError, LazyReader, LazyWriter, load
 from holdall.errors import NotSupportedError
-from holdall.testing.servers import Moto, Radosgw, S3Server
+from holdall.testing.servers import LocalStack, Moto, Radosgw, S3Server
 from holdall.testing.servers.process import run as command
 
 DOCUMENT = {"records": [{"id": i, "name": f"record {i}"} for i in range(2000)], "hello": "world"}
 USER = "rustfsadmin"
 
 
-@pytest.fixture(params=["moto", "radosgw"])
+@pytest.fixture(params=["moto", "localstack", "radosgw"])
 def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
     """A server that answers at ``localhost:9000`` and to the environment of an AWS program, with the buckets of the blocks."""
-    server: Moto | Radosgw = request.getfixturevalue(request.param)
+    server: Moto | LocalStack | Radosgw = request.getfixturevalue(request.param)
     if isinstance(server, Radosgw):
         admin = [shutil.which("radosgw-admin"), "-c", f"{server.directory}/ceph.conf", "-n", "client.admin"]
         command([*map(str, admin), "key", "create", "--uid=test", f"--access-key={USER}", f"--secret-key={USER}"])

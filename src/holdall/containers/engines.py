@@ -109,7 +109,8 @@ class _Msgpack:
 
     def split(self, data: bytes) -> Sequence[Any]:
         try:
-            return self._split(data)
+            items: Sequence[Any] = self._split(data)
+            return items
         except RecursionError:
             return _split(data, self.codec)
         except self._decode_errors as error:

@@ -13,6 +13,7 @@ from holdall.containers.arrays import TypedArray, build, itemsize
 from holdall.containers.errors import FormatError
 from holdall.containers.paths import Path, segments, shown
 from holdall.containers.toc import Blocks, Combined, Indexed, Leaf
+from holdall.errors import NotSupportedError
 
 __all__ = ["LazyArray", "LazyDict", "LazyList", "to_obj", "viewed"]
 
@@ -295,7 +296,7 @@ class LazyArray(_View):
             raise FormatError("an array of slabs is read as a whole: use to_obj()", kind="range")
         rest = index if isinstance(index, tuple) else (index,)
         begin, size = info.starts[0], itemsize(info.dtype) * prod(shape)
-        while rest and shape and isinstance(rest[0], Integral) and not isinstance(rest[0], bool):
+        while rest and shape and type(rest[0]) is not bool and isinstance(rest[0], Integral):
             at, length = int(rest[0]), shape.pop(0)
             if not -length <= at < length:
                 raise IndexError(f"position {at} of an axis of {length}")
@@ -313,7 +314,11 @@ class LazyArray(_View):
 
     def _cut(self, data: bytes, shape: tuple[int, ...], rest: tuple[Any, ...]) -> Any:
         array = build(self.dtype, shape, data)
-        return array if isinstance(array, TypedArray) and rest in ((), (slice(None),)) else array[rest]
+        if isinstance(array, TypedArray):
+            if rest not in ((), (slice(None),)):
+                raise NotSupportedError("this part of an array needs numpy")
+            return array
+        return array[rest]
 
 
 def _bytes(cursor: Cursor, span: tuple[int, int]) -> Generator[Any, Any, bytes]:

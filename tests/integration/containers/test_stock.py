@@ -1,0 +1,142 @@
+"""The package whose format we share, in an environment and a process of its own, as the judge of what we write, and we of what it writes.
+
+Only files and JSON pass between the two.
+"""
+
+import json
+import os
+import random
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from holdall.containers import FileInfo, LazyReader, WriteOptions, append, combine, dump, load, stream_list, stream_map
+from holdall.testing.servers.installing import python_environment
+from holdall.testing.servers.process import ServerMissingError
+
+STOCK = "msglc==261017"
+CHANCE = random.Random(5)
+
+
+def tree(depth):
+    if depth == 0:
+        return "t" * CHANCE.choice((20, 200, 2000))
+    inner = [tree(max(0, depth - CHANCE.randint(1, 3))) for _ in range(CHANCE.randint(2, 5))]
+    return inner if CHANCE.random() < 0.5 else {f"k{n}": value for n, value in enumerate(inner)}
+
+
+KEYS = [f"key-{n:05}" for n in range(5000)]
+SHUFFLED = random.Random(3).sample(KEYS, len(KEYS))
+DATA = {
+    "a": [[n / (m + 1) for n in range(3000)] for m in range(5)],
+    "b": [{"id": n, "x": n * 0.5, "name": f"name-{n}", "ok": n % 2 == 0, "tag": None} for n in range(4000)],
+    "sorted": {key: f"{key:*>40}" for key in KEYS},
+    "shuffled": {key: f"{key:*>40}" for key in SHUFFLED},
+    "d": {f"part-{n}": tree(7) for n in range(12)},
+    "e": ["e" * 50_000] * 8,
+}
+PARTS = {  # no negative positions: stock gets those wrong
+    "a": ["2/77", "4/2999"],
+    "b": ["3999/name", "17"],
+    "sorted": ["key-04711"],
+    "shuffled": ["key-04711", "key-00000"],
+    "d": ["part-3"],
+    "e": ["7"],
+}
+
+
+@pytest.fixture(scope="module")
+def stock():
+    """Ask the other process; made once."""
+    try:
+        python = python_environment("msglc", [STOCK])
+    except ServerMissingError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+    script = Path(__file__).with_name("oracle.py")
+    process = subprocess.Popen([python, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(do, path, **named):
+        process.stdin.write(json.dumps({"do": do, "path": str(path), **named}) + "\n")
+        process.stdin.flush()
+        answer = json.loads(process.stdout.readline())
+        assert "error" not in answer, answer["error"]
+        return answer["answer"]
+
+    with process:
+        yield ask
+        process.stdin.close()
+
+
+def at(value, path):
+    for step in path.split("/"):
+        value = value[int(step)] if isinstance(value, list) else value[step]
+    return value
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "cbor"])
+@pytest.mark.parametrize(
+    "layout", [{}, {"leaf_bytes": 512}, {"index": "full"}, {"checksum": False, "meta": {"made": "today"}}]
+)
+def test_a05_stock_reads_what_we_write(stock, tmp_path, codec, layout):
+    for name, value in DATA.items():
+        result = dump(tmp_path / name, value, options=WriteOptions(codec=codec, **layout))
+        *parts, whole = stock("read", tmp_path / name, parts=PARTS[name])
+        assert whole == value, name
+        assert parts == [at(value, path) for path in PARTS[name]], name
+        with LazyReader(tmp_path / name) as reader:
+            payload = b"".join(reader.payload())
+        assert len(payload) == result.data_size
+        assert stock("payload", tmp_path / name) == sha256(payload).hexdigest(), name
+
+
+def test_a05_stock_reads_streams_and_sees_typed_arrays_as_opaque(stock, tmp_path):
+    rows = DATA["b"][:1000]
+    dump(tmp_path / "s", stream_map([("rows", stream_list(iter(rows))), ("n", 1)]))
+    assert stock("read", tmp_path / "s", parts=["rows/999/id"]) == [999, {"rows": rows, "n": 1}]
+    array = np.arange(6000, dtype="<f8").reshape(60, 100)
+    dump(tmp_path / "l", {"x": array, "y": 1}, options=WriteOptions(arrays="lists"))
+    assert stock("read", tmp_path / "l", parts=["y"]) == [1, {"x": array.tolist(), "y": 1}]
+    dump(tmp_path / "t", {"x": array, "y": [1, 2]})
+    assert stock("read", tmp_path / "t", parts=["y"], whole=False)[0] == [1, 2]
+
+
+def test_a05_either_appends_to_the_others_combination(stock, tmp_path):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for name in ("b", "d"):
+        dump(tmp_path / name, DATA[name], options=WriteOptions(codec="cbor" if name == "d" else "msgpack"))
+    stock("write", tmp_path / "a", value=DATA["a"], backend="rust")
+    combine(ours, [FileInfo(tmp_path / "b", "b")])
+    stock("append", ours, files=[[str(tmp_path / "a"), "a"]])
+    append(ours, FileInfo(tmp_path / "d", "d"))
+    stock("combine", theirs, files=[[str(tmp_path / "b"), "b"]])
+    append(theirs, FileInfo(tmp_path / "a", "a"))
+    stock("append", theirs, files=[[str(tmp_path / "d"), "d"]])
+    expected = {name: DATA[name] for name in ("b", "a", "d")}
+    for path in (ours, theirs):
+        assert load(path) == expected
+        assert stock("read", path, parts=["b/3/name"]) == ["name-3", expected]
+        with LazyReader(path) as reader:
+            assert reader.child("a").to_obj() == DATA["a"]
+            reader.verify()
+
+
+def test_a18_stock_reads_an_empty_combination_of_ours(stock, tmp_path):
+    combine(tmp_path / "none", [])
+    assert stock("read", tmp_path / "none", parts=[]) == [{}]
+    append(tmp_path / "none", [FileInfo(obj=DATA["e"])])
+    assert stock("read", tmp_path / "none", parts=["0/3"]) == [DATA["e"][3], [DATA["e"]]]
+
+
+@pytest.mark.parametrize("backend", ["python", "rust"])
+def test_a04_we_read_what_stock_writes_now(stock, tmp_path, backend):
+    for name, value in DATA.items():
+        stock("write", tmp_path / name, value=value, backend=backend)
+        with LazyReader(tmp_path / name) as reader:
+            assert reader.to_obj() == value
+            assert reader.read_many(PARTS[name]) == [at(value, path) for path in PARTS[name]]
+            assert stock("payload", tmp_path / name) == sha256(b"".join(reader.payload())).hexdigest()
