@@ -2,12 +2,17 @@
 
 import asyncio
 import hashlib
+import json
+import select
+import signal
 import socket
+import subprocess
+import sys
 import time
 import traceback
 
 import pytest
-from tests.object_stores import behind, requests
+from tests.object_stores import behind, opened, requests
 
 from holdall.core.options import CopyOptions, GetOptions, PutOptions
 from holdall.drivers.objects import S3Store
@@ -364,3 +369,49 @@ def test_a_missing_certificate_file(tmp_path, colour: Colour):
     store = S3Store("b", endpoint_url="https://127.0.0.1:1", anonymous=True, ca_file=str(tmp_path / "none.pem"))
     with pytest.raises(ConfigError, match="ca_file"):
         colour(store).get("k")
+
+
+# -- killed writers ---------------------------------------------------------------------------------------------------
+
+WRITER = """
+import asyncio, json, sys, time
+from holdall.core.options import PutOptions
+from holdall.drivers.objects import S3Store
+bucket, options, colour, mode = json.loads(sys.argv[1])
+store = S3Store(bucket, **options)
+def chunks():
+    for _ in range(24):
+        yield bytes(1 << 20)
+    print("under way", flush=True)
+    time.sleep(600)
+async def write():
+    await store.put_async("k", chunks(), PutOptions(mode=mode))
+asyncio.run(write()) if colour == "async" else store.put("k", chunks(), PutOptions(mode=mode))
+"""
+
+
+@pytest.mark.parametrize("mode", ["overwrite", "create"])
+def test_a_writer_that_is_killed_leaves_the_old_object(localstack_bucket: Bucket, mode, colour: Colour):
+    """What had been sent of it is no object, and can be found and aborted."""
+    server, old = localstack_bucket.server, {"k": b"old"} if mode == "overwrite" else {}
+    localstack_bucket.ground.write_many(old)
+    options = {"endpoint_url": server.endpoint, "region": server.region}
+    options |= {"access_key_id": server.access_key, "secret_access_key": server.secret_key}
+    described = json.dumps([localstack_bucket.name, options, colour.name, mode])
+    with subprocess.Popen([sys.executable, "-c", WRITER, described], stdout=subprocess.PIPE) as writer:
+        try:
+            ready, _, _ = select.select([writer.stdout], [], [], 100)
+            assert ready, "the writer does not begin"
+            assert writer.stdout.readline() == b"under way\n"
+        finally:
+            writer.send_signal(signal.SIGKILL)
+    assert localstack_bucket.ground.snapshot() == old
+    with opened(localstack_bucket) as store:
+        verbs = colour(store)
+        assert [meta.key for page in verbs.list() for meta in page.objects] == list(old)
+        for upload in verbs.uploads():
+            assert upload.key == "k"
+            verbs.parts("k", upload_id=upload.upload_id).abort()
+        assert localstack_bucket.ground.unfinished() == 0
+        verbs.put("k", b"new", PutOptions(mode=mode))
+    assert localstack_bucket.ground.read("k") == b"new"

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import io
+import json
 import math
 import time
 import urllib.error
@@ -22,10 +23,11 @@ from holdall.errors import (
     NotFoundError,
     NotSupportedError,
     PreconditionError,
+    UnauthenticatedError,
     VersionNotFoundError,
 )
 from holdall.testing import Colour
-from holdall.testing.servers import Bucket
+from holdall.testing.servers import Bucket, Radosgw
 
 MIB = 1024 * 1024
 SERVERS = ["moto", "localstack", "radosgw"]
@@ -441,3 +443,36 @@ def test_parts_in_flight_are_bounded(store: S3Store, colour: Colour, monkeypatch
     assert 5 * MIB <= most <= 12 * MIB
     assert objects_parts.IN_FLIGHT == 256 * MIB
     assert math.ceil(40 / 5) == 8
+
+
+# -- whose credentials ------------------------------------------------------------------------------------------------
+
+
+def test_profiles_serve_both_channels(radosgw: Radosgw, radosgw_bucket: Bucket, tmp_path, monkeypatch, colour: Colour):
+    """A profile with a pair, and one whose credentials a program gives: as with SSO, obstore alone would know no way to them."""
+    given = {"Version": 1, "AccessKeyId": radosgw.access_key, "SecretAccessKey": radosgw.secret_key}
+    (tmp_path / "credentials.json").write_text(json.dumps(given))
+    (tmp_path / "config").write_text(
+        f"[profile pair]\nregion = us-east-1\naws_access_key_id = {radosgw.access_key}\n"
+        f"aws_secret_access_key = {radosgw.secret_key}\n"
+        f"[profile program]\nregion = us-east-1\ncredential_process = cat {tmp_path}/credentials.json\n"
+        "[profile wrong]\nregion = us-east-1\naws_access_key_id = nobody\naws_secret_access_key = s3cr3t-of-nobody\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for profile in ("pair", "program"):
+        with S3Store(radosgw_bucket.name, profile=profile, endpoint_url=radosgw.endpoint) as store:
+            verbs = colour(store)
+            verbs.put(f"{profile}/k", b"1", PutOptions(tags={"by": profile}))  # obstore
+            assert verbs.get(f"{profile}/k").bytes() == b"1"
+            assert verbs.tags(f"{profile}/k") == {"by": profile}  # boto3
+            with urllib.request.urlopen(verbs.sign(f"{profile}/k"), timeout=60) as answer:
+                assert answer.read() == b"1"
+            assert radosgw.secret_key not in repr(store) + repr(store.identity)
+    with S3Store(radosgw_bucket.name, profile="wrong", endpoint_url=radosgw.endpoint, retries=0) as store:
+        for call in (lambda verbs: verbs.get("pair/k"), lambda verbs: verbs.tags("pair/k")):
+            with pytest.raises(UnauthenticatedError) as caught:
+                call(colour(store))
+            assert "s3cr3t" not in str(caught.value)

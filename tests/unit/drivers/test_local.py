@@ -692,10 +692,11 @@ def test_a_failed_write_leaves_no_directory(colour, store, root):
 
 
 FORKS = """
-    import itertools, os, sys, threading
+    import asyncio, itertools, os, sys, threading
     from holdall.drivers.local import LocalStore
     store = LocalStore(sys.argv[1], create=True)
     store.put("k", b"0")
+    asyncio.run(store.put_async("k", b"0"))
     stop = threading.Event()
     def write():
         for i in itertools.count():
@@ -713,6 +714,9 @@ FORKS = """
                 store.put("busy", b"child")
                 assert store.get("k").bytes() == b"0"
                 assert list(store.list("child"))
+                if i % 4 == 0:
+                    asyncio.run(store.put_async("busy", b"child"))
+                    assert asyncio.run(store.get_async("k")).bytes() == b"0"
                 code = 0
             finally:
                 os._exit(code)

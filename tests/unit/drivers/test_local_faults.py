@@ -171,7 +171,7 @@ def test_a_file_size_limit(root):
 
 
 WRITER = """
-    import sys, time
+    import asyncio, sys, time
     from holdall.drivers.local import LocalStore
     store = LocalStore(sys.argv[1], create=True)
     def source():
@@ -180,12 +180,14 @@ WRITER = """
         print("written", flush=True)
         time.sleep(600)
         yield b""
-    store.put("d/k", source())
+    async def write():
+        await store.put_async("d/k", source())
+    store.put("d/k", source()) if sys.argv[2] == "blocking" else asyncio.run(write())
 """
 
 
-def kill_in_the_middle(root):
-    process = script(WRITER, root)
+def kill_in_the_middle(root, colour):
+    process = script(WRITER, root, colour.name)
     try:
         assert process.stdout.readline() == "written\n"
     finally:
@@ -196,7 +198,7 @@ def kill_in_the_middle(root):
 def test_kill_in_the_middle_of_a_write(colour, store, root):
     verbs = colour(store)
     verbs.put("d/k", b"old")
-    kill_in_the_middle(root)
+    kill_in_the_middle(root, colour)
     assert verbs.get("d/k").bytes() == b"old"
     assert keys(verbs) == ["d/k"]
     [left] = [name for name in files(root) if name != "d/k"]
@@ -226,7 +228,7 @@ def test_sweep_spares_those_who_write(colour, store, root):
 
 def test_a_killed_writer_does_not_keep_a_directory(colour, store, root):
     verbs = colour(store)
-    kill_in_the_middle(root)
+    kill_in_the_middle(root, colour)
     [left] = files(root)
     assert [list(page.prefixes) for page in verbs.list()] == [["d/"]], "it looks empty"
     [result] = verbs.delete(["d/"])
