@@ -16,11 +16,12 @@ from holdall.sources import Source, check_source
 from holdall.tiers.listing import Lister
 from holdall.tiers.locations import Location
 from holdall.tiers.reading import Reader
+from holdall.tiers.removing import Remover
 from holdall.tiers.settings import parse_etag, shown_meta
 from holdall.tiers.sorting import Listed
 from holdall.tiers.spooling import content_of
 from holdall.tiers.tiered_base import BATCH, PAGE, TieredBase, page_of
-from holdall.tiers.writing import Remover, Writer
+from holdall.tiers.writing import Writer
 
 __all__ = ["Verbs"]
 

@@ -15,11 +15,12 @@ from holdall.sources import AsyncSource, check_source
 from holdall.tiers.listing_async import Lister
 from holdall.tiers.locations import Location
 from holdall.tiers.reading_async import Reader
+from holdall.tiers.removing_async import Remover
 from holdall.tiers.settings import parse_etag, shown_meta
 from holdall.tiers.sorting import Listed
 from holdall.tiers.spooling_async import content_of_async
 from holdall.tiers.tiered_base import BATCH, PAGE, TieredBase, page_of
-from holdall.tiers.writing_async import Remover, Writer
+from holdall.tiers.writing_async import Writer
 
 __all__ = ["Verbs"]
 

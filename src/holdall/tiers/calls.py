@@ -19,6 +19,7 @@ from holdall.errors import HoldallError, IntegrityError, NotFoundError, Precondi
 from holdall.results import GetResult
 from holdall.sources import Source, check_source
 from holdall.store import Store
+from holdall.tiers.agreeing import digest
 from holdall.tiers.asking import settled
 from holdall.tiers.checking import Mender, Verifier
 from holdall.tiers.content import hasher
@@ -28,6 +29,7 @@ from holdall.tiers.listing import Lister
 from holdall.tiers.locations import Location, Where
 from holdall.tiers.moving import Promoter
 from holdall.tiers.reading import Reader, corrupt
+from holdall.tiers.removing import Remover
 from holdall.tiers.reports import (
     BatchOutcome,
     BatchReport,
@@ -45,7 +47,7 @@ from holdall.tiers.reports import (
 from holdall.tiers.settings import digest_of
 from holdall.tiers.spooling import content_of
 from holdall.tiers.tiered_base import BATCH
-from holdall.tiers.writing import Remover, Writer, digest
+from holdall.tiers.writing import Writer
 
 __all__ = ["Calls"]
 
@@ -186,10 +188,13 @@ class Calls(FileStoreBase):
         left = draft.left(place.name)
         if left is not None:
             etag, size = left
+            condition = etag if place.bare.capabilities.conditional_read else None
             with contextlib.suppress(PreconditionError, RangeNotSatisfiableError, NotFoundError):
-                result = store.get(key, GetOptions(range=ByteRange(size, None), if_match=etag))
-                draft.go_on()
-                return result
+                result = store.get(key, GetOptions(range=ByteRange(size, None), if_match=condition))
+                if result.meta.etag == etag:
+                    draft.go_on()
+                    return result
+                result.close()
         result = store.get(key)
         draft.restart(place.name, result.meta.etag)
         return result

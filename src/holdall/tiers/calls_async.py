@@ -18,6 +18,7 @@ from holdall.errors import HoldallError, IntegrityError, NotFoundError, Precondi
 from holdall.results import GetResult
 from holdall.sources import AsyncSource, check_source
 from holdall.store import Store
+from holdall.tiers.agreeing_async import digest_async
 from holdall.tiers.asking import settled
 from holdall.tiers.checking_async import Mender, Verifier
 from holdall.tiers.content import hasher
@@ -27,6 +28,7 @@ from holdall.tiers.listing_async import Lister
 from holdall.tiers.locations import Location, Where
 from holdall.tiers.moving_async import Promoter
 from holdall.tiers.reading_async import Reader, corrupt
+from holdall.tiers.removing_async import Remover
 from holdall.tiers.reports import (
     BatchOutcome,
     BatchReport,
@@ -44,7 +46,7 @@ from holdall.tiers.reports import (
 from holdall.tiers.settings import digest_of
 from holdall.tiers.spooling_async import content_of_async
 from holdall.tiers.tiered_base import BATCH
-from holdall.tiers.writing_async import Remover, Writer, digest_async
+from holdall.tiers.writing_async import Writer
 
 __all__ = ["Calls"]
 
@@ -187,10 +189,13 @@ class Calls(FileStoreBase):
         left = draft.left(place.name)
         if left is not None:
             etag, size = left
+            condition = etag if place.bare.capabilities.conditional_read else None
             with contextlib.suppress(PreconditionError, RangeNotSatisfiableError, NotFoundError):
-                result = await store.get_async(key, GetOptions(range=ByteRange(size, None), if_match=etag))
-                draft.go_on()
-                return result
+                result = await store.get_async(key, GetOptions(range=ByteRange(size, None), if_match=condition))
+                if result.meta.etag == etag:
+                    draft.go_on()
+                    return result
+                await result.close_async()
         result = await store.get_async(key)
         draft.restart(place.name, result.meta.etag)
         return result

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,19 +11,22 @@ from datetime import UTC, datetime, timedelta
 from holdall.core.keys import RESERVED, ReservedKey, is_reserved
 from holdall.core.meta import ObjectMeta
 from holdall.drivers.local import LocalStore
-from holdall.errors import ConfigError, HoldallError, NotFoundError, UnavailableError
+from holdall.errors import ConfigError, HoldallError, NotFoundError, PermissionDeniedError, UnavailableError
+from holdall.results import Upload
 from holdall.tiers.asking import unasked
 from holdall.tiers.content import hasher
+from holdall.tiers.layout import prefixes_of
 from holdall.tiers.listing import Lister
 from holdall.tiers.locations import Location, choose
-from holdall.tiers.moving import kept_options
+from holdall.tiers.moving import Promoter
 from holdall.tiers.reading import Reader
 from holdall.tiers.reports import Finding, RepairReport
 from holdall.tiers.settings import Tiers, digest_of
-from holdall.tiers.spooling import content_of_result
 from holdall.tiers.writing import Writer
 
 __all__ = ["Mender", "Verifier"]
+
+log = logging.getLogger("holdall.tiers")
 
 OLD = timedelta(hours=24)
 """Temporaries older than this belong to nobody any more."""
@@ -87,6 +91,10 @@ class Verifier:
         for location in reached:
             for key in self._temporaries(location, prefix):
                 yield Finding(path=key, problem="temporary", locations=(location,), detail="left by a writer that was ended")
+            for name in sorted({name for name, _ in uploads(location, prefix)}):
+                yield Finding(
+                    path=name, problem="temporary", locations=(location,), detail="an upload that was not completed"
+                )
 
     def _compared(self, name: str, having: Sequence[Location]) -> Iterator[Finding]:
         """Yield what is wrong with the copies of one name."""
@@ -158,6 +166,9 @@ class Mender:
 
     def _remove(self, finding: Finding) -> None:
         for location in finding.locations:
+            if not is_reserved(finding.path):
+                self._abort(finding.path, location)
+                continue
             key = ReservedKey(finding.path)
             try:
                 modified = (location.store.head(key)).last_modified
@@ -171,6 +182,21 @@ class Mender:
                 self.report.failures[(finding.path, location.name)] = error
             else:
                 self.report.removed.append(finding.path)
+
+    def _abort(self, name: str, location: Location) -> None:
+        """Abort the uploads of one object that nobody goes on with."""
+        try:
+            for found, upload in uploads(location, name):
+                if found != name or upload.started is None or datetime.now(UTC) - upload.started < OLD:
+                    continue
+                if not self.dry_run:
+                    writer = location.store.parts(upload.key, upload_id=upload.upload_id)
+                    writer.abort()
+                self.report.removed.append(name)
+        except NotFoundError:
+            return  # completed or aborted meanwhile
+        except HoldallError as error:
+            self.report.failures[(name, location.name)] = error
 
     def _object(self, finding: Finding) -> None:
         name = finding.path
@@ -222,14 +248,7 @@ class Mender:
             self.report.repaired.append((name, target.name))
             return
         try:
-            result = source.store.get(source.key(name))
-            meta = result.meta
-            content = content_of_result(result, self.tiers.rules.digest)
-            try:
-                writer = Writer(self.tiers, (target,), "replace")
-                writer.put(name, content, kept_options(meta, (target,)))
-            finally:
-                content.close()
+            Promoter(self.tiers, (source,)).copy(name, name, Writer(self.tiers, (target,), "replace"))
         except HoldallError as error:
             self.report.failures[(name, target.name)] = error
         else:
@@ -248,6 +267,23 @@ def examined(tiers: Tiers, location: Location, name: str, *, deep: bool) -> _Cop
             computed.update(chunk)
     known, found = digest_of(result.meta, algorithm), computed.hexdigest()
     return _Copy(result.meta, found, sound=known is None or known == found)
+
+
+def uploads(location: Location, prefix: str) -> list[tuple[str, Upload]]:
+    """Return name and upload of what was begun by parts and is neither completed nor aborted, where a location tells."""
+    rules = location.bare.capabilities.parts
+    if rules is None or not rules.resumable or location.read_only:
+        return []
+    found: list[tuple[str, Upload]] = []
+    try:
+        for below in prefixes_of(location.layout, prefix):
+            for upload in location.store.uploads(below):
+                name = None if is_reserved(upload.key) else location.layout.to_name(upload.key)
+                if name is not None and name.startswith(prefix):
+                    found.append((name, upload))
+    except PermissionDeniedError as error:
+        log.warning("%s: unfinished uploads cannot be listed: %s", location.name, error)
+    return found
 
 
 def differ(copies: Iterable[_Copy]) -> bool:

@@ -91,7 +91,8 @@ class Draft:
     def discard(self) -> None:
         """Remove what came, or keep it to go on later."""
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # a full disk does not take the last of it
+                self._file.close()
             if not self._resume:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(self._path)

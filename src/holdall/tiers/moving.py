@@ -1,23 +1,27 @@
 # Generated from moving_async.py by tools/twins.py: change that file, not this one.
-"""Copies between locations: `copy`, and promotion, which never overwrites and never brings a deleted object back (C3, D2)."""
+"""Copies between locations: `copy`, and promotion, which never overwrites and never brings a deleted object back (C3, D2).
+
+Where both ends share a service, it copies by itself; otherwise the bytes go through this machine.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 from holdall._concurrency import run
 from holdall.core.meta import ObjectMeta
-from holdall.core.options import PutOptions
-from holdall.errors import AlreadyExistsError, NotFoundError, NotSupportedError, PreconditionError
+from holdall.core.options import CopyMode, CopyOptions, PutOptions
+from holdall.errors import AlreadyExistsError, NotFoundError, NotSupportedError, PermissionDeniedError, PreconditionError
 from holdall.results import PutResult
 from holdall.store import Store
 from holdall.tiers.asking import Answer
 from holdall.tiers.content import Content
 from holdall.tiers.locations import Location
 from holdall.tiers.reading import Reader
-from holdall.tiers.reports import WriteReport
-from holdall.tiers.settings import Tiers
+from holdall.tiers.reports import LocationOutcome, WriteReport
+from holdall.tiers.settings import Tiers, digest_of
 from holdall.tiers.spooling import content_of_result
 from holdall.tiers.writing import Writer
 
@@ -47,12 +51,64 @@ class Promoter:
 
     def copy(self, name: str, dest: str, writer: Writer) -> WriteReport:
         """Copy one object."""
+        report = self._by_service(name, dest, writer)
+        if report is not None:
+            return report
         answer = self.fetch(name)
         meta, content = answer.value
         try:
             return writer.put(dest, content, kept_options(meta, writer.targets))
         finally:
             content.close()
+
+    def _by_service(self, name: str, dest: str, writer: Writer) -> WriteReport | None:
+        """Let the service of both ends copy, if they share one; ``None`` if the bytes have to go through here."""
+        target, *more = writer.targets
+        if more or not any(_shared(source, target) for source in self.sources):
+            return None
+        started = time.monotonic()
+        key = target.key(dest)
+        answer = Reader(self.tiers, self.sources).head(name)
+        meta, there = answer.value, None
+        if writer.existing != "replace":
+            try:
+                there = target.store.head(key)
+            except NotFoundError:
+                there = None
+        etag, already = None if there is None else there.etag, there is not None
+        if there is None or (writer.existing == "compare" and not self._same(meta, there)):
+            put = self._served(answer.location, name, meta, target, dest)
+            if put is None:
+                return None
+            etag, already = put.etag, False
+        done = LocationOutcome(
+            location=target,
+            status="already" if already else "written",
+            size=meta.size,
+            etag=etag,
+            seconds=time.monotonic() - started,
+        )
+        others = [LocationOutcome(location=other, status="read_only") for other in writer.chosen if other is not target]
+        outcomes = {outcome.location: outcome for outcome in (done, *others)}
+        return WriteReport([outcomes[location] for location in writer.chosen])
+
+    def _served(
+        self, source: Location, name: str, meta: ObjectMeta, target: Location, dest: str, mode: CopyMode = "overwrite"
+    ) -> PutResult | None:
+        """Let the service copy exactly this object; ``None`` if it does not."""
+        if not _shared(source, target) or dest.endswith("/") or (source is target and name == dest):
+            return None
+        options = CopyOptions(mode=mode, if_match=meta.etag)
+        try:
+            return target.store.copy(source.key(name), target.key(dest), options, source=source.bare)
+        except (NotSupportedError, PermissionDeniedError, PreconditionError):
+            return None  # not for these two, or another object by now: what is read and written tells
+
+    def _same(self, one: ObjectMeta, other: ObjectMeta) -> bool:
+        """Tell whether two copies are known to be equal (W4)."""
+        known = digest_of(one, self.tiers.rules.digest)
+        equal = self.tiers.rules.immutable if known is None else known == digest_of(other, self.tiers.rules.digest)
+        return one.size == other.size and equal
 
     def promote(self, name: str, target: Location) -> bool:
         """Create a copy in one location; return whether there was none, and its source still is what was copied.
@@ -72,6 +128,18 @@ class Promoter:
             pass
         else:
             return False
+        answer = Reader(self.tiers, others).head(name)
+        source, meta = answer.location, answer.value
+        try:
+            put = self._served(source, name, meta, target, name, "create")
+            if put is None:
+                source, meta, put = self._carried(name, others, target)
+        except AlreadyExistsError:
+            return False
+        return self._still(name, source, meta, target, put)
+
+    def _carried(self, name: str, others: Sequence[Location], target: Location) -> tuple[Location, ObjectMeta, PutResult]:
+        """Create a copy whose bytes go through here."""
         answer = Promoter(self.tiers, others).fetch(name)
         meta, content = answer.value
         try:
@@ -80,11 +148,9 @@ class Promoter:
             if algorithm is not None and not content.known(algorithm):
                 run(lambda: content.digest(algorithm))
             put = writer.send(target, name, content, kept_options(meta, (target,)), create=True)
-        except AlreadyExistsError:
-            return False
         finally:
             content.close()
-        return self._still(name, answer.location, meta, target, put)
+        return answer.location, meta, put
 
     def _still(self, name: str, source: Location, meta: ObjectMeta, target: Location, put: PutResult) -> bool:
         """Keep the copy only if its source is still there, and the same."""
@@ -96,6 +162,11 @@ class Promoter:
             return True
         remove_own(target, name, put.etag)
         return False
+
+
+def _shared(source: Location, target: Location) -> bool:
+    """Tell whether one service has both ends, so that it may copy by itself."""
+    return target.bare.capabilities.copy and source.bare.identity.service == target.bare.identity.service
 
 
 def remove_own(location: Location, name: str, etag: str | None) -> None:

@@ -1,22 +1,26 @@
-"""Copies between locations: `copy`, and promotion, which never overwrites and never brings a deleted object back (C3, D2)."""
+"""Copies between locations: `copy`, and promotion, which never overwrites and never brings a deleted object back (C3, D2).
+
+Where both ends share a service, it copies by itself; otherwise the bytes go through this machine.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 from holdall._concurrency import run_async
 from holdall.core.meta import ObjectMeta
-from holdall.core.options import PutOptions
-from holdall.errors import AlreadyExistsError, NotFoundError, NotSupportedError, PreconditionError
+from holdall.core.options import CopyMode, CopyOptions, PutOptions
+from holdall.errors import AlreadyExistsError, NotFoundError, NotSupportedError, PermissionDeniedError, PreconditionError
 from holdall.results import PutResult
 from holdall.store import Store
 from holdall.tiers.asking import Answer
 from holdall.tiers.content import Content
 from holdall.tiers.locations import Location
 from holdall.tiers.reading_async import Reader
-from holdall.tiers.reports import WriteReport
-from holdall.tiers.settings import Tiers
+from holdall.tiers.reports import LocationOutcome, WriteReport
+from holdall.tiers.settings import Tiers, digest_of
 from holdall.tiers.spooling_async import content_of_result_async
 from holdall.tiers.writing_async import Writer
 
@@ -46,12 +50,64 @@ class Promoter:
 
     async def copy_async(self, name: str, dest: str, writer: Writer) -> WriteReport:
         """Copy one object."""
+        report = await self._by_service_async(name, dest, writer)
+        if report is not None:
+            return report
         answer = await self.fetch_async(name)
         meta, content = answer.value
         try:
             return await writer.put_async(dest, content, kept_options(meta, writer.targets))
         finally:
             content.close()
+
+    async def _by_service_async(self, name: str, dest: str, writer: Writer) -> WriteReport | None:
+        """Let the service of both ends copy, if they share one; ``None`` if the bytes have to go through here."""
+        target, *more = writer.targets
+        if more or not any(_shared(source, target) for source in self.sources):
+            return None
+        started = time.monotonic()
+        key = target.key(dest)
+        answer = await Reader(self.tiers, self.sources).head_async(name)
+        meta, there = answer.value, None
+        if writer.existing != "replace":
+            try:
+                there = await target.store.head_async(key)
+            except NotFoundError:
+                there = None
+        etag, already = None if there is None else there.etag, there is not None
+        if there is None or (writer.existing == "compare" and not self._same(meta, there)):
+            put = await self._served_async(answer.location, name, meta, target, dest)
+            if put is None:
+                return None
+            etag, already = put.etag, False
+        done = LocationOutcome(
+            location=target,
+            status="already" if already else "written",
+            size=meta.size,
+            etag=etag,
+            seconds=time.monotonic() - started,
+        )
+        others = [LocationOutcome(location=other, status="read_only") for other in writer.chosen if other is not target]
+        outcomes = {outcome.location: outcome for outcome in (done, *others)}
+        return WriteReport([outcomes[location] for location in writer.chosen])
+
+    async def _served_async(
+        self, source: Location, name: str, meta: ObjectMeta, target: Location, dest: str, mode: CopyMode = "overwrite"
+    ) -> PutResult | None:
+        """Let the service copy exactly this object; ``None`` if it does not."""
+        if not _shared(source, target) or dest.endswith("/") or (source is target and name == dest):
+            return None
+        options = CopyOptions(mode=mode, if_match=meta.etag)
+        try:
+            return await target.store.copy_async(source.key(name), target.key(dest), options, source=source.bare)
+        except (NotSupportedError, PermissionDeniedError, PreconditionError):
+            return None  # not for these two, or another object by now: what is read and written tells
+
+    def _same(self, one: ObjectMeta, other: ObjectMeta) -> bool:
+        """Tell whether two copies are known to be equal (W4)."""
+        known = digest_of(one, self.tiers.rules.digest)
+        equal = self.tiers.rules.immutable if known is None else known == digest_of(other, self.tiers.rules.digest)
+        return one.size == other.size and equal
 
     async def promote_async(self, name: str, target: Location) -> bool:
         """Create a copy in one location; return whether there was none, and its source still is what was copied.
@@ -71,6 +127,20 @@ class Promoter:
             pass
         else:
             return False
+        answer = await Reader(self.tiers, others).head_async(name)
+        source, meta = answer.location, answer.value
+        try:
+            put = await self._served_async(source, name, meta, target, name, "create")
+            if put is None:
+                source, meta, put = await self._carried_async(name, others, target)
+        except AlreadyExistsError:
+            return False
+        return await self._still_async(name, source, meta, target, put)
+
+    async def _carried_async(
+        self, name: str, others: Sequence[Location], target: Location
+    ) -> tuple[Location, ObjectMeta, PutResult]:
+        """Create a copy whose bytes go through here."""
         answer = await Promoter(self.tiers, others).fetch_async(name)
         meta, content = answer.value
         try:
@@ -79,11 +149,9 @@ class Promoter:
             if algorithm is not None and not content.known(algorithm):
                 await run_async(lambda: content.digest(algorithm))
             put = await writer.send_async(target, name, content, kept_options(meta, (target,)), create=True)
-        except AlreadyExistsError:
-            return False
         finally:
             content.close()
-        return await self._still_async(name, answer.location, meta, target, put)
+        return answer.location, meta, put
 
     async def _still_async(self, name: str, source: Location, meta: ObjectMeta, target: Location, put: PutResult) -> bool:
         """Keep the copy only if its source is still there, and the same."""
@@ -95,6 +163,11 @@ class Promoter:
             return True
         await remove_own_async(target, name, put.etag)
         return False
+
+
+def _shared(source: Location, target: Location) -> bool:
+    """Tell whether one service has both ends, so that it may copy by itself."""
+    return target.bare.capabilities.copy and source.bare.identity.service == target.bare.identity.service
 
 
 async def remove_own_async(location: Location, name: str, etag: str | None) -> None:

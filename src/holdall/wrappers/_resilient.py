@@ -13,7 +13,7 @@ from holdall._concurrency import Calling, sleep
 from holdall.core.meta import ListPage, ObjectMeta, ObjectVersion
 from holdall.core.options import CopyMode, CopyOptions, GetOptions, PutMode, PutOptions, SignOptions
 from holdall.core.ranges import ByteRange, Coalesce
-from holdall.errors import IntegrityError, NotFoundError, PreconditionError
+from holdall.errors import IntegrityError, NotFoundError, PreconditionError, RangeNotSatisfiableError
 from holdall.results import DeleteResult, GetResult, PutResult, Upload
 from holdall.sources import BytesLike, Source, replayable
 from holdall.store import PartWriter, Store
@@ -47,7 +47,7 @@ class Verbs(ResilientBase):
         """Yield a body; where it breaks, go on with the rest of the same version."""
         position, end = reading.result.range
         etag = reading.result.meta.etag
-        goes_on = etag is not None and self._inner.capabilities.conditional_read and self._inner.capabilities.ranges
+        goes_on = etag is not None and self._inner.capabilities.ranges
         try:
             while True:
                 try:
@@ -61,16 +61,23 @@ class Verbs(ResilientBase):
                     if pause is None:
                         raise
                 sleep(pause)
-                rest = replace(options or GetOptions(), range=ByteRange(position, end), if_match=etag)
-                reading.result = self._rest(key, rest, trial)
+                condition = etag if self._inner.capabilities.conditional_read else None
+                rest = replace(options or GetOptions(), range=ByteRange(position, end), if_match=condition)
+                reading.result = self._rest(key, rest, trial, etag)
         finally:
             reading.close()
 
-    def _rest(self, key: str, options: GetOptions, trial: Trial) -> GetResult:
+    def _rest(self, key: str, options: GetOptions, trial: Trial, etag: str | None) -> GetResult:
+        """Open the rest of the same version: by a condition, or by looking at what came where conditions are refused."""
+        cause: Exception | None = None
         try:
-            return _tried(trial, lambda: self._inner.get(key, options))
-        except (PreconditionError, NotFoundError) as error:
-            raise IntegrityError(f"{key!r} changed while it was being read", key=key, store=self) from error
+            result = _tried(trial, lambda: self._inner.get(key, options))
+            if result.meta.etag == etag:
+                return result
+            result.close()
+        except (PreconditionError, NotFoundError, RangeNotSatisfiableError) as error:
+            cause = error
+        raise IntegrityError(f"{key!r} changed while it was being read", key=key, store=self) from cause
 
     def get_ranges(
         self, key: str, ranges: Sequence[tuple[int, int]], *, if_match: str | None = None, coalesce: Coalesce | None = None

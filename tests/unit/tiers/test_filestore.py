@@ -6,13 +6,16 @@ import logging
 import multiprocessing
 import os
 import pickle
+import subprocess
+import sys
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.leftovers import Threads
 
 import holdall.tiers
 from holdall.core.keys import ReservedKey
@@ -23,7 +26,7 @@ from holdall.drivers.memory import MemoryStore
 from holdall.engine.table import MountTable, default_table, set_default
 from holdall.errors import ClosedError, ConfigError, HoldallError, InvalidKeyError, NotFoundError, UnavailableError
 from holdall.testing import CountingStore, FlakyStore
-from holdall.tiers import FileStore, PartialWriteError, Sharded, loader
+from holdall.tiers import FileStore, PartialWriteError, Sharded, checking, checking_async, loader
 from holdall.tiers.sorting import Listed, Sorter
 from holdall.wrappers.forwarding import ForwardingStore
 
@@ -234,6 +237,38 @@ def test_copy_and_promote(fs, places):
         fs.copy("absent", "warm")
 
 
+@pytest.mark.parametrize("served", [True, False])
+def test_copies_of_one_service_stay_in_it(served, colour):
+    """Bytes go through this machine only where the service does not copy, and the reports are the same."""
+    counting = [CountingStore(MemoryStore()) for _ in range(2)]
+    two = [store if served else Unhelpful(store) for store in counting]
+    options = PutOptions(content_type="text/x", metadata={"author": "me"})
+    with FileStore(*two, names=["one", "two"], retry=QUICK) as plain:
+        fs = colour(plain)
+        fs.put("k", b"far", "two", options=options)
+        assert [loc.name for loc in fs.copy("k", "one", dest="l")] == ["one"]
+        assert fs.copy("k", "one", dest="l") == []
+        assert [loc.name for loc in fs.copy("k", "one", dest="l", force=True)] == ["one"]
+        assert list(fs.promote("k")) == ["k"]
+        counting[0].delete("k")
+        assert fs.repair("k").repaired == [("k", "one")]
+        fs.put("k", b"newer", "two", options=options)
+        assert [loc.name for loc in fs.copy("k", "one", "two")] == ["one"]
+        assert counting[0].get("k").bytes() == b"newer"
+        for name, store in (("l", counting[0]), ("k", counting[0])):
+            assert store.head(name).content_type == "text/x"
+            assert store.head(name).metadata["author"] == "me"
+        assert ("copy" in counting[0].counts.calls) == served
+        assert fs.copy("k", "two") == []  # onto itself
+        with pytest.raises(NotFoundError):
+            fs.copy("absent", "one")
+
+
+class Unhelpful(ForwardingStore):
+    def _narrowed(self, inner):
+        return inner.narrowed(copy=False)
+
+
 def test_locate_never_raises_for_one_location(places, colour):
     flaky = FlakyStore(places[1])
     with FileStore(places[0], flaky, places[2], names=["one", "two", "three"], retry=QUICK) as fs:
@@ -348,6 +383,65 @@ def test_a30_batches(fs, tmp_path):
     assert got.done == 50
     assert fs.delete_batch(iter(names)) == []
     assert list(fs.list()) == []
+
+
+def test_a30_ten_thousand_from_a_generator(tmp_path):
+    """Exactly the missing sources and the refused names fail; what is kept of the others is bounded."""
+    source = tmp_path / "source"
+    source.write_bytes(b"x" * 10)
+    with FileStore(MemoryStore(), retry=QUICK) as fs:
+        batch = fs.upload_batch(
+            (tmp_path / "absent" if i % 1000 == 7 else source, f"../{i}" if i % 1000 == 9 else f"b/{i:05}")
+            for i in range(10_000)
+        )
+        assert sorted(dest for _, dest, _ in batch) == sorted(
+            [f"b/{i:05}" for i in range(7, 10_000, 1000)] + [f"../{i}" for i in range(9, 10_000, 1000)]
+        )
+        assert batch.done == 9_980
+        assert len(batch.outcomes) < 1100
+        assert fs.delete_batch(f"b/{i:05}" for i in range(10_000)) == []
+        assert list(fs.list()) == []
+
+
+def test_a30_a_batch_that_is_cancelled_leaves_whole_objects(places, tmp_path):
+    source = tmp_path / "source"
+    source.write_bytes(b"x" * 100_000)
+
+    async def work(fs):
+        drawn = asyncio.Event()
+
+        def pairs():
+            for i in range(100_000):
+                if i == 100:
+                    drawn.set()
+                yield source, f"k{i}"
+
+        task = asyncio.create_task(fs.upload_batch_async(pairs()))
+        await drawn.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with FileStore(tmp_path / "near", Remote(places[0]), retry=QUICK) as fs:
+        asyncio.run(work(fs))
+        names = [entry.path for entry in fs.list()]
+        assert 0 < len(names) < 100_000
+        assert {fs.get(name, where) for name in names for where in ("near", "far")} <= {b"x" * 100_000, None}
+    assert {path.stat().st_size for path in (tmp_path / "near").iterdir() if path.name.startswith("k")} == {100_000}
+
+
+def test_a31_a_hundred_thousand_names():
+    """Half of them in both places: each once, in order, with the right locations."""
+    one, two = MemoryStore(), MemoryStore()
+    for i in range(100_000):
+        if i % 4 != 0:
+            one.put(f"k{i:06}", b"")
+        if i % 4 != 1:
+            two.put(f"k{i:06}", b"")
+    with FileStore(one, two) as fs:
+        for i, entry in enumerate(fs.list()):
+            assert (entry.path, len(entry.locations)) == (f"k{i:06}", 1 if i % 4 in {0, 1} else 2)
+        assert i == 99_999
 
 
 def test_a31_listing(colour):
@@ -478,6 +572,27 @@ def test_old_temporaries_elsewhere_are_removed_too(colour):
         assert colour(fs).repair().removed == ["d/.holdall-old"]
         assert list(colour(fs).verify()) == []
         assert far.head(ReservedKey(".holdall/kept")).size == 4
+
+
+def test_uploads_that_nobody_completes_are_aborted(colour, monkeypatch):
+    """Those that are old: a younger one may be under way."""
+    far = MemoryStore()
+    with FileStore(far) as plain:
+        fs = colour(plain)
+        fs.put("d/k", b"x")
+        far.parts("d/k").put_part(1, b"half")
+        far.parts("e").put_part(1, b"half")
+        found = list(fs.verify("d/"))
+        assert [(f.path, f.problem) for f in found] == [("d/k", "temporary")]
+        assert fs.repair().removed == []
+        for module in (checking, checking_async):
+            monkeypatch.setattr(module, "OLD", timedelta(minutes=-1))
+        assert fs.repair(found, dry_run=True).removed == ["d/k"]
+        assert len(far.uploads()) == 2
+        assert fs.repair(found).removed == ["d/k"]
+        assert [upload.key for upload in far.uploads()] == ["e"]
+        assert fs.repair().removed == ["e"]
+        assert (far.uploads(), list(fs.verify()), fs.get("d/k")) == ([], [], b"x")
 
 
 # -- configuration ----------------------------------------------------------------------------------------------------------
@@ -661,6 +776,7 @@ def test_a21_a_miss_elsewhere_while_open(places, colour):
 
 
 def test_a33_threads_and_a_loop_at_once(tmp_path):
+    started = Threads()
     with FileStore(tmp_path / "a", Remote(MemoryStore()), tmp_path / "c") as fs:
         errors = []
 
@@ -676,15 +792,15 @@ def test_a33_threads_and_a_loop_at_once(tmp_path):
             await asyncio.gather(*(fs.put_async(f"async/{i}", b"x") for i in range(50)))
             return [entry.path async for entry in fs.list_async("async/")]
 
-        threads = [threading.Thread(target=use, args=(n,)) for n in range(16)]
+        threads = [threading.Thread(target=use, args=(n,)) for n in range(32)]
         for thread in threads:
             thread.start()
         assert len(asyncio.run(use_async())) == 50
         for thread in threads:
             thread.join()
         assert errors == []
-        assert len(list(fs.list())) == 210
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("holdall")]
+        assert len(list(fs.list())) == 370
+    assert started.left() == []
 
 
 def _in_child(fs, queue):
@@ -703,6 +819,14 @@ def test_a33_a_forked_child(tmp_path):
         assert queue.get(timeout=60) == (b"y", ["child", "parent"])
         child.join(60)
         assert fs.get("child") == b"x"
+
+
+def test_a33_a_spawned_process(tmp_path):
+    with FileStore(f"file://{tmp_path}/a", tmp_path / "b") as fs:
+        fs.put("parent", b"y")
+        body = "import pickle, sys; fs = pickle.load(sys.stdin.buffer); fs.put('child', fs.get('parent')); fs.close()"
+        subprocess.run([sys.executable, "-c", body], input=pickle.dumps(fs), check=True, timeout=100)
+        assert fs.get("child", "far") == b"y"
 
 
 def test_a32_a_mount_of_tiers(tmp_path):

@@ -55,6 +55,15 @@ class Meddled(ForwardingStore):
     async def put_async(self, key, source, options=None):
         return self.put(key, source, options)
 
+    def copy(self, src, dst, options=None, *, source=None):
+        self.before.pop("put", lambda: None)()
+        result = super().copy(src, dst, options, source=source)
+        self.after.pop("put", lambda: None)()
+        return result
+
+    async def copy_async(self, src, dst, options=None, *, source=None):
+        return self.copy(src, dst, options, source=source)
+
     def get(self, key, options=None):
         result = super().get(key, options)
         self.after.pop("get", lambda: None)()
@@ -351,21 +360,44 @@ def test_d1_all_are_tried(fs, flaky, places):
     assert fs.delete("k").outcomes[0].status == "deleted"
 
 
-def test_d2_a_promotion_does_not_bring_back_what_was_deleted(places):
-    near = Meddled(places[0])
+class Carried(Meddled):
+    """One whose service does not copy: the bytes go through this machine."""
+
+    def _narrowed(self, inner):
+        return inner.narrowed(copy=False)
+
+
+@pytest.mark.parametrize(("kind", "moment"), [(Carried, "before"), (Carried, "after"), (Meddled, "after")])
+def test_d2_a_promotion_does_not_bring_back_what_was_deleted(places, kind, moment):
+    near = kind(places[0])
     with FileStore(near, places[1]) as fs:
         fs.put("k", b"x", "far")
-        near.before["put"] = lambda: places[1].delete("k")
+        getattr(near, moment)["put"] = lambda: places[1].delete("k")
         assert fs.promote("k").skipped == ["k"]
         assert [held(place) for place in places[:2]] == [None, None]
 
 
-def test_d2_a_promotion_of_what_was_overwritten_meanwhile_is_withdrawn(places):
+@pytest.mark.parametrize(("kind", "moment"), [(Carried, "before"), (Carried, "after"), (Meddled, "after")])
+def test_d2_a_promotion_of_what_was_overwritten_meanwhile_is_withdrawn(places, kind, moment):
+    near = kind(places[0])
+    with FileStore(near, places[1]) as fs:
+        fs.put("k", b"old", "far")
+        getattr(near, moment)["put"] = lambda: places[1].put("k", b"new")
+        fs.promote("k")
+        assert held(places[0]) is None
+
+
+def test_d2_the_service_copies_the_object_that_was_seen_or_none(places):
     near = Meddled(places[0])
     with FileStore(near, places[1]) as fs:
         fs.put("k", b"old", "far")
         near.before["put"] = lambda: places[1].put("k", b"new")
-        fs.promote("k")
+        assert list(fs.promote("k")) == ["k"]
+        assert held(places[0]) == b"new"
+        fs.delete("k")
+        fs.put("k", b"old", "far")
+        near.before["put"] = lambda: places[1].delete("k")
+        assert isinstance(fs.promote("k").failures["k"], NotFoundError)
         assert held(places[0]) is None
 
 
@@ -483,7 +515,7 @@ def test_c2_the_arbiter_is_right(places, plain_digest):
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_a23_writers_of_one_key_leave_all_locations_equal(places, kept):
-    """Five writers and two readers; readers see whole values that were written."""
+    """Eight writers and two readers; readers see whole values that were written."""
 
     class Slow(ForwardingStore):
         def _narrowed(self, inner):
@@ -495,7 +527,7 @@ def test_a23_writers_of_one_key_leave_all_locations_equal(places, kept):
 
     pause = threading.Event()
     seen, errors = set(), []
-    valid = {f"{w}-{i}".encode() * 50 for w in range(5) for i in range(5)} | {b"first"}
+    valid = {f"{w}-{i}".encode() * 50 for w in range(8) for i in range(5)} | {b"first"}
     with FileStore(*(Slow(place) for place in places), retry=QUICK) as fs:
         fs.put("k", b"first")
 
@@ -512,7 +544,7 @@ def test_a23_writers_of_one_key_leave_all_locations_equal(places, kept):
 
         done = threading.Event()
         readers = [threading.Thread(target=read) for _ in range(2)]
-        writers = [threading.Thread(target=write, args=(w,)) for w in range(5)]
+        writers = [threading.Thread(target=write, args=(w,)) for w in range(8)]
         for thread in (*readers, *writers):
             thread.start()
         for thread in writers:

@@ -150,6 +150,7 @@ class Tiers(RuleBasedStateMachine):
             assert any(data is not None for data in before)
         except PartialWriteError as error:
             assert before == [None] * 3
+            self.forget(key, range(3))
             self.promise(key, [loc.index for loc in error.written], content)
             assert self.held(0, key) == content  # the claim stands
         except UnavailableError:
