@@ -11,7 +11,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 import tracemalloc
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -86,19 +85,28 @@ def test_a11_real_paths_and_renames_go_through_relative_mounts(tmp_path, say):
 # -- transfers ------------------------------------------------------------------------------------------------------------
 
 
-def test_a15_multipart_objects_are_skipped_by_hash_when_equal_and_copied_when_not(everywhere, say, moto_bucket, tmp_path):
-    data = os.urandom(9 * MIB)
-    node = everywhere.node("s3:big.bin")
+def by_parts(node, data):
+    """Write content in two parts, so that its etag on S3 is no MD5."""
     node.put(iter([data[: 5 * MIB], data[5 * MIB :]]), part_size=5 * MIB)
-    assert "-" in node.stat().etag
-    (tmp_path / "one/big.bin").write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("s3", "disk2"), ("s3", "ram2"), ("s3", "s32"), ("disk", "s32"), ("ram", "s32")]
+)
+def test_a15_multipart_objects_are_skipped_by_hash_when_equal_and_copied_when_not(everywhere, say, source, target):
+    data = os.urandom(9 * MIB)
+    ours, theirs = everywhere.node(f"{source}:big.bin"), everywhere.node(f"{target}:big.bin")
+    by_parts(ours, data)
+    assert source != "s3" or "-" in ours.stat().etag
     reasons = []
-    say(node, "copy_to", "disk:big.bin", skip="hash", on_skip=lambda node, reason: reasons.append(reason))
-    assert len(reasons) == 1 and reasons[0].startswith("same content (")
-    (tmp_path / "one/big.bin").write_bytes(data[:-1] + b"!")
-    say(node, "copy_to", "disk:big.bin", skip="hash", on_skip=lambda node, reason: reasons.append(reason))
-    assert len(reasons) == 1
-    assert (tmp_path / "one/big.bin").read_bytes() == data
+    for there, copied in ((data, False), (data[:-1] + bytes([data[-1] ^ 1]), True)):
+        by_parts(theirs, there)
+        if target == "s32":
+            assert "-" in theirs.stat().etag
+        say(ours, "copy_to", theirs, skip="hash", on_skip=lambda node, reason: reasons.append(reason))
+        assert theirs.read_bytes() == data
+        assert len(reasons) == 1, copied
+    assert reasons[0].startswith("same content (")
 
 
 def test_a16_a_raising_callback_leaves_no_half_file_and_no_open_upload(everywhere, say, moto_bucket):
@@ -220,9 +228,12 @@ def test_a27_what_is_lost_is_in_the_report_and_an_error_if_strict(storage, say):
 
 
 @pytest.fixture(params=["memory", "s3"])
-def versioned(request, moto_versioned_bucket, s3_mount):
-    mounts = {"memory": {"type": "memory", "versioned": True}, "s3": s3_mount(moto_versioned_bucket, versioned=True)}
-    with StorageManager({"old": mounts[request.param]}) as storage:
+def versioned(request, s3_mount):
+    """Storages that list versions and delete markers in one order: Ceph's gateway, as moto lists all markers last, with whole seconds."""
+    described = {"type": "memory", "versioned": True}
+    if request.param == "s3":
+        described = s3_mount(request.getfixturevalue("radosgw_versioned_bucket"), versioned=True)
+    with StorageManager({"old": described}) as storage:
         yield storage
 
 
@@ -237,25 +248,16 @@ def test_a24_versions_written_at_once_come_back_in_writing_order(versioned, say)
     assert say(node, "read_text", as_of=found[-1]["last_modified"]) == "11"
 
 
-def _next_second():
-    """Wait until times of S3, which are whole seconds, differ: moto lists all markers after all versions, so that time tells."""
-    now = int(time.time())
-    while int(time.time()) == now:
-        time.sleep(0.02)
-
-
 def test_a25_a_deletion_stands_between_equal_versions(versioned, say):
     node = versioned.node("old:gone.txt")
     node.write("same")
     node.write("same")
-    _next_second()
     say(node, "delete")
     assert not say(node, "exists")
     marker = node.list_versions(delete_markers=True)[-1]
     assert marker["delete_marker"]
     with pytest.raises(FileNotFoundError):
         say(node, "read_text", as_of=marker["last_modified"])
-    _next_second()
     node.write("same")
     assert say(node, "compact_versions") == 1  # the two before the deletion; what stands behind it is another matter
     assert say(node, "version_count") == 2
@@ -274,13 +276,13 @@ def test_a25_a_deletion_stands_between_equal_versions(versioned, say):
 def test_a28_a_large_zip_streams_and_unzip_takes_it(tmp_path):
     (tmp_path / "t/empty").mkdir(parents=True)
     with open(tmp_path / "t/large.bin", "wb") as file:
-        file.truncate(96 * MIB)
+        file.truncate(1024 * MIB)
     (tmp_path / "t/ü small.txt").write_text("small")
     with StorageManager({"disk": {"type": "local", "path": str(tmp_path)}}) as storage:
         tracemalloc.start()
         try:
             with open(tmp_path / "out.zip", "wb") as out:
-                out.writelines(storage.node("disk:t").iter_zip(compression="store"))
+                out.writelines(storage.node("disk:t").iter_zip(level=1))
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

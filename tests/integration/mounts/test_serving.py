@@ -170,7 +170,7 @@ def test_a33_no_name_or_stored_value_makes_another_header(name, key, kind):
 
 def test_a34_a_large_file_is_served_in_bounded_memory(tmp_path):
     with open(tmp_path / "big", "wb") as file:
-        file.truncate(256 << 20)
+        file.truncate(1 << 30)
     node = StorageManager({"disk": {"type": "local", "path": str(tmp_path)}}).node("disk:big")
 
     async def count() -> int:
@@ -188,8 +188,8 @@ def test_a34_a_large_file_is_served_in_bounded_memory(tmp_path):
 
     tracemalloc.start()
     try:
-        assert sum(map(len, node.serve({"REQUEST_METHOD": "GET"}, lambda *_: None))) == 256 << 20
-        assert asyncio.run(count()) == 256 << 20
+        assert sum(map(len, node.serve({"REQUEST_METHOD": "GET"}, lambda *_: None))) == 1 << 30
+        assert asyncio.run(count()) == 1 << 30
         assert tracemalloc.get_traced_memory()[1] < 8 << 20
     finally:
         tracemalloc.stop()

@@ -174,7 +174,18 @@ def test_a37_every_node_is_of_the_managers_class(say):
             *say(top, "iterdir"), *say(top, "children"), *say(top, "glob", "**"), *(step[0] for step in say(top, "walk")),
             say(node, "copy_to", "mem:c.txt"), say(storage.node("mem:c.txt"), "move_to", "mem:d.txt"),
             say(storage.node("mem:d.txt"), "rename", "mem:e.txt"), say(node, "copy_into", "mem:deeper"),
+            say(storage.node("mem:e.txt"), "replace", "mem:f.txt"), say(storage.node("mem:f.txt"), "move_into", "mem:deeper"),
+            node.with_stem("s"), *say(top, "rglob", "*"), storage.node("mem:a", version=0), storage.node(), storage.iternode(node),
+            storage.diffnode(node, node), *(step[0] for step in say(top, "walk", top_down=False)),
         ]  # fmt: skip
+        told: list[StorageNode] = []
+        say(
+            top.child("a"), "copy_to", "mem:copied", filter=lambda node, path: told.append(node) or True, on_file=told.append,
+            skip="custom", skip_fn=lambda ours, theirs: told.extend([ours, theirs]) or False,
+        )  # fmt: skip
+        say(top.child("a"), "copy_to", "mem:copied", skip="exists", on_skip=lambda node, reason: told.append(node))
+        assert len(told) >= 3
+        made += told
         assert {type(n) for n in made} == {MyNode}
         assert made[0].shout() == "B.TXT"
 
