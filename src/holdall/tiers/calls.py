@@ -96,6 +96,8 @@ class Calls(FileStoreBase):
         chosen = self._choose(location)
         reader = Reader(self._tiers, chosen)
         if isinstance(location, Text) and location.lower() == "any":
+            if chosen[0].local and run(lambda: chosen[0].sees(path)):
+                return Presence(chosen[:1])
             try:
                 answer = reader.head(path)
             except NotFoundError:

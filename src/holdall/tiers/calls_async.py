@@ -95,6 +95,8 @@ class Calls(FileStoreBase):
         chosen = self._choose(location)
         reader = Reader(self._tiers, chosen)
         if isinstance(location, Text) and location.lower() == "any":
+            if chosen[0].local and await run_async(lambda: chosen[0].sees(path)):
+                return Presence(chosen[:1])
             try:
                 answer = await reader.head_async(path)
             except NotFoundError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,21 +43,28 @@ class Location:
     """Asks once, and not at all while the breaker is open: others can be asked."""
     among: Store = field(repr=False)
     """Repeats, but not while the breaker is open."""
+    local: bool = False
+    """Objects are plain local files."""
+    quick: bool = False
+    """Asking it is a matter of microseconds: no thread is worth it."""
 
     @classmethod
     def of(
         cls, bare: Store, *, name: str, index: int, url: str | None, read_only: bool, layout: Layout, line: Line
     ) -> Location:
         """Make a location around a store that does not repeat by itself."""
+        can = bare.capabilities
         return cls(
             name,
             index,
             url,
             ResilientStore(bare, line=line, sole=True),
-            read_only or not bare.capabilities.write,
+            read_only or not can.write,
             layout,
             ResilientStore(bare, line=line, patient=False),
             ResilientStore(bare, line=line),
+            can.local,
+            can.local or can.temporary,
         )
 
     @property
@@ -68,12 +77,6 @@ class Location:
         """What is known of it from the calls so far."""
         return self.store.line
 
-    @property
-    def quick(self) -> bool:
-        """Whether asking it is a matter of microseconds: no thread is worth it."""
-        capabilities = self.bare.capabilities
-        return capabilities.local or capabilities.temporary
-
     def key(self, name: str) -> str:
         """Return the key of a name.
 
@@ -81,6 +84,11 @@ class Location:
             InvalidKeyError: No store would take it.
         """
         return key_of(self.layout, name)
+
+    def sees(self, name: str) -> bool:
+        """Tell whether a file is seen at a glance, where files are local; if it is not, that proves nothing."""
+        seen = self.bare.glance(self.key(name))
+        return isinstance(seen, os.stat_result) and stat.S_ISREG(seen.st_mode)
 
     def __str__(self) -> str:
         return self.name
