@@ -46,14 +46,17 @@ _TRIES: Sequence[tuple[Any, bool]] = (({"e_tag": BOGUS}, False), ("create", True
 def put(store: ObstoreStore, key: str, source: Source, options: PutOptions | None) -> PutResult:
     """Write an object. See `Store.put`."""
     path = store.at(key)
-    admit(source)
+    if type(source) is not bytes:
+        admit(source)
     if store.unready:
         run(store.make_ready)
     options = _PLAIN if options is None and store.plain_puts else store.put_options(options or _PLAIN)
+    if type(source) is bytes and len(source) <= SINGLE:
+        return put_bytes(store, key, path, source, options)
     if isinstance(source, (bytes, bytearray, memoryview)):
         view = memoryview(source)
         if view.nbytes <= SINGLE:
-            return put_bytes(store, key, path, source if type(source) is bytes else view.tobytes(), options)
+            return put_bytes(store, key, path, view.tobytes(), options)
     size = source_size(source)
     chunks = iter_chunks(source)
     try:

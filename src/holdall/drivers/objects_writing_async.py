@@ -45,14 +45,17 @@ _TRIES: Sequence[tuple[Any, bool]] = (({"e_tag": BOGUS}, False), ("create", True
 async def put_async(store: ObstoreStore, key: str, source: AsyncSource, options: PutOptions | None) -> PutResult:
     """Write an object. See `Store.put`."""
     path = store.at(key)
-    admit_async(source)
+    if type(source) is not bytes:
+        admit_async(source)
     if store.unready:
         await run_async(store.make_ready)
     options = _PLAIN if options is None and store.plain_puts else store.put_options(options or _PLAIN)
+    if type(source) is bytes and len(source) <= SINGLE:
+        return await put_bytes_async(store, key, path, source, options)
     if isinstance(source, (bytes, bytearray, memoryview)):
         view = memoryview(source)
         if view.nbytes <= SINGLE:
-            return await put_bytes_async(store, key, path, source if type(source) is bytes else view.tobytes(), options)
+            return await put_bytes_async(store, key, path, view.tobytes(), options)
     size = source_size(source)
     chunks = iter_chunks_async(source)
     try:

@@ -16,7 +16,7 @@ from holdall.drivers.objects_errors import Facts, failure
 from holdall.drivers.objects_result import cut
 from holdall.drivers.objects_values import MARK, decoded, encoded_metadata, native_attributes, new_mark, quoted
 from holdall.drivers.s3errors import boto_error, boto_facts, boto_failures, translated
-from holdall.drivers.s3pages import BODY, keep_body, parse_page, parse_versions
+from holdall.drivers.s3pages import BODY, keep_bodies, parse_page, parse_versions
 from holdall.drivers.s3settings import S3Settings
 from holdall.errors import HoldallError, IntegrityError
 from holdall.results import CHUNK, GetResult, PutResult
@@ -89,7 +89,7 @@ class S3Extra:
                 if self._client is None:
                     with translated("connect", store=self.store):
                         client = self.settings.boto_client()
-                    client.meta.events.register_first("before-parse.s3", keep_body)
+                    keep_bodies(client.meta.events)
                     self._client = client
         return self._client
 

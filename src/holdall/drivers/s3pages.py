@@ -12,20 +12,43 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
-from holdall.core.meta import Kind, ListPage, ObjectMeta, ObjectVersion
+from holdall.core.meta import LazyMeta, ListPage, ObjectMeta, ObjectVersion, lazy_meta
 from holdall.core.preconditions import strip_etag
 from holdall.errors import UnavailableError
 
-__all__ = ["BODY", "keep_body", "parse_page", "parse_versions"]
+__all__ = ["BODY", "keep_bodies", "keep_body", "parse_page", "parse_versions"]
 
 BODY = "HoldallBody"
 _EMPTY = {"ListObjectsV2": b"<ListBucketResult/>", "ListObjectVersions": b"<ListVersionsResult/>"}
 
 
+class _Listed(LazyMeta):
+    """One object of a listing: the source is its etag as it was sent; time and storage class are filled in at once."""
+
+    __slots__ = ()
+
+    def _derive(self, name: str) -> Any:
+        if name == "etag":
+            return strip_etag(self._source) or None
+        if name == "kind":
+            return "directory" if self.key[-1:] == "/" else "file"
+        return super()._derive(name)
+
+
+_set = object.__setattr__
+
+
+def keep_bodies(events: Any) -> None:
+    """Have the bodies of listings kept, by the events of a boto3 client."""
+    for operation in _EMPTY:
+        # With a wildcard in front it comes before boto3's own handlers, of which one would read the whole body.
+        events.register(f"before-parse.*.{operation}", keep_body)
+
+
 def keep_body(
     operation_model: Any, response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any
 ) -> None:
-    """Take the body of a listing out of boto3's hands. A handler of ``before-parse.s3``."""
+    """Take the body of a listing out of boto3's hands. A handler of ``before-parse``."""
     empty = _EMPTY.get(operation_model.name)
     if empty is not None and response_dict["status_code"] == 200 and b"<Error>" not in response_dict["body"][:200]:
         customized_response_dict[BODY] = response_dict["body"]
@@ -41,21 +64,18 @@ def parse_page(body: bytes, cut: int) -> tuple[ListPage, str | None]:
     root, space, encoded = _opened(body, "ListBucketResult")
     objects: list[ObjectMeta] = []
     tags = [f"{space}{name}" for name in ("Key", "Size", "LastModified", "ETag", "StorageClass")]
-    for item in root.iterfind(f"{space}Contents"):
+    contents = f"{space}Contents"
+    for item in root:
+        if item.tag != contents:
+            continue
         found = {child.tag: child.text for child in item}
         key, size, modified, etag, storage_class = map(found.get, tags)
-        key = _text(key, encoded)
-        kind: Kind = "directory" if key[-1:] == "/" else "file"
-        objects.append(
-            ObjectMeta(
-                key=key[cut:],
-                size=int(size or 0),
-                last_modified=_moment(modified),
-                etag=strip_etag(etag) or None,
-                storage_class=storage_class,
-                kind=kind,
-            )
-        )
+        if key is None or (encoded and ("%" in key or "+" in key)):
+            key = _text(key, encoded)
+        meta = lazy_meta(_Listed, key[cut:], int(size or 0), etag)
+        _set(meta, "last_modified", _moment(modified))
+        _set(meta, "storage_class", storage_class)
+        objects.append(meta)
     prefixes = [_text(item.findtext(f"{space}Prefix"), encoded)[cut:] for item in root.iterfind(f"{space}CommonPrefixes")]
     more = root.findtext(f"{space}IsTruncated") == "true"
     token = root.findtext(f"{space}NextContinuationToken")

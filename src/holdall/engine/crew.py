@@ -54,7 +54,9 @@ class Crew(Generic[J]):
         self._work = work
         self._limit = limit
         self._jobs: SimpleQueue[J | None] = SimpleQueue()
-        self._posted: SimpleQueue[Any] = SimpleQueue()
+        self._posted: deque[Any] = deque()
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._waiting = False
         self._threads: list[threading.Thread] = []
 
     def start(self, job: J) -> None:
@@ -68,18 +70,32 @@ class Crew(Generic[J]):
 
     def post(self, event: object) -> None:
         """Tell the owner something, from a job."""
-        self._posted.put(event)
+        self._posted.append(event)
+        if self._waiting:
+            self._bell.put(None)
+
+    def end(self, ended: Ended[J]) -> None:
+        """Post the end of a job; while more jobs wait, the owner is woken for several ends at once, which costs less."""
+        if ended.error is not None or len(self._posted) + 1 >= self._limit // 2 or self._jobs.empty():
+            self.post(ended)
+        else:
+            self._posted.append(ended)
 
     def next(self) -> Any:
         """Wait for the next thing that was posted: an event, or an `Ended` job."""
-        event = self._posted.get()
+        while not self._posted:
+            self._waiting = True
+            if not self._posted:  # a thread may have been quicker than the flag
+                self._bell.get()
+            self._waiting = False
+        event = self._posted.popleft()
         if type(event) is Ended:
             self.busy -= 1
         return event
 
     def ready(self) -> bool:
         """Tell whether `next` would not wait."""
-        return not self._posted.empty()
+        return bool(self._posted)
 
     def checkpoint(self) -> None:
         """Raise in a job that should stop.
@@ -99,7 +115,7 @@ class Crew(Generic[J]):
                 ended.result = self._work(job)
             except BaseException as error:  # noqa: BLE001  # it is handed to the owner
                 ended.error = error
-            self.post(ended)
+            self.end(ended)
             del job, ended  # keep no big object while waiting for the next job
 
     def __enter__(self) -> Self:
@@ -238,6 +254,7 @@ class _Threads(Crew[J]):
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         super().__init__(worker(self), limit)
+        self._posted = owner._posted  # two halves of one crew
         self._owner = owner
         self._loop = loop
 

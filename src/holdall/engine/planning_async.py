@@ -146,7 +146,9 @@ class Planner:
                 if verdict == "skip":
                     return PlanItem(path, "skip", size=meta.size, reason=reason)
                 compare = verdict == "compare"
-        method = "rename" if self.renaming else self.route.method(meta.size, meta.etag)
+        # A small file is copied whole, whatever its etag, which some stores have to work out.
+        etag = meta.etag if meta.size > self.route.part_size else None
+        method = "rename" if self.renaming else self.route.method(meta.size, etag)
         return PlanItem(
             path,
             "compare" if compare else "copy",
