@@ -83,6 +83,8 @@ def check_source(source: object, *, blocking: bool) -> None:
     Example:
         >>> check_source(b"abc", blocking=True)
     """
+    if type(source) is bytes:
+        return
     if isinstance(source, str):
         raise TypeError("cannot write a str: encode it, or pass pathlib.Path for a local file")
     if isinstance(source, io.TextIOBase):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, MetaData, String, Table, and_, cast, inspect, or_, select
+from sqlalchemy import Connection, MetaData, String, Table, and_, bindparam, cast, inspect, or_, select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import get_state_history, instance_state
 from sqlalchemy.orm.base import PassiveFlag
@@ -29,12 +30,16 @@ class Change:
         attribute: The attribute.
         value: What it is to hold.
         deleted: Whether the row goes.
+        token: What the row's attribute is known by in the journal.
+        holder: The attribute, as files know it.
     """
 
     state: Any
     attribute: FileAttribute
     value: Any
     deleted: bool = False
+    token: Hashable = field(init=False)
+    holder: Holder = field(init=False)
 
     @property
     def files(self) -> list[FileObject]:
@@ -46,15 +51,9 @@ class Change:
         """Whether there is a row already."""
         return self.state.key is not None
 
-    @property
-    def token(self) -> Hashable:
-        """What the row's attribute is known by in the journal."""
-        return row_token(self.state, self.attribute.key)
-
-    @property
-    def holder(self) -> Holder:
-        """The attribute, as files know it."""
-        return Holder(self.state, self.attribute.key)
+    def __post_init__(self) -> None:
+        self.token = row_token(self.state, self.attribute.key)
+        self.holder = Holder(self.state, self.attribute.key)
 
 
 Stored = dict[Hashable, list[FileObject]]
@@ -110,31 +109,44 @@ def read_stored(session: Session, changes: Sequence[Change], *, connection: Any 
         if change.persistent:
             by_mapper.setdefault(change.attribute.mapper, []).append(change)
     for mapper, group in by_mapper.items():
-        keys = mapper.primary_key
-        attributes = list({change.attribute.key: change.attribute for change in group}.values())
+        attributes = {change.attribute.key: change.attribute for change in group}
+        width = len(mapper.primary_key)
         wanted = {change.token for change in group}
         rows = {change.state.key[1]: change.state.key[:2] for change in group}
         used = connection or session.connection(bind_arguments={"mapper": mapper})
         remaining = iter(rows)
         while some := list(islice(remaining, AT_ONCE)):
-            statement = (
-                select(*keys, *(attribute.column for attribute in attributes))
-                .select_from(mapper.persist_selectable)
-                .where(_among(keys, some))
-                .order_by(*keys)
-                .with_for_update()
-            )
-            for row in used.execute(statement):
-                identity = rows.get(tuple(row[: len(keys)]))
-                for attribute, value in zip(attributes, row[len(keys) :], strict=True):
+            for row in used.execute(*_looking(mapper, tuple(attributes.values()), some)):
+                identity = rows.get(tuple(row[:width]))
+                for attribute, value in zip(attributes.values(), row[width:], strict=True):
                     if (identity, attribute.key) in wanted:
                         stored[identity, attribute.key] = files_of(value)
     return stored
 
 
+_statements: weakref.WeakKeyDictionary[Any, dict[tuple[str, ...], Any]] = weakref.WeakKeyDictionary()
+
+
+def _looking(mapper: Any, attributes: tuple[FileAttribute, ...], some: list[tuple[Any, ...]]) -> tuple[Any, dict[str, Any]]:
+    """Return the statement that reads some rows and its parameters; made once where the key is one column."""
+    keys = mapper.primary_key
+    if len(keys) > 1:
+        return _locking(mapper, attributes, _among(keys, some)), {}
+    made = _statements.setdefault(mapper, {})
+    names = tuple(attribute.key for attribute in attributes)
+    statement = made.get(names)
+    if statement is None:
+        statement = made[names] = _locking(mapper, attributes, keys[0].in_(bindparam("holdall_ids", expanding=True)))
+    return statement, {"holdall_ids": [identity[0] for identity in some]}
+
+
+def _locking(mapper: Any, attributes: tuple[FileAttribute, ...], condition: Any) -> Any:
+    keys = mapper.primary_key
+    columns = (attribute.column for attribute in attributes)
+    return select(*keys, *columns).select_from(mapper.persist_selectable).where(condition).order_by(*keys).with_for_update()
+
+
 def _among(keys: Sequence[Any], identities: Sequence[tuple[Any, ...]]) -> Any:
-    if len(keys) == 1:
-        return keys[0].in_([identity[0] for identity in identities])
     return or_(*(and_(*(k == v for k, v in zip(keys, identity, strict=True))) for identity in identities))
 
 

@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Self
 
+from holdall.columns.names import clean_key
 from holdall.columns.pending import Pending
 from holdall.columns.puts import PART, in_parts, kept_options
 from holdall.columns.rules import Rules
-from holdall.columns.value import FileValue
+from holdall.columns.value import FileValue, placed
 from holdall.core.keys import ReservedKey
 from holdall.core.meta import ObjectMeta
 from holdall.core.options import GetOptions, PutOptions, SignOptions
@@ -81,7 +82,15 @@ class FileObject(FileValue):
             raise ValueError(f"a size is not negative: {size}")
         if content is not None and source_path is not None:
             raise ValueError("content or source_path, not both")
-        self._begin(backend, filename, to_filename)
+        self._original = original = clean_key(filename)
+        self._name = self._path = original if to_filename is None else clean_key(to_filename)
+        self.explicit = to_filename is not None
+        self._parents = ()
+        self._home = self._more = self._given = None
+        if backend is None or type(backend) is str:
+            self._backend = backend
+        else:
+            self._backend, self._given = placed(backend)
         if name is not None:
             self._name = self._original = name
         if original_filename is not None:

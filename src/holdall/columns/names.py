@@ -42,9 +42,9 @@ def guessed_type(name: str) -> str:
         >>> guessed_type("a/b.txt"), guessed_type("a.tar.gz"), guessed_type("README")
         ('text/plain', 'application/x-tar', 'application/octet-stream')
     """
-    suffix = posixpath.splitext(name)[1]
-    if not suffix:
+    if "." not in name:
         return OCTETS
+    suffix = posixpath.splitext(name)[1]
     if not mimetypes.inited:
         mimetypes.init()
     found = mimetypes.types_map.get(suffix) or mimetypes.types_map.get(suffix.lower())

@@ -56,7 +56,8 @@ async def send_async(
         RejectedFileError: A rule or validator refused it.
         HoldallError: The store's.
     """
-    rules.check_name(file.original_filename, file.content_type)
+    if rules.extensions or rules.content_types:
+        rules.check_name(file.original_filename, file.content_type)
     meter = Meter(rules, file.filename)
     if isinstance(source, (bytearray, memoryview)):
         source = bytes(source)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any, Protocol
 
-from holdall.columns.names import clean_key, guessed_type
+from holdall.columns.names import guessed_type
 from holdall.columns.pending import Pending
 from holdall.columns.tracked import TrackedDict, plain
 from holdall.core.keys import ReservedKey
@@ -16,7 +16,7 @@ from holdall.engine.table import default_table
 from holdall.errors import ConfigError
 from holdall.store import Store
 
-__all__ = ["FileValue", "Parent"]
+__all__ = ["FileValue", "Parent", "placed"]
 
 _NINE = ("filename", "content_type", "size", "last_modified", "checksum", "etag", "version_id", "metadata", "backend")
 _KNOWN = frozenset({*_NINE, "name", "original_filename", "staged", "borrowed"})
@@ -27,6 +27,21 @@ class Parent(Protocol):
 
     def changed(self) -> None:
         """Note the change."""
+
+
+def placed(backend: Any) -> tuple[str | None, Store | None]:
+    """Return the key and the Store of what a caller named as a backend.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if isinstance(backend, str):
+        return backend, None
+    if isinstance(backend, Store):
+        return None, backend
+    if isinstance(getattr(backend, "key", None), str) and isinstance(getattr(backend, "store", None), Store):
+        return backend.key, backend.store
+    raise TypeError(f"a backend is a key, a backend or a Store, not a {type(backend).__name__}")
 
 
 class FileValue:
@@ -77,21 +92,6 @@ class FileValue:
     checksum: str | None
     etag: str | None
     version_id: str | None
-
-    def _begin(self, backend: Any, filename: str, to_filename: str | None) -> None:
-        self._original = clean_key(filename)
-        self._name = self._path = self._original if to_filename is None else clean_key(to_filename)
-        self.explicit = to_filename is not None
-        self._parents = ()
-        self._home = self._more = self._given = self._backend = None
-        if backend is None or isinstance(backend, str):
-            self._backend = backend
-        elif isinstance(backend, Store):
-            self._given = backend
-        elif isinstance(getattr(backend, "key", None), str) and isinstance(getattr(backend, "store", None), Store):
-            self._backend, self._given = backend.key, backend.store
-        else:
-            raise TypeError(f"a backend is a key, a backend or a Store, not a {type(backend).__name__}")
 
     # -- names --------------------------------------------------------------------------------------------------------
 

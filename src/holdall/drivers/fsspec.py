@@ -13,12 +13,14 @@ from typing import Any, Literal, Self
 from holdall.core.capabilities import Capabilities, Identity
 from holdall.core.keys import check_prefix
 from holdall.core.meta import ListPage
+from holdall.core.options import GetOptions
 from holdall.drivers.fsspec_errors import translate_fsspec_error
 from holdall.drivers.fsspec_place import Family, Place, class_of, family_of, find_place, protocols_of, reopened
 from holdall.drivers.tree import Tree, in_thread_async
-from holdall.drivers.tree_rules import check_name
+from holdall.drivers.tree_rules import check_name, meta_of
 from holdall.drivers.tree_store import TreeStore
 from holdall.errors import ConfigError, HoldallError
+from holdall.results import GetResult
 from holdall.store import Store
 
 __all__ = ["FsspecStore", "FsspecTreeStore", "filesystem"]
@@ -175,6 +177,23 @@ class FsspecTreeStore(FsspecStore, TreeStore):
         from holdall.drivers.fsspec_loop import LoopFiles  # noqa: PLC0415  # fsspec is not loaded for nothing
 
         return LoopFiles(self.place()).full(path)
+
+    def get(self, key: str, options: GetOptions | None = None) -> GetResult:
+        """Open an object for reading. See `Store.get`."""
+        return (options is None and self._family == "memory" and self._whole(key)) or TreeStore.get(self, key, options)
+
+    async def get_async(self, key: str, options: GetOptions | None = None) -> GetResult:
+        """Open an object for reading. See `Store.get`."""
+        found = options is None and self._family == "memory" and self._whole(key)
+        return found or await TreeStore.get_async(self, key, options)
+
+    def _whole(self, key: str) -> GetResult | None:
+        """Return a small object from a dict of this process, where nothing waits; ``None`` if there is more to it."""
+        from holdall.drivers.fsspec_memory import MemoryFiles  # noqa: PLC0415  # fsspec is not loaded for nothing
+
+        path, tree = check_name(self, key), self.tree()
+        found = tree.whole(path) if path == key and isinstance(tree, MemoryFiles) else None
+        return None if found is None else GetResult(meta_of(key, found[0]), found[1])
 
     def place(self) -> Place:
         """Return the filesystem and the path in it; made on first use, made anew in a forked child."""

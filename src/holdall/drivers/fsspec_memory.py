@@ -54,6 +54,13 @@ class MemoryFiles(BlockingTree):
         file = self._file(path)
         return BytesReader(file.getvalue(), self._described(path, file))
 
+    def whole(self, path: str) -> tuple[Entry, bytes] | None:
+        """Return a file of at most one chunk and its bytes, ``None`` if there is none."""
+        file = self.fs.store.get(self.place.full(path))
+        if file is None or file.size > CHUNK:
+            return None
+        return self._described(path, file), file.getvalue()
+
     async def open_async(self, path: str, version: str | None = None, *, whole: bool = False) -> Reader:
         """Take the file's present bytes. See `open`."""
         return self.open(path, version, whole=whole)
