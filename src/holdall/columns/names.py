@@ -47,8 +47,9 @@ def guessed_type(name: str) -> str:
     suffix = posixpath.splitext(name)[1]
     if not mimetypes.inited:
         mimetypes.init()
-    found = mimetypes.types_map.get(suffix) or mimetypes.types_map.get(suffix.lower())
-    return found or mimetypes.guess_type(name)[0] or OCTETS
+    if suffix in mimetypes.encodings_map or suffix in mimetypes.suffix_map:  # compressed: what is inside counts
+        return mimetypes.guess_type(name)[0] or OCTETS
+    return mimetypes.types_map.get(suffix) or mimetypes.guess_type(name)[0] or OCTETS
 
 
 def safe_name(untrusted: str | None, default: str = "file") -> str:
