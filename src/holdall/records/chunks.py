@@ -25,7 +25,7 @@ def weight(item: Item) -> int:
 
 
 def chunked(
-    items: Iterable[T], size: Callable[[T], int] = lambda _: 0, *, most_bytes: int = 32 * 1024 * 1024
+    items: Iterable[T], size: Callable[[T], int] = lambda _: 0, *, most_bytes: int = 8 * 1024 * 1024
 ) -> Iterator[list[T]]:
     """Yield the items in lists of bounded length and size."""
     chunk: list[T] = []

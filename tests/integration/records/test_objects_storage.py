@@ -303,7 +303,8 @@ def test_a22_the_server_says_no(moto_bucket, colour, caplog):
                 with pytest.raises(kind) as caught:
                     ask()
                 proxy.heal()
-                assert len(proxy.traffic.requests) - before == (2 if issubclass(kind, UnavailableError) else 1)
+                sent = len(proxy.traffic.requests) - before
+                assert sent == (2 if issubclass(kind, UnavailableError) else 1) or (fault.lose_reply and sent > 1)
                 shown = f"{caught.value!r} {caught.value} {pickle.dumps(caught.value)!r}"
                 assert moto_bucket.server.secret_key not in shown
         proxy.fail(Fault(answer=403), times=1000)
