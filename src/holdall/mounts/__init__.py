@@ -13,7 +13,15 @@ from holdall.engine.table import MountTable, set_default_factory
 if TYPE_CHECKING:
     from holdall.core.plans import SkipStrategy
     from holdall.drivers.storage_backend import StorageBackend
-    from holdall.errors import NotEmptyError
+    from holdall.errors import (
+        ClosedError,
+        IsDirectoryError,
+        NotDirectoryError,
+        NotEmptyError,
+        TransferError,
+        UnknownMountError,
+        VersionNotFoundError,
+    )
     from holdall.mounts.capabilities import MountCapabilities
     from holdall.mounts.default import storages
     from holdall.mounts.errors import (
@@ -37,6 +45,12 @@ _HOMES = {
     "MountPathError": "holdall.mounts.errors",
     "NodeStat": "holdall.mounts.stat",
     "NotEmptyError": "holdall.errors",
+    "VersionNotFoundError": "holdall.errors",
+    "UnknownMountError": "holdall.errors",
+    "TransferError": "holdall.errors",
+    "NotDirectoryError": "holdall.errors",
+    "IsDirectoryError": "holdall.errors",
+    "ClosedError": "holdall.errors",
     "SkipStrategy": "holdall.core.plans",
     "CallHandle": "holdall.mounts.node_calls",
     "DownloadError": "holdall.mounts.fetching",
@@ -56,10 +70,13 @@ _HOMES = {
 
 __all__ = [
     "CallHandle",
+    "ClosedError",
     "DownloadError",
+    "IsDirectoryError",
     "MountCapabilities",
     "MountPathError",
     "NodeStat",
+    "NotDirectoryError",
     "NotEmptyError",
     "SkipStrategy",
     "StorageBackend",
@@ -69,7 +86,10 @@ __all__ = [
     "StorageNode",
     "StorageNotFoundError",
     "StoragePermissionError",
+    "TransferError",
+    "UnknownMountError",
     "UnsupportedNodeError",
+    "VersionNotFoundError",
     "VirtualNodeError",
     "inout",
     "output",

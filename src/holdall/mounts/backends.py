@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
 
@@ -69,10 +69,10 @@ class MountBackend(StorageBackend):
             AttributeError: This is no S3.
         """
         driver = self._driver("client")
-        extra = getattr(driver, "extra", None)
-        if extra is None:
+        client = getattr(getattr(driver, "extra", None), "client", None)
+        if client is None:
             raise AttributeError(f"{type(driver).__name__} has no client: only S3 has")
-        return extra.client
+        return client
 
     @property
     def fs(self) -> Any:
@@ -112,12 +112,13 @@ class MountBackend(StorageBackend):
                 return getattr(driver, "fs")  # noqa: B009  # no attribute of Store
             if driver.capabilities.local:
                 return importlib.import_module("fsspec").filesystem("file")
-            if type(driver).__name__ == "S3Store" and importlib.util.find_spec("s3fs") is not None:
-                return _s3fs(driver)
-        below = key.removesuffix("a")
-        if bucket and below and not self._restricted:
-            return StoreFileSystem(driver, root=bucket)
-        return StoreFileSystem(self.store, root=bucket)
+            from holdall.mounts.cloud_filesystems import cloud_filesystem  # noqa: PLC0415  # few programs ask
+
+            own = cloud_filesystem(driver)
+            if own is not None:
+                return own
+        whole = f"{bucket}/{getattr(driver, 'prefix', '')}{key.removesuffix('a')}" if bucket else ""
+        return StoreFileSystem(self.store, root=whole.strip("/"))
 
     # -- by paths -----------------------------------------------------------------------------------------------------
 
@@ -228,21 +229,3 @@ class MountBackend(StorageBackend):
 
     def close(self) -> None:
         """Do nothing: the mount closes its store."""
-
-
-def _s3fs(driver: Any) -> Any:
-    """Return s3fs with a mount's credentials."""
-    module: Any = importlib.import_module("s3fs")
-    settings = driver.settings
-    given: dict[str, Any] = {
-        "anon": settings.anonymous,
-        "key": settings.access_key_id,
-        "secret": settings.secret_access_key,
-        "token": settings.session_token,
-        "profile": settings.profile,
-        "endpoint_url": settings.endpoint,
-        "client_kwargs": {"region_name": settings.resolved_region},
-        "config_kwargs": {"s3": {"addressing_style": "virtual" if settings.virtual else "path"}},
-    }
-    # Not from fsspec's cache of instances: a listing that another program part cached would be seen here.
-    return module.S3FileSystem(**{k: v for k, v in given.items() if v not in (None, False)}, skip_instance_cache=True)

@@ -22,7 +22,7 @@ class StoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is un
 
     Args:
         store: The store.
-        root: What stands before every path: a bucket's name, or nothing.
+        root: What stands before every path: a bucket's name, with the prefix in it that the store is; or nothing.
 
     Example:
         >>> from holdall.drivers.memory import MemoryStore
@@ -60,10 +60,9 @@ class StoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is un
         plain = clean_path(self._strip_protocol(path))
         if not self.root:
             return plain
-        bucket, _, key = plain.partition("/")
-        if bucket != self.root:
+        if plain != self.root and not plain.startswith(f"{self.root}/"):
             raise NotFoundError(f"nothing at {path!r}: this filesystem is {self.root!r} alone", key=plain, store=self.store)
-        return key
+        return plain[len(self.root) + 1 :]
 
     def _path(self, key: str) -> str:
         return f"{self.root}/{key}".strip("/") if self.root else key

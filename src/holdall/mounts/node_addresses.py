@@ -8,6 +8,7 @@ from urllib.parse import quote
 from holdall.core.options import Method, SignOptions
 from holdall.errors import NotSupportedError
 from holdall.mounts.node_versions import NodePin
+from holdall.mounts.permits import check_may_write
 
 if TYPE_CHECKING:
     from holdall.store import Store
@@ -40,6 +41,7 @@ class NodeAddresses(NodePin):
             NotSupportedError: What was asked cannot be signed here.
         """
         store = self._store()
+        self._check_method(store, method)
         if method in store.capabilities.sign:
             return store.sign(self._key, self._signing(self._pinned(store), expires_in, method, download_name, content_type))
         return self._plain_url(store, method, download_name, content_type)
@@ -54,6 +56,7 @@ class NodeAddresses(NodePin):
     ) -> str | None:
         """Return a URL. See `url`."""
         store = self._store()
+        self._check_method(store, method)
         if method in store.capabilities.sign:
             version = await self._pinned_async(store)
             return await store.sign_async(self._key, self._signing(version, expires_in, method, download_name, content_type))
@@ -131,16 +134,20 @@ class NodeAddresses(NodePin):
 
         return content_disposition(name)
 
-    def _check_signs(self, store: Store, method: Method) -> None:
+    def _check_method(self, store: Store, method: Method) -> None:
+        """Refuse unknown methods, and a signature for writing where nothing may be written."""
         if method not in {"GET", "PUT"}:
             raise ValueError(f"method is 'GET' or 'PUT', not {method!r}")
+        if method == "PUT":
+            check_may_write(store, self._key)
+
+    def _check_signs(self, store: Store, method: Method) -> None:
+        self._check_method(store, method)
         if method not in store.capabilities.sign:
             raise NotSupportedError(f"this mount signs no URLs for {method}", key=self._key, store=store)
 
     def _plain_url(self, store: Store, method: Method, download_name: str | None, content_type: str | None) -> str | None:
         """Return the public address, which can promise nothing about the answer."""
-        if method not in {"GET", "PUT"}:
-            raise ValueError(f"method is 'GET' or 'PUT', not {method!r}")
         base = None if self._given is not None else self._manager._base_url(self._mount)
         address = store.url(self._key) if base is None else f"{base.rstrip('/')}/{quote(self._key, safe='/')}"
         if address is not None and (method != "GET" or download_name is not None or content_type is not None):

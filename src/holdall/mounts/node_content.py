@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
+from holdall._lazy import lazy
 from holdall.core.options import GetOptions, PutOptions
 from holdall.errors import AlreadyExistsError, NotFoundError, NotSupportedError, PermissionDeniedError
-from holdall.mounts import content, content_async, lookup, lookup_async
+from holdall.mounts import content, lookup
 from holdall.mounts.node_versions import NodePin
 from holdall.results import GetResult, PutResult
 from holdall.sources import AsyncSource, BytesLike, Source, iter_chunks, iter_chunks_async
+
+if TYPE_CHECKING:
+    from holdall.mounts import content_async, lookup_async
+else:
+    content_async = lazy("holdall.mounts.content_async")
+    lookup_async = lazy("holdall.mounts.lookup_async")
 
 __all__ = ["NodeContent"]
 

@@ -12,15 +12,17 @@ from holdall._lazy import lazy
 from holdall.core.modes import OpenMode
 from holdall.core.options import GetOptions, PutOptions
 from holdall.errors import NotFoundError
-from holdall.mounts import lookup, lookup_async
+from holdall.mounts import lookup
 from holdall.mounts.node_versions import NodePin
 
 if TYPE_CHECKING:
     from holdall.engine import async_streams, localize, localize_async, streams
     from holdall.engine.async_streams import AsyncFile
+    from holdall.mounts import lookup_async
 else:
     localize, localize_async = lazy("holdall.engine.localize"), lazy("holdall.engine.localize_async")
     streams, async_streams = lazy("holdall.engine.streams"), lazy("holdall.engine.async_streams")
+    lookup_async = lazy("holdall.mounts.lookup_async")
 
 __all__ = ["NodeFiles"]
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from holdall._lazy import lazy
 from holdall.errors import HoldallError, IsDirectoryError
-from holdall.mounts import lookup, lookup_async
+from holdall.mounts import lookup
 from holdall.mounts.node_names import NodeNames
 
 if TYPE_CHECKING:
     from holdall.core.responses import Redirect, ServeOptions
     from holdall.engine.asgi import Receive, Scope, Send
     from holdall.engine.wsgi import Environ, StartResponse
+    from holdall.mounts import lookup_async
+else:
+    lookup_async = lazy("holdall.mounts.lookup_async")
 
 __all__ = ["NodeServing"]
 

@@ -6,13 +6,20 @@ import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from stat import S_ISDIR, S_ISREG
+from typing import TYPE_CHECKING
 
+from holdall._lazy import lazy
 from holdall.core.meta import ObjectMeta
 from holdall.errors import IsDirectoryError, NotFoundError
-from holdall.mounts import lookup, lookup_async
+from holdall.mounts import lookup
 from holdall.mounts.capabilities import MountCapabilities
 from holdall.mounts.node_versions import NodePin
 from holdall.mounts.stat import NodeStat
+
+if TYPE_CHECKING:
+    from holdall.mounts import lookup_async
+else:
+    lookup_async = lazy("holdall.mounts.lookup_async")
 
 __all__ = ["NodeState"]
 

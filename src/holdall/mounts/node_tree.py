@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
+from holdall._lazy import lazy
 from holdall.engine.colours import closed, closed_async
 from holdall.errors import IsDirectoryError
-from holdall.mounts import tree, tree_async
+from holdall.mounts import tree
 from holdall.mounts.globs import Glob
 from holdall.mounts.globs import glob as read_pattern
 from holdall.mounts.node_base import as_node
 from holdall.mounts.node_versions import NodePin
 
 if TYPE_CHECKING:
+    from holdall.mounts import tree_async
     from holdall.mounts.node import StorageNode
+else:
+    tree_async = lazy("holdall.mounts.tree_async")
 
 __all__ = ["NodeTree"]
 

@@ -16,7 +16,7 @@ def check_may_write(store: Store, key: str) -> None:
         NotSupportedError: The storage itself cannot be written.
     """
     if not store.capabilities.write:
-        raise _refusal(store, key, "is read-only")
+        raise _refusal(store, key, "is read-only", "be written")
 
 
 def check_may_delete(store: Store, key: str) -> None:
@@ -28,10 +28,11 @@ def check_may_delete(store: Store, key: str) -> None:
     """
     capabilities = store.capabilities
     if not capabilities.delete:
-        raise _refusal(store, key, "does not have delete permission" if capabilities.write else "is read-only")
+        why = "does not have delete permission" if capabilities.write else "is read-only"
+        raise _refusal(store, key, why, "be deleted from")
 
 
-def _refusal(store: Store, key: str, why: str) -> HoldallError:
+def _refusal(store: Store, key: str, why: str, what: str) -> HoldallError:
     from holdall.wrappers.forwarding import ForwardingStore  # noqa: PLC0415  # only to refuse
     from holdall.wrappers.restricted import RestrictedStore  # noqa: PLC0415
 
@@ -40,4 +41,4 @@ def _refusal(store: Store, key: str, why: str) -> HoldallError:
         if isinstance(around, RestrictedStore):
             return PermissionDeniedError(f"{key!r}: the mount {why}", key=key, store=store)
         around = around.inner
-    return NotSupportedError(f"{key!r}: the storage {why}", key=key, store=store)
+    return NotSupportedError(f"{key!r}: this storage cannot {what}", key=key, store=store)

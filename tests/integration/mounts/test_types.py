@@ -178,3 +178,43 @@ def test_an_archive_on_s3_is_read_in_place(moto_bucket, s3_mount, say):
         assert say(storage.node("zip:large.bin"), "size") == 8 << 20
     with pytest.raises(UnknownMountError, match="Parent mount 'gone' not found"):
         StorageManager({"zip": {"type": "zip", "file": "gone:a.zip"}})
+
+
+@pytest.mark.parametrize("kind", ["azure", "s3"])
+def test_the_services_own_filesystem_has_the_mounts_credentials(kind, request, s3_mount):
+    import adlfs
+    import s3fs
+
+    if kind == "azure":
+        container = request.getfixturevalue("azurite_container")
+        server, place = container.server, container.name
+        mount = {"type": "azure", "container": place, "account_name": server.account, "account_key": server.key, "endpoint_url": server.endpoint, "path": "below"}  # fmt: skip
+    else:
+        bucket = request.getfixturevalue("moto_bucket")
+        place, mount = bucket.name, s3_mount(bucket, path="below")
+    with StorageManager({"there": mount, "fixed": {**mount, "permissions": "readonly"}}) as storage:
+        storage.node("there:a b.txt").write("hello")
+        fs = storage.get_backend("there").fs
+        assert isinstance(fs, adlfs.AzureBlobFileSystem if kind == "azure" else s3fs.S3FileSystem)
+        assert fs is storage.get_backend("there").fs
+        assert fs.cat_file(f"{place}/below/a b.txt") == b"hello"
+        restricted = storage.get_backend("fixed").fs
+        assert restricted.cat_file(f"{place}/below/a b.txt") == b"hello"
+        with pytest.raises(PermissionError):
+            restricted.pipe_file(f"{place}/below/new", b"x")
+        with pytest.raises(PermissionDeniedError, match="read-only"):
+            storage.node("fixed:new").get_presigned_url(method="PUT")
+        if kind == "azure":
+            with pytest.raises(AttributeError, match="only S3 has"):
+                storage.get_backend("there").client  # noqa: B018
+
+
+def test_the_filesystem_of_google_is_gcsfs():
+    import gcsfs
+
+    with StorageManager(
+        {"there": {"type": "gcs", "bucket": "b", "anon": True, "endpoint_url": "http://127.0.0.1:1"}}
+    ) as storage:
+        fs = storage.get_backend("there").fs
+    assert isinstance(fs, gcsfs.GCSFileSystem)
+    assert (fs.storage_options["token"], fs.storage_options["endpoint_url"]) == ("anon", "http://127.0.0.1:1")
