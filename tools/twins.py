@@ -21,6 +21,7 @@ NAMES = {
     "AsyncExitStack": "ExitStack",
     "AsyncAhead": "Ahead",
     "AsyncAsk": "Ask",
+    "AsyncBegun": "Begun",
     "AsyncCalling": "Calling",
     "AsyncCrew": "Crew",
     "AsyncPipe": "Pipe",

@@ -49,6 +49,7 @@ class FileStore(calls_async.Calls, calls.Calls):
         retry, breaker, timeouts: Policies.
         connection_attempts: Attempts in all, instead of those of the policy.
         concurrency: Items of a batch, and locations, at once.
+        hedge_after: Seconds after which a slow `get`, `exists` or `stat` also asks the next location; what that serves counts as degraded.
         connect: ``lazy``; ``eager`` asks every location now, and raises if one does not answer.
 
     Raises:
@@ -79,6 +80,7 @@ class FileStore(calls_async.Calls, calls.Calls):
         timeouts: Timeouts | None = None,
         connection_attempts: int | None = None,
         concurrency: int = 16,
+        hedge_after: float | None = None,
         connect: Literal["lazy", "eager"] = "lazy",
     ) -> None:
         if connect not in {"lazy", "eager"}:
@@ -97,6 +99,7 @@ class FileStore(calls_async.Calls, calls.Calls):
             verify_reads=verify_reads,
             confirm=confirm,
             concurrency=concurrency,
+            hedge_after=hedge_after,
             retry=policy,
             breaker=breaker or BreakerPolicy(),
             timeouts=timeouts or Timeouts(),
@@ -104,7 +107,7 @@ class FileStore(calls_async.Calls, calls.Calls):
         given: dict[str, Any] = {
             "names": names, "layout": layout, "existing": existing, "immutable": immutable, "promote_on_read": promote_on_read,
             "degraded": degraded, "digest": digest, "verify_reads": verify_reads, "arbiter": arbiter, "confirm": confirm,
-            "retry": policy, "breaker": breaker, "timeouts": timeouts, "concurrency": concurrency,
+            "retry": policy, "breaker": breaker, "timeouts": timeouts, "concurrency": concurrency, "hedge_after": hedge_after,
         }  # fmt: skip
         self._view = tuple(open_locations(locations, names=names, layout=layout, rules=rules))
         self._tiers = Tiers(self._view, rules)

@@ -18,7 +18,7 @@ __all__ = ["filestore", "get_filestore", "open_tiers"]
 
 _OPTIONS = {
     "names", "layout", "existing", "immutable", "promote_on_read", "degraded", "digest", "verify_reads", "arbiter", "confirm",
-    "retry", "breaker", "timeouts", "connection_attempts", "concurrency", "connect",
+    "retry", "breaker", "timeouts", "connection_attempts", "concurrency", "hedge_after", "connect",
 }  # fmt: skip
 _POLICIES = {"retry": RetryPolicy, "breaker": BreakerPolicy, "timeouts": Timeouts}
 DEFAULT = "storage"

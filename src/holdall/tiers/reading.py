@@ -7,24 +7,71 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from holdall._concurrency import gather, run, sleep
 from holdall.core.meta import ObjectMeta
 from holdall.core.options import GetOptions
 from holdall.core.ranges import ByteRange
 from holdall.core.retry import could_not_be_asked
-from holdall.errors import CircuitOpenError, HoldallError, IntegrityError, NotFoundError
+from holdall.errors import CircuitOpenError, HoldallError, IntegrityError, NotFoundError, StoreTimeoutError
 from holdall.results import GetResult
 from holdall.store import Store
 from holdall.tiers.asking import Answer, Ask, all_open, settled, unasked
 from holdall.tiers.content import hasher
+from holdall.tiers.hedging import Begun
 from holdall.tiers.locations import Location
 from holdall.tiers.settings import Tiers, digest_of, shown_meta
 
 __all__ = ["Reader"]
 
 T = TypeVar("T")
+
+
+class _Asked(Generic[T]):
+    """One question, and what locations said to it so far.
+
+    Attributes:
+        missing, failures: Those that said "not there", and those that could not be asked.
+        late: Those that were not waited for, while others were asked.
+    """
+
+    __slots__ = ("ask", "failures", "late", "missing")
+
+    def __init__(self, ask: Ask[T]) -> None:
+        self.ask = ask
+        self.missing: dict[Location, NotFoundError] = {}
+        self.failures: dict[Location, HoldallError] = {}
+        self.late: dict[Location, Begun[T]] = {}
+
+    def of(self, location: Location, store: Store, patience: float | None) -> tuple[T] | None:
+        """Return a location's answer; if it has none, note why. One that is slower than our patience is late."""
+        try:
+            begun = self.late.pop(location, None)
+            if begun is None and patience is None:
+                value = self.ask(location, store)
+            elif begun is not None:
+                value = begun.result()
+            else:
+                value = self._soon(location, store, patience or 0.0)
+        except NotFoundError as error:
+            self.missing[location] = error
+            self.failures.pop(location, None)
+        except HoldallError as error:
+            if not unasked(error):
+                raise
+            self.failures[location] = error
+        else:
+            self.failures.pop(location, None)
+            return (value,)
+        return None
+
+    def _soon(self, location: Location, store: Store, patience: float) -> T:
+        begun = Begun(lambda: self.ask(location, store))
+        if begun.ends(patience):
+            return begun.result()
+        self.late[location] = begun
+        raise StoreTimeoutError(f"no answer from {location.name} in {patience:g} s", store=location)
 
 
 class Reader:
@@ -39,8 +86,13 @@ class Reader:
         self.tiers = tiers
         self.chosen = chosen
 
-    def first(self, name: str, ask: Ask[T]) -> Answer[T]:
+    def first(self, name: str, ask: Ask[T], *, hedged: bool = False) -> Answer[T]:
         """Return the first answer; a location that fails is passed over at once, and asked again only if no other serves.
+
+        Args:
+            name: What is asked for.
+            ask: The question.
+            hedged: It may be asked of the next location while one is slow, if the rules say after how long.
 
         Raises:
             NotFoundError: Every location said so.
@@ -48,41 +100,42 @@ class Reader:
         """
         started = time.monotonic()
         sole = len(self.chosen) == 1
-        missing: dict[Location, NotFoundError] = {}
-        failures: dict[Location, HoldallError] = {}
+        asked = _Asked(ask)
+        failures = asked.failures
         pending: Sequence[Location] = self.chosen
+        patience = self.tiers.rules.hedge_after if hedged and not sole else None
         rounds, insist = 0, sole
-        while True:
-            for location in pending:
-                try:
-                    value = ask(location, location.store if insist else location.once)
-                except NotFoundError as error:
-                    missing[location] = error
-                    failures.pop(location, None)
-                except HoldallError as error:
-                    if not unasked(error):
-                        raise
-                    failures[location] = error
-                    if isinstance(error, CircuitOpenError):
+        try:
+            while True:
+                for location in pending:
+                    wait = None if location.quick or location is self.chosen[-1] else patience
+                    found = asked.of(location, location.store if insist else location.once, wait)
+                    if found is not None:
+                        return self._served(name, found[0], location, asked.missing, failures)
+                    if isinstance(failures.get(location), CircuitOpenError):
                         self.tiers.background.probe(location)
-                else:
-                    return self._served(name, value, location, missing, failures)
-            if insist or not failures:
-                break
-            insist = all_open(failures, self.chosen)
-            if insist:
-                continue
-            pending = [location for location, error in failures.items() if could_not_be_asked(error)]
-            rounds += 1
-            pause = self.tiers.rules.retry.next(
-                rounds,
-                elapsed=time.monotonic() - started,
-                chance=random.random(),  # noqa: S311  # spreads load, hides nothing
-            )
-            if not pending or pause is None:
-                break
-            sleep(pause)
-        raise settled(name, missing, failures, self.tiers)
+                if asked.late:
+                    pending, patience = [*asked.late], None
+                    continue
+                if insist or not failures:
+                    break
+                insist = all_open(failures, self.chosen)
+                if insist:
+                    continue
+                pending = [location for location, error in failures.items() if could_not_be_asked(error)]
+                rounds += 1
+                pause = self.tiers.rules.retry.next(
+                    rounds,
+                    elapsed=time.monotonic() - started,
+                    chance=random.random(),  # noqa: S311  # spreads load, hides nothing
+                )
+                if not pending or pause is None:
+                    break
+                sleep(pause)
+        finally:
+            for begun in asked.late.values():
+                begun.drop()
+        raise settled(name, asked.missing, failures, self.tiers)
 
     def _served(
         self,
@@ -106,7 +159,7 @@ class Reader:
             self._verify(result.meta, data, location, name)
             return data
 
-        return self.first(name, ask)
+        return self.first(name, ask, hedged=True)
 
     def _verify(self, meta: ObjectMeta, data: bytes, location: Location, name: str) -> None:
         """Check whole content against its digest, where that is asked for and known."""
@@ -129,7 +182,7 @@ class Reader:
         def ask(location: Location, store: Store) -> ObjectMeta:
             return store.head(location.key(name))
 
-        return self.first(name, ask)
+        return self.first(name, ask, hedged=True)
 
     def heads(self, name: str) -> dict[Location, ObjectMeta | HoldallError | None]:
         """Ask every location: a description, ``None`` where the object is not there, or the error."""

@@ -6,24 +6,71 @@ import random
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from holdall._concurrency import gather_async, run_async, sleep_async
 from holdall.core.meta import ObjectMeta
 from holdall.core.options import GetOptions
 from holdall.core.ranges import ByteRange
 from holdall.core.retry import could_not_be_asked
-from holdall.errors import CircuitOpenError, HoldallError, IntegrityError, NotFoundError
+from holdall.errors import CircuitOpenError, HoldallError, IntegrityError, NotFoundError, StoreTimeoutError
 from holdall.results import GetResult
 from holdall.store import Store
 from holdall.tiers.asking import Answer, AsyncAsk, all_open, settled, unasked
 from holdall.tiers.content import hasher
+from holdall.tiers.hedging import AsyncBegun
 from holdall.tiers.locations import Location
 from holdall.tiers.settings import Tiers, digest_of, shown_meta
 
 __all__ = ["Reader"]
 
 T = TypeVar("T")
+
+
+class _Asked(Generic[T]):
+    """One question, and what locations said to it so far.
+
+    Attributes:
+        missing, failures: Those that said "not there", and those that could not be asked.
+        late: Those that were not waited for, while others were asked.
+    """
+
+    __slots__ = ("ask", "failures", "late", "missing")
+
+    def __init__(self, ask: AsyncAsk[T]) -> None:
+        self.ask = ask
+        self.missing: dict[Location, NotFoundError] = {}
+        self.failures: dict[Location, HoldallError] = {}
+        self.late: dict[Location, AsyncBegun[T]] = {}
+
+    async def of_async(self, location: Location, store: Store, patience: float | None) -> tuple[T] | None:
+        """Return a location's answer; if it has none, note why. One that is slower than our patience is late."""
+        try:
+            begun = self.late.pop(location, None)
+            if begun is None and patience is None:
+                value = await self.ask(location, store)
+            elif begun is not None:
+                value = await begun.result_async()
+            else:
+                value = await self._soon_async(location, store, patience or 0.0)
+        except NotFoundError as error:
+            self.missing[location] = error
+            self.failures.pop(location, None)
+        except HoldallError as error:
+            if not unasked(error):
+                raise
+            self.failures[location] = error
+        else:
+            self.failures.pop(location, None)
+            return (value,)
+        return None
+
+    async def _soon_async(self, location: Location, store: Store, patience: float) -> T:
+        begun = AsyncBegun(lambda: self.ask(location, store))
+        if await begun.ends_async(patience):
+            return await begun.result_async()
+        self.late[location] = begun
+        raise StoreTimeoutError(f"no answer from {location.name} in {patience:g} s", store=location)
 
 
 class Reader:
@@ -38,8 +85,13 @@ class Reader:
         self.tiers = tiers
         self.chosen = chosen
 
-    async def first_async(self, name: str, ask: AsyncAsk[T]) -> Answer[T]:
+    async def first_async(self, name: str, ask: AsyncAsk[T], *, hedged: bool = False) -> Answer[T]:
         """Return the first answer; a location that fails is passed over at once, and asked again only if no other serves.
+
+        Args:
+            name: What is asked for.
+            ask: The question.
+            hedged: It may be asked of the next location while one is slow, if the rules say after how long.
 
         Raises:
             NotFoundError: Every location said so.
@@ -47,41 +99,42 @@ class Reader:
         """
         started = time.monotonic()
         sole = len(self.chosen) == 1
-        missing: dict[Location, NotFoundError] = {}
-        failures: dict[Location, HoldallError] = {}
+        asked = _Asked(ask)
+        failures = asked.failures
         pending: Sequence[Location] = self.chosen
+        patience = self.tiers.rules.hedge_after if hedged and not sole else None
         rounds, insist = 0, sole
-        while True:
-            for location in pending:
-                try:
-                    value = await ask(location, location.store if insist else location.once)
-                except NotFoundError as error:
-                    missing[location] = error
-                    failures.pop(location, None)
-                except HoldallError as error:
-                    if not unasked(error):
-                        raise
-                    failures[location] = error
-                    if isinstance(error, CircuitOpenError):
+        try:
+            while True:
+                for location in pending:
+                    wait = None if location.quick or location is self.chosen[-1] else patience
+                    found = await asked.of_async(location, location.store if insist else location.once, wait)
+                    if found is not None:
+                        return self._served(name, found[0], location, asked.missing, failures)
+                    if isinstance(failures.get(location), CircuitOpenError):
                         self.tiers.background.probe(location)
-                else:
-                    return self._served(name, value, location, missing, failures)
-            if insist or not failures:
-                break
-            insist = all_open(failures, self.chosen)
-            if insist:
-                continue
-            pending = [location for location, error in failures.items() if could_not_be_asked(error)]
-            rounds += 1
-            pause = self.tiers.rules.retry.next(
-                rounds,
-                elapsed=time.monotonic() - started,
-                chance=random.random(),  # noqa: S311  # spreads load, hides nothing
-            )
-            if not pending or pause is None:
-                break
-            await sleep_async(pause)
-        raise settled(name, missing, failures, self.tiers)
+                if asked.late:
+                    pending, patience = [*asked.late], None
+                    continue
+                if insist or not failures:
+                    break
+                insist = all_open(failures, self.chosen)
+                if insist:
+                    continue
+                pending = [location for location, error in failures.items() if could_not_be_asked(error)]
+                rounds += 1
+                pause = self.tiers.rules.retry.next(
+                    rounds,
+                    elapsed=time.monotonic() - started,
+                    chance=random.random(),  # noqa: S311  # spreads load, hides nothing
+                )
+                if not pending or pause is None:
+                    break
+                await sleep_async(pause)
+        finally:
+            for begun in asked.late.values():
+                await begun.drop_async()
+        raise settled(name, asked.missing, failures, self.tiers)
 
     def _served(
         self,
@@ -105,7 +158,7 @@ class Reader:
             await self._verify_async(result.meta, data, location, name)
             return data
 
-        return await self.first_async(name, ask)
+        return await self.first_async(name, ask, hedged=True)
 
     async def _verify_async(self, meta: ObjectMeta, data: bytes, location: Location, name: str) -> None:
         """Check whole content against its digest, where that is asked for and known."""
@@ -128,7 +181,7 @@ class Reader:
         async def ask(location: Location, store: Store) -> ObjectMeta:
             return await store.head_async(location.key(name))
 
-        return await self.first_async(name, ask)
+        return await self.first_async(name, ask, hedged=True)
 
     async def heads_async(self, name: str) -> dict[Location, ObjectMeta | HoldallError | None]:
         """Ask every location: a description, ``None`` where the object is not there, or the error."""

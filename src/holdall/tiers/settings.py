@@ -36,6 +36,7 @@ class Rules:
     verify_reads: bool = False
     confirm: bool = True
     concurrency: int = 16
+    hedge_after: float | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -48,6 +49,9 @@ class Rules:
             raise ConfigError(f"degraded is 'serve' or 'raise', not {self.degraded!r}")
         if isinstance(self.concurrency, bool) or self.concurrency < 1:
             raise ConfigError(f"concurrency is at least 1, not {self.concurrency!r}")
+        seconds: object = self.hedge_after
+        if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0):
+            raise ConfigError(f"hedge_after is a positive number of seconds, or None, not {seconds!r}")
         for name in ("immutable", "promote_on_read", "verify_reads", "confirm"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} is true or false, not {getattr(self, name)!r}")

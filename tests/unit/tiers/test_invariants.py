@@ -1,5 +1,6 @@
 """Each rule of the tiered store by itself, where another writer, a fault or a lost answer comes at the worst moment."""
 
+import asyncio
 import math
 import random
 import threading
@@ -13,6 +14,7 @@ from holdall.drivers.local import LocalStore
 from holdall.drivers.memory import MemoryStore
 from holdall.errors import (
     AlreadyExistsError,
+    ConfigError,
     IntegrityError,
     NotFoundError,
     NotSupportedError,
@@ -246,6 +248,65 @@ def test_r6_a_wrong_digest_counts_as_a_failed_location(places, colour):
         assert colour(fs).get("k") == b"right"
         with pytest.raises(IntegrityError):
             colour(fs).get("k", "near")
+
+
+class Held(ForwardingStore):
+    """A place behind a network that answers reads only when it is let go."""
+
+    def __init__(self, inner):
+        super().__init__(inner)
+        self.free = threading.Event()
+
+    def _narrowed(self, inner):
+        return inner.narrowed(temporary=False)
+
+    def get(self, key, options=None):
+        self.free.wait(60)
+        return super().get(key, options)
+
+    async def get_async(self, key, options=None):
+        await asyncio.to_thread(self.free.wait, 60)
+        return await super().get_async(key, options)
+
+    def head(self, key, *, version=None):
+        self.free.wait(60)
+        return super().head(key, version=version)
+
+    async def head_async(self, key, *, version=None):
+        await asyncio.to_thread(self.free.wait, 60)
+        return await super().head_async(key, version=version)
+
+
+def test_a_slow_location_is_not_waited_for(places, colour):
+    """With ``hedge_after`` the next one is asked too. What only the slow one has is waited for; a miss needs its answer."""
+    slow = Held(places[0])
+    places[1].put("k", b"far")
+    places[0].put("k", b"near")
+    places[0].put("only", b"near")
+    with FileStore(slow, Far(places[1]), names=["one", "two"], hedge_after=0.02, retry=RetryPolicy(attempts=1)) as plain:
+        fs = colour(plain)
+        assert fs.get("k") == b"far"
+        assert (fs.stat("k").location.name, fs.stat("k").degraded) == ("two", True)
+        assert fs.exists("k") == [plain.locations[1]]
+        threading.Timer(0.2, slow.free.set).start()
+        assert fs.get("only") == b"near"
+        assert fs.get("k") == b"near"
+        assert fs.get("absent") is None
+        assert not fs.stat("only").degraded
+    for wrong in (0, -1, True, "1"):
+        with pytest.raises(ConfigError):
+            FileStore(MemoryStore(), hedge_after=wrong)
+
+
+def test_a_slow_location_that_fails_in_the_end(places, colour):
+    flaky = FlakyStore(places[0])
+    slow = Held(flaky)
+    with FileStore(slow, Far(places[1]), names=["one", "two"], hedge_after=0.02, retry=RetryPolicy(attempts=1)) as plain:
+        flaky.fail("get", times=math.inf)
+        threading.Timer(0.2, slow.free.set).start()
+        with pytest.raises(UnavailableError) as caught:
+            colour(plain).get("absent")
+        assert caught.value.report["two"] is None
 
 
 # -- W: writes --------------------------------------------------------------------------------------------------------------
