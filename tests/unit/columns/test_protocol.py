@@ -3,6 +3,8 @@
 import copy
 import json
 import pickle
+import subprocess
+import sys
 from uuid import UUID
 
 import pytest
@@ -18,9 +20,11 @@ from sqlalchemy.orm import (
     sessionmaker,
 )
 
+from holdall import storages
 from holdall.columns import CleanupError, FileObject, StoredObject, UnsavedFileError, disable, enable, listen
 from holdall.drivers.memory import MemoryStore
 from holdall.errors import AlreadyExistsError, ConfigError, NotFoundError, NotSupportedError, UnavailableError
+from holdall.testing import CountingStore, SlowStore
 
 from .conftest import Document, Folder, Strict, keys_of
 
@@ -494,6 +498,54 @@ def test_a21_sessions_made_differently(engine, store, keys, kind):
     session.rollback()
     assert keys() == ["a.txt"]
     session.close()
+
+
+EARLIER = """
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session, sessionmaker
+engine = create_engine("sqlite://")
+session = sessionmaker(engine)()  # made before anything of holdall is imported
+
+from sqlalchemy.orm import Mapped, mapped_column
+from holdall import storages
+from holdall.columns import FileObject, StoredObject
+from holdall.columns.models import UUIDAuditBase
+from holdall.drivers.memory import MemoryStore
+
+class Row(UUIDAuditBase):
+    __tablename__ = "rows"
+    file: "Mapped[FileObject | None]" = mapped_column(StoredObject(backend="x"))
+
+storages.register_backend(MemoryStore(), key="x")
+UUIDAuditBase.metadata.create_all(engine)
+session.add(Row(file=FileObject(None, "a", content=b"1")))
+session.commit()
+session.add(Row(file=FileObject(None, "b", content=b"1")))
+session.flush()
+session.rollback()
+print([meta.key for page in storages.get_backend("x").store.list() for meta in page.objects])
+"""
+
+
+def test_a21_a_session_made_earlier():
+    assert subprocess.check_output([sys.executable, "-c", EARLIER], text=True, timeout=60).strip() == "['a']"
+
+
+class Far(SlowStore):
+    """A store that several calls at once can wait for."""
+
+    @property
+    def capabilities(self):
+        return super().capabilities.narrowed(temporary=False)
+
+
+def test_a30_uploads_of_a_commit_go_at_once(session, engine):
+    store = CountingStore(Far(MemoryStore(), latency=0.01))
+    with storages.override("uploads", store):
+        session.add_all([Strict(kept=FileObject(None, f"{i}", content=b"1")) for i in range(100)])
+        session.commit()
+        assert store.counts.calls == {"put": 100}
+        assert 4 < store.counts.at_once <= 16
 
 
 def test_a21_opting_out_is_loud(engine, store, keys):
