@@ -198,6 +198,8 @@ class Root:
             finally:
                 os.close(fd)
         except OSError as error:
+            if -(error.errno or 0) in _ABSENT and os.path.exists(self.path):
+                return None  # as `explain` would find, without making the error
             why = self.explain(error, key)
             if isinstance(why, NotFoundError):
                 return None

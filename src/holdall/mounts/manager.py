@@ -423,7 +423,9 @@ class StorageManager(BackendRegistry):
 
     def _open(self, name: str) -> Store:
         """Return the store of a mount for one operation."""
-        return self._table.mount(name).bind()
+        table = self._table
+        mount = table._mounts.get(name)  # every operation comes by here
+        return (table.mount(name) if mount is None else mount).bind()
 
     def _lasting(self, name: str) -> tuple[Store, bool]:
         """Return the store of a mount to look at, and whether it has public addresses; no path function is called."""
