@@ -114,8 +114,10 @@ class Run:
         """Remember small items while there are few enough of them for nodes of their own beside large ones."""
         assert self._small is not None  # asked for by the caller
         self._noted += count
-        if not self._layout.full_index and self._noted > SINGLES * (len(self.large) + SINGLES):
-            self._small = None
+        if not self._layout.full_index and (
+            self._noted > SINGLES * (len(self.large) + SINGLES) or len(data) >= self._layout.leaf_bytes
+        ):
+            self._small = None  # many, or long texts: not to be held here
         else:
             self._small.append((start, data, keys, count))
 

@@ -116,8 +116,7 @@ class PartSink:
         if self._pins.pop(position, None) is not None:
             for number, (start, held) in list(self._held.items()):
                 if number != 1 and not self._pinned(start, start + len(held)):
-                    del self._held[number]
-                    self._send(number, held)
+                    self._send(number)
 
     def finish(self, header: bytes, tail: bytes) -> PutResult:
         """Add what follows the document, fill in the header, and publish.
@@ -135,12 +134,10 @@ class PartSink:
         if self._number == 0:
             self.requests += 1
             return self._store.put(self._key, self._buffer, self._put)
-        self._number += 1
-        self._send(self._number, self._buffer)
-        self._buffer = bytearray()
+        self._send(self._take())
         self._drain(0)
         for number in sorted(self._held, reverse=True):  # the first part, with the header in it, goes last
-            self._send(number, self._held.pop(number)[1])
+            self._send(number)
             self._drain(0)
         self._leave()
         assert self._parts is not None  # begun with the first part
@@ -180,18 +177,23 @@ class PartSink:
             self._spool.write(memoryview(self._buffer)[HEADER:])
             self._buffer = bytearray()
             return
-        self._number += 1
-        start, full = self._start, self._buffer
-        self._start += len(full)
-        self._buffer = bytearray()
-        if self._number == 1 or self._pinned(start, self._start):
-            self._held[self._number] = (start, full)
-        else:
-            self._send(self._number, full)
+        start = self._start
+        number = self._take()
+        if number != 1 and not self._pinned(start, self._start):
+            self._send(number)
         if self._number % GROWTH == 0 and not self._equal:
             self._size = min(self._size * 2, self._rules.largest)
 
-    def _send(self, number: int, data: bytearray) -> None:
+    def _take(self) -> int:
+        """Hold back what has come as the next part, and return its number."""
+        self._number += 1
+        self._held[self._number] = (self._start, self._buffer)
+        self._start += len(self._buffer)
+        self._buffer = bytearray()
+        return self._number
+
+    def _send(self, number: int) -> None:
+        """Send a part that was held back; nothing else keeps its bytes."""
         self.requests += 1
         if self._parts is None:
             self.requests += 1
@@ -200,9 +202,9 @@ class PartSink:
                 self._crew = Crew(self._part, self._flight)
                 self._crew.__enter__()
         if self._crew is None:
-            self._parts.put_part(number, data)
+            self._parts.put_part(number, self._held.pop(number)[1])
             return
-        self._crew.start((number, data))
+        self._crew.start((number, bytes(self._held.pop(number)[1])))
         self._drain(max(1, min(self._flight, FLIGHT // self._size)) - 1)
 
     def _part(self, numbered: tuple[int, Any]) -> None:

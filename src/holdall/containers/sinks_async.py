@@ -115,8 +115,7 @@ class PartSink:
         if self._pins.pop(position, None) is not None:
             for number, (start, held) in list(self._held.items()):
                 if number != 1 and not self._pinned(start, start + len(held)):
-                    del self._held[number]
-                    await self._send_async(number, held)
+                    await self._send_async(number)
 
     async def finish_async(self, header: bytes, tail: bytes) -> PutResult:
         """Add what follows the document, fill in the header, and publish.
@@ -134,12 +133,10 @@ class PartSink:
         if self._number == 0:
             self.requests += 1
             return await self._store.put_async(self._key, self._buffer, self._put)
-        self._number += 1
-        await self._send_async(self._number, self._buffer)
-        self._buffer = bytearray()
+        await self._send_async(self._take())
         await self._drain_async(0)
         for number in sorted(self._held, reverse=True):  # the first part, with the header in it, goes last
-            await self._send_async(number, self._held.pop(number)[1])
+            await self._send_async(number)
             await self._drain_async(0)
         await self._leave_async()
         assert self._parts is not None  # begun with the first part
@@ -179,18 +176,23 @@ class PartSink:
             await self._spool.write_async(memoryview(self._buffer)[HEADER:])
             self._buffer = bytearray()
             return
-        self._number += 1
-        start, full = self._start, self._buffer
-        self._start += len(full)
-        self._buffer = bytearray()
-        if self._number == 1 or self._pinned(start, self._start):
-            self._held[self._number] = (start, full)
-        else:
-            await self._send_async(self._number, full)
+        start = self._start
+        number = self._take()
+        if number != 1 and not self._pinned(start, self._start):
+            await self._send_async(number)
         if self._number % GROWTH == 0 and not self._equal:
             self._size = min(self._size * 2, self._rules.largest)
 
-    async def _send_async(self, number: int, data: bytearray) -> None:
+    def _take(self) -> int:
+        """Hold back what has come as the next part, and return its number."""
+        self._number += 1
+        self._held[self._number] = (self._start, self._buffer)
+        self._start += len(self._buffer)
+        self._buffer = bytearray()
+        return self._number
+
+    async def _send_async(self, number: int) -> None:
+        """Send a part that was held back; nothing else keeps its bytes."""
         self.requests += 1
         if self._parts is None:
             self.requests += 1
@@ -199,9 +201,9 @@ class PartSink:
                 self._crew = AsyncCrew(self._part_async, self._flight)
                 await self._crew.__aenter__()
         if self._crew is None:
-            await self._parts.put_part_async(number, data)
+            await self._parts.put_part_async(number, self._held.pop(number)[1])
             return
-        self._crew.start((number, data))
+        self._crew.start((number, bytes(self._held.pop(number)[1])))
         await self._drain_async(max(1, min(self._flight, FLIGHT // self._size)) - 1)
 
     async def _part_async(self, numbered: tuple[int, Any]) -> None:

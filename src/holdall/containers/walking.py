@@ -354,9 +354,13 @@ def _whole(cursor: Cursor, node: Leaf | Indexed, budget: _Budget) -> Steps[Any]:
     _check_value(cursor, end - start)
     budget.take(end - start)
     (data,) = yield Want([cursor.archive.at(start, end)])
-    if cursor.archive.options.verify == "read":
-        check_below(cursor, data, start)
-    return cursor.archive.decoded(data)
+    if cursor.archive.options.verify != "read":
+        return cursor.archive.decoded(data)
+    check_below(cursor, data, start)
+    value = cursor.archive.decoded(data)
+    if not isinstance(node, Leaf) or node.run is not None:
+        check_value(cursor, value)
+    return value
 
 
 def _list(cursor: Cursor, node: Blocks, budget: _Budget) -> Steps[list[Any]]:
@@ -410,6 +414,44 @@ def check_below(cursor: Cursor, data: bytes | memoryview, start: int) -> None:
                 place = raw.get("p") if type(raw) is dict and raw.keys() == _LEAF else None
                 if place is None or not _tallies(place, raw["c"], view, start):
                     stack.append(below(at, node, raw, segment))  # anything but a sound leaf of ours: a look in detail
+
+
+def check_value(cursor: Cursor, value: Any) -> None:
+    """Compare the keys and counts of a decoded value with its table: they stand outside leaves, where no checksum covers them.
+
+    Raises:
+        FormatError: They differ.
+    """
+    stack: list[tuple[Cursor, Any]] = [(cursor, value)]
+    while stack:
+        at, found = stack.pop()
+        node = at.node
+        if isinstance(node, Indexed):
+            if node.array is not None:
+                continue
+            named: Any = node.children.items() if isinstance(node.children, dict) else list(enumerate(node.children))
+            sound = _alike(node.children, found)
+            stack.extend((below(at, node, raw, key), found[key]) for key, raw in named if sound and raw.keys() != _LEAF)
+        elif isinstance(node, Blocks):
+            sound = type(found) is list and len(found) == node.count
+            nested = [(i, node.edges[i] - 1) for i in node.nested if sound]
+            stack.extend((inner(at, node, i, position), found[position]) for i, position in nested)
+        else:
+            run = node.run if isinstance(node, Leaf) else None
+            sound = run is None or (type(found) is dict and len(found) == sum(run.counts))
+            if run is not None and run.firsts is not None and sound:
+                sound = all(run.firsts[i] in found for i in run.nested)
+                stack.extend((inner(at, run, i, run.firsts[i]), found[run.firsts[i]]) for i in run.nested if sound)
+        if not sound:
+            raise FormatError(f"{shown(at.path)}: the table and the document differ", kind="toc", key=at.archive.origin.key)
+
+
+def _alike(children: Any, found: Any) -> bool:
+    if not isinstance(children, dict):
+        return type(found) is list and len(found) == len(children)
+    if type(found) is not dict or len(found) != len(children):
+        return False
+    return found.keys() == children.keys() or any(key != key for key in children)  # noqa: PLR0124  # not a number
 
 
 _LEAF = {"p", "c"}

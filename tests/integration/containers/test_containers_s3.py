@@ -1,7 +1,13 @@
 """Containers on real S3 servers: requests counted at the socket, no file on disk, conditions, nothing left behind."""
 
 import asyncio
+import contextlib
+import os
+import stat
 import tempfile
+import traceback
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import s3fs
@@ -10,6 +16,7 @@ from tests.object_stores import behind, opened, requests
 from holdall.containers import (
     FileInfo,
     LazyReader,
+    LazyWriter,
     WriteOptions,
     append,
     append_async,
@@ -19,7 +26,7 @@ from holdall.containers import (
     load,
     load_async,
 )
-from holdall.errors import AlreadyExistsError, PreconditionError
+from holdall.errors import AlreadyExistsError, PermissionDeniedError, PreconditionError
 from holdall.testing import Fault, FaultProxy
 
 MiB = 1024 * 1024
@@ -184,3 +191,123 @@ def test_a16_nobody_has_to_probe(kind, request, moto_bucket):
     if kind != "s3fs":
         assert store.uploads() == []
         store.close()
+
+
+def test_a11_a_large_table_takes_one_more_request_and_a_known_size_none(bucket):
+    with FaultProxy(bucket.server.endpoint) as proxy:
+        store = behind(proxy, bucket, timeout=60.0)
+        dump("wide", ROWS, store=store, options=WriteOptions(index="full", leaf_bytes=512))
+        dump("small", {"a": [1, 2, 3]}, store=store)
+        since = len(proxy.traffic.requests)
+        with LazyReader("wide", store=store) as reader:
+            assert requests(proxy, since) == ["GET", "GET", "GET"]
+            assert reader.stats.serial_rounds == 2
+            assert reader["19999/id"] == 19_999
+        server = bucket.server
+        fs = s3fs.S3FileSystem(
+            key=server.access_key,
+            secret=server.secret_key,
+            client_kwargs={"endpoint_url": proxy.url},
+            skip_instance_cache=True,
+        )
+        for name, expected in (("small", ["GET"]), ("wide", ["GET", "GET", "GET"])):
+            with fs.open(f"{bucket.name}/{name}", "rb") as file:
+                since = len(proxy.traffic.requests)
+                with LazyReader(file) as reader:
+                    assert len(reader) > 0
+                    found = requests(proxy, since)
+                    assert found in (expected, [*expected, "GET"])  # the last one: items of the list
+        store.close()
+
+
+def test_a13_300_mib_with_no_file_and_within_the_memory_that_is_promised(moto_bucket, monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    text, files = "t" * MiB, set()
+
+    def regular():
+        for number in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):
+                if stat.S_ISREG(os.stat(f"/proc/self/fd/{number}").st_mode):
+                    yield os.readlink(f"/proc/self/fd/{number}")
+
+    before = set(regular())
+
+    def rows():
+        for i in range(300):
+            yield f"{i:08}{text}"
+            if i % 25 == 0:
+                files.update(regular())
+
+    store = opened(moto_bucket)
+    dump("warm", ROWS, store=store, options=PARTS)  # what a first upload imports is not of interest
+    tracemalloc.start()
+    try:
+        result = dump("a", rows(), store=store)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    options = WriteOptions()
+    assert peak <= options.part_size * (1 + 1 + options.in_flight) + 32 * MiB + result.toc_size + len(text)
+    assert not {name for name in files - before if not name.endswith((".py", ".pyc", ".so", ".json", ".gz"))}
+    assert os.listdir(tmp_path) == []
+    assert result.size > 300 * MiB
+    assert not result.spooled
+    with LazyReader("a", store=store) as reader:
+        assert len(reader) == 300
+        assert reader[-1].startswith("00000299")
+    store.close()
+
+
+def test_a16_the_lost_answer_of_a_success_is_recognised(bucket):
+    with FaultProxy(bucket.server.endpoint) as proxy:
+        store = behind(proxy, bucket, timeout=60.0)
+        proxy.fail(Fault(lose_reply=True), method="PUT", target="/small")
+        small = dump("small", ["small"], store=store, mode="x")
+        dump("warm", ROWS, store=store, options=PARTS)
+        proxy.fail(Fault(lose_reply=True), method="POST", target="uploadId=")
+        large = dump("large", ROWS, store=store, options=PARTS)
+        assert proxy.traffic.faults == 2
+        assert small.etag == store.head("small").etag
+        assert large.size == store.head("large").size
+        assert load("large", store=store) == ROWS
+        assert store.uploads() == []
+        store.close()
+
+
+def test_a16_of_twenty_writers_one_wins(localstack_bucket):
+    store = opened(localstack_bucket)
+
+    def write(number):
+        try:
+            dump("a", [number], store=store, mode="x")
+        except AlreadyExistsError:
+            return None
+        return number
+
+    with ThreadPoolExecutor(20) as pool:
+        won = [number for number in pool.map(write, range(20)) if number is not None]
+    assert load("a", store=store) == won
+    store.close()
+
+
+def test_a28_no_secret_in_any_text(radosgw_bucket):
+    secret = "hunter2hunter2hunter2"
+    store = opened(radosgw_bucket, secret_access_key=secret)
+    texts = []
+    for act in (
+        lambda: dump("a", [1], store=store),
+        lambda: dump("a", ROWS, store=store, options=PARTS),
+        lambda: load("a", store=store),
+        lambda: combine("a", [FileInfo("b", store=store)], store=store),
+        lambda: append("a", [FileInfo(obj=1)], store=store),
+    ):
+        with pytest.raises(PermissionDeniedError) as caught:
+            act()
+        texts += [str(caught.value), repr(caught.value), "".join(traceback.format_exception(caught.value))]
+    reader = LazyReader("a", store=store)
+    writer = LazyWriter("a", store=store)
+    texts += [repr(reader), repr(writer), repr(reader.stats)]
+    writer.abort()
+    assert not [text for text in texts if secret in text]
+    store.close()

@@ -1,0 +1,226 @@
+"""Damaged and hostile archives: errors of ours or equal values, in bounded time and memory; damage is named by its path."""
+
+import random
+import tracemalloc
+
+import msgspec
+import numpy as np
+import pytest
+
+from holdall.containers import (
+    FileInfo,
+    FormatError,
+    LazyReader,
+    ReadOptions,
+    WriteOptions,
+    combine,
+    dump,
+    dumps,
+    loads,
+    to_obj,
+)
+from holdall.containers.header import Header, pack_header
+from holdall.drivers.memory import MemoryStore
+from holdall.errors import IntegrityError
+
+ROWS = [{"id": i, "name": f"name {i}"} for i in range(4000)]
+DOCUMENT = {
+    "leaf": {"text": "t" * 20_000, "i": 7},
+    "rows": ROWS,
+    "sorted": {f"k{i:05d}": "v" * 20 for i in range(4000)},
+    "shuffled": {f"k{i * 7919 % 4000:05d}": "w" * 20 for i in range(4000)},
+}
+
+
+def corpus():
+    """Small archives of every kind of node."""
+    small = {"leaf_bytes": 64, "max_block": 256}
+    document = {
+        "rows": [[i, "x" * (i % 9)] for i in range(40)],
+        "map": {f"k{i * 7 % 20:02}": i for i in range(20)},
+        "deep": {"a": {"b": ["y" * 80, 1, None]}},
+    }
+    for codec in ("msgpack", "cbor"):
+        yield document, dumps(document, options=WriteOptions(codec=codec, **small))
+        yield document, dumps(document, options=WriteOptions(codec=codec, index="full", **small))
+        yield document, dumps(document, options=WriteOptions(codec=codec))
+    store = MemoryStore()
+    combine("c", [FileInfo(obj=document, name="one"), FileInfo(obj=[1, 2], name="two")], store=store)
+    yield {"one": document, "two": [1, 2]}, store.get("c").bytes()
+
+
+def outcome(data):
+    """Return the value, or ``None`` for an error of ours; anything else is a fault."""
+    try:
+        return loads(data)
+    except (FormatError, IntegrityError):
+        return None
+
+
+def test_a24_every_cut_is_an_error():
+    for document, data in corpus():
+        for end in range(len(data)):
+            found = outcome(data[:end])
+            assert found is None or found == document  # a cut annex is done without
+
+
+def test_a24_ten_thousand_flipped_bits():
+    chance = random.Random(11)
+    archives = list(corpus())
+    for i in range(10_000):
+        document, data = archives[i % len(archives)]
+        flipped = bytearray(data)
+        flipped[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        found = outcome(bytes(flipped))
+        assert found is None or found == document
+
+
+def archive(toc, payload=b"\x93\x01\x02\x03", *, codec="msgpack"):
+    packed = toc if isinstance(toc, bytes) else msgspec.msgpack.encode(toc)
+    return pack_header(Header(codec, len(payload), len(packed))) + payload + packed
+
+
+def nested(levels, width, leaf):
+    node = leaf
+    for _ in range(levels):
+        node = {"t": [node] * width}
+    return node
+
+
+def chained(levels):
+    """An archive in an archive in an archive."""
+    data = dumps(1)
+    for _ in range(levels):
+        data = archive({"t": {"a": 0}}, data)
+    return data
+
+
+CRAFTED = {
+    "count of an array": archive({"p": [0, 5]}, b"\xdd\xff\xff\xff\xff"),
+    "count of a map": archive({"p": [0, 5]}, b"\xdf\xff\xff\xff\xff"),
+    "length of a text": archive({"p": [0, 5]}, b"\xdb\xff\xff\xff\xff"),
+    "length of bytes": archive({"p": [0, 5]}, b"\xc6\xff\xff\xff\xff"),
+    "count of a block": archive({"p": [[2**60, 0, 4]]}),
+    "blocks that overlap": archive({"p": [[1, 1, 3], [1, 2, 4]]}),
+    "blocks that go back": archive({"p": [[1, 3, 4], [1, 1, 2]]}),
+    "negative": archive({"p": [-4, 4]}),
+    "true": archive({"p": [True, 4]}),
+    "a fraction": archive({"p": [0.0, 4]}),
+    "beyond the end": archive({"p": [0, 2**63]}),
+    "children outside": archive({"p": [0, 2], "t": [{"p": [1, 4]}]}),
+    "itself": archive({"t": {"a": 0}}, pack_header(Header("msgpack", 0, 50))),
+    "behind the data": archive({"t": {"a": 4}}),
+    "offsets and nodes": archive({"t": {"a": 0, "b": {"p": [0, 4]}}}),
+    "a table of its own size": archive(b"\xdd\xff\xff\xff\xff"),
+    "a table that nests": archive(b"\x91" * 100_000 + b"\x01"),
+    "a table of maps that nest": archive(b"\x81\xa1t\x91" * 30_000 + b"\x01"),
+    "shared ranges": archive(nested(2, 20, {"p": [0, 5003]}), b"\xda\x13\x88" + b"x" * 5000),
+    "shared blocks": archive(nested(2, 20, {"p": [[1, 0, 5003]]}), b"\xda\x13\x88" + b"x" * 5000),
+    "an array as large as wished": archive({"p": [0, 4], "n": ["<f8", [2**40, 2**20], 0]}),
+    "a directory of nothing": archive({"p": [0, 4], "m": {"b": [[3, 1, 4]], "k": [4, 2**62, 0]}}),
+    "archives that nest": chained(70),
+}
+
+
+@pytest.mark.parametrize("name", sorted(CRAFTED))
+def test_a24_crafted_tables_are_refused_within_bounds(name):
+    data = CRAFTED[name]
+    tracemalloc.start()
+    try:
+        with pytest.raises((FormatError, IntegrityError)), LazyReader(data) as reader:  # whichever comes first
+            to_obj(reader.root)
+            reader.get([0, 0])
+            reader.read(["a"] * 70)
+            reader.verify()
+            reader.to_obj()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 * 1024 * 1024
+
+
+def flipped(data, at, bit=1):
+    changed = bytearray(data)
+    changed[at] ^= bit
+    return bytes(changed)
+
+
+def test_a25_a_flipped_bit_is_named_by_its_path():
+    store = MemoryStore()
+    result = dump("a", DOCUMENT, store=store)
+    data = store.get("a").bytes()
+    toc = 50 + result.data_size
+    text = data.index(b"tttt") + 5000
+    row = data.index(b"name 2000") + 6
+    ordered, other = data.index(b"k02000", 50 + text), data.index(b"wwww") + 2
+    places = {
+        "leaf": (text, r"leaf.*bytes \d+ to \d+"),
+        "rows": (row, r"rows/block \d+: bytes \d+ to \d+"),
+        "sorted": (ordered, r"sorted/block \d+"),
+        "shuffled": (other, r"shuffled/block \d+"),
+    }
+    for name, (at, expected) in places.items():
+        broken = flipped(data, at)
+        with LazyReader(broken) as reader:
+            for read in (lambda: to_obj(reader[name]), reader.to_obj, reader.verify):  # noqa: B023  # called at once
+                with pytest.raises(IntegrityError, match=expected):
+                    read()
+            others = {key: to_obj(reader[key]) for key in DOCUMENT if key != name}
+        assert others == {key: DOCUMENT[key] for key in others}
+    annex = flipped(data, len(data) - 5)
+    with LazyReader(annex) as reader:
+        with pytest.raises(IntegrityError, match="shuffled/keys"):
+            reader["shuffled"]["k00001"]
+        with pytest.raises(IntegrityError, match="keys"):
+            reader.verify()
+        assert reader.to_obj() == DOCUMENT
+    for at in (toc + 40, toc + 400):  # positions and checksums within the table
+        with pytest.raises((IntegrityError, FormatError)):
+            LazyReader(flipped(data, at)).open()
+    with pytest.raises(IntegrityError, match="header or the table"):
+        LazyReader(flipped(data, data.index(b"holdall", toc))).open()
+    with pytest.raises(FormatError) as caught:
+        LazyReader(flipped(data, 25)).open()
+    assert caught.value.kind == "magic"
+    for at in (37, 38, 39, 47, 48, 49):  # where the table lies
+        with pytest.raises((IntegrityError, FormatError)):
+            LazyReader(flipped(data, at)).open()
+
+
+def test_a25_verify_finds_flips_in_heads_and_keys_too():
+    document = {"one": ["x" * 20_000, "y" * 20_000], "two": {"key": "z" * 20_000, "more": "z" * 20_000}}
+    for options in (WriteOptions(), WriteOptions(checksum=False), WriteOptions(codec="cbor", checksum=False)):
+        data = dumps(document, options=options)
+        with LazyReader(data) as reader:
+            report = reader.verify()
+        assert (report.checksums > 0) is options.checksum
+        for at in (50, data.index(b"one"), data.index(b"two") + 1, data.index(b"key"), data.index(b"more") + 3):
+            with pytest.raises((FormatError, IntegrityError)), LazyReader(flipped(data, at)) as reader:
+                reader.verify()
+
+
+def test_limits_are_named():
+    data = dumps({"a": ["x" * 1000] * 100})
+    for options, kind in ((ReadOptions(max_toc_bytes=10), "limit"), (ReadOptions(max_value_bytes=100), "limit")):
+        with pytest.raises(FormatError) as caught:
+            loads(data, options=options)
+        assert caught.value.kind == kind
+    deep = archive({"p": [0, 2001]}, b"\x91" * 2000 + b"\x01")
+    with pytest.raises(FormatError) as caught:
+        loads(deep, options=ReadOptions(max_depth=1500))
+    assert caught.value.kind == "depth"
+    assert isinstance(loads(deep), list)  # within the default
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "cbor"])
+def test_arrays_with_lies_in_their_heads(codec):
+    data = dumps({"x": np.arange(6, dtype="<i4").reshape(2, 3)}, options=WriteOptions(codec=codec, checksum=False))
+    at = data.index(b"<i4") if codec == "msgpack" else data.index(b"\xd8\x28") + 3
+    for change in range(1, 256):
+        broken = bytearray(data)
+        broken[at + (3 if codec == "msgpack" else 0)] ^= change
+        try:
+            found = loads(bytes(broken))
+        except FormatError:
+            continue
+        assert isinstance(found["x"], np.ndarray)

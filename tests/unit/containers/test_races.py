@@ -1,0 +1,213 @@
+"""Writers that race, parts that fail, stores with rules of their own: one archive, or the old one, and no upload left over."""
+
+import asyncio
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from holdall.containers import (
+    FileInfo,
+    LazyReader,
+    WriteOptions,
+    append,
+    combine,
+    combine_async,
+    dump,
+    dump_async,
+    load,
+    stream_list,
+)
+from holdall.core.capabilities import PartRules
+from holdall.drivers.local import LocalStore
+from holdall.drivers.memory import MemoryStore
+from holdall.errors import AlreadyExistsError, HoldallError, PreconditionError, UnavailableError
+from holdall.store import PartWriter
+from holdall.testing.stores import FlakyStore
+
+MiB = 1024 * 1024
+PARTS = WriteOptions(part_size=5 * MiB)
+BIG = [{"id": i, "text": "t" * 1000} for i in range(16_000)]
+
+
+@pytest.fixture(params=["memory", "local"])
+def store(request, tmp_path):
+    return MemoryStore() if request.param == "memory" else LocalStore(tmp_path)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a16_of_twenty_writers_one_wins(store, large):
+    padding = ["p" * MiB] * 6 if large else []  # of several parts, or of one
+
+    def write(number):
+        try:
+            dump("a", [number, padding], store=store, mode="x", options=PARTS)
+        except AlreadyExistsError:
+            return None
+        return number
+
+    with ThreadPoolExecutor(20) as pool:
+        won = [number for number in pool.map(write, range(20)) if number is not None]
+    assert len(won) == 1
+    assert load("a", store=store)[0] == won[0]
+
+    if large:
+        return
+
+    async def all_at_once():
+        return await asyncio.gather(
+            *[dump_async("b", [i], store=store, mode="x", options=PARTS) for i in range(20)], return_exceptions=True
+        )
+
+    found = asyncio.run(all_at_once())
+    assert sum(not isinstance(one, BaseException) for one in found) == 1
+    assert sum(isinstance(one, AlreadyExistsError) for one in found) == 19
+    assert store.uploads() == []
+
+
+def test_a16_of_twenty_updates_one_wins(store):
+    etag = dump("a", ["old"], store=store).etag
+
+    def write(number):
+        try:
+            dump("a", [number], store=store, if_match=etag)
+        except PreconditionError:
+            return None
+        return number
+
+    with ThreadPoolExecutor(20) as pool:
+        won = [number for number in pool.map(write, range(20)) if number is not None]
+    assert load("a", store=store) == won
+
+
+class Parts(PartWriter):
+    """Parts that come in any order and have to be of one size, but the last."""
+
+    def __init__(self, inner, log):
+        self.inner, self.log, self.sizes = inner, log, {}
+        self.key, self.upload_id = inner.key, inner.upload_id
+
+    def put_part(self, number, data):
+        self.log.append(number)
+        self.sizes[number] = len(data)
+        self.inner.put_part(number, data)
+
+    async def put_part_async(self, number, data):
+        await asyncio.sleep(random.random() / 500)  # they overtake each other
+        self.put_part(number, data)
+
+    def sent(self):
+        return self.inner.sent()
+
+    async def sent_async(self):
+        return self.inner.sent()
+
+    def complete(self, *, mode=None, if_match=None):
+        sizes = [self.sizes[number] for number in sorted(self.sizes)]
+        if len(set(sizes[:-1])) > 1 or sizes[-1] > sizes[0]:
+            self.abort()
+            raise HoldallError(f"parts of {sizes}")
+        return self.inner.complete(mode=mode, if_match=if_match)
+
+    async def complete_async(self, *, mode=None, if_match=None):
+        return self.complete(mode=mode, if_match=if_match)
+
+    def abort(self):
+        self.inner.abort()
+
+    async def abort_async(self):
+        self.inner.abort()
+
+
+class EqualStore(MemoryStore):
+    """A store that refuses parts of different sizes, such as R2."""
+
+    def __init__(self):
+        super().__init__()
+        self.log = []
+
+    @property
+    def capabilities(self):
+        return super().capabilities.narrowed(parts=PartRules(smallest=5 * MiB, equal=True, conditional=True))
+
+    def parts(self, key, options=None, *, upload_id=None):
+        return Parts(super().parts(key, options, upload_id=upload_id), self.log)
+
+    async def parts_async(self, key, options=None, *, upload_id=None):
+        return self.parts(key, options, upload_id=upload_id)
+
+
+def test_a14_parts_of_one_size_in_any_order():
+    store = EqualStore()
+    nested = {"rows": stream_list(iter(BIG)), "more": (str(i) * 100_000 for i in range(100))}
+    expected = {"rows": BIG, "more": [str(i) * 100_000 for i in range(100)]}
+    dump("a", nested, store=store, options=PARTS)
+    assert load("a", store=store) == expected
+    assert store.log[-1] == 1  # the part with the header goes last
+
+    # a table of contents that is larger than a part
+    meta = {"notes": "n" * (6 * MiB)}
+    store.log.clear()
+    asyncio.run(dump_async("b", BIG[:6000], store=store, options=WriteOptions(part_size=5 * MiB, meta=meta)))
+    assert len(store.log) == 3
+    with LazyReader("b", store=store) as reader:
+        assert reader.meta == meta
+        assert reader[-1] == BIG[5999]
+    combine("c", [FileInfo("a", "a", store=store), FileInfo(obj=[1], name="b")], store=store, options=PARTS)
+    assert load("c", store=store) == {"a": expected, "b": [1]}
+
+
+@pytest.mark.parametrize("verb", ["parts", "put_part", "complete"])
+@pytest.mark.parametrize("nth", [1, 3])
+def test_a14_a15_whatever_fails_leaves_the_old_object(store, verb, nth):
+    combine("a", [FileInfo(obj="old", name="old")], store=store)
+    dump("big", BIG, store=store, options=PARTS)
+    before = store.get("a").bytes(), store.head("a").etag
+
+    def acts(flaky):
+        yield lambda: dump("a", BIG, store=flaky, options=PARTS)
+        yield lambda: asyncio.run(dump_async("a", BIG, store=flaky, options=PARTS))
+        yield lambda: combine("a", [FileInfo("big", "b", store=store)], store=flaky, options=PARTS)
+        yield lambda: asyncio.run(combine_async("a", [FileInfo(obj=BIG, name="b")], store=flaky, options=PARTS))
+        yield lambda: append("a", [FileInfo("big", "b", store=store)], store=flaky, options=PARTS)
+
+    if nth > 1 and verb != "put_part":
+        return
+    flaky = FlakyStore(store)
+    for act in acts(flaky):
+        flaky.fail(verb, nth=nth)
+        with pytest.raises(UnavailableError):
+            act()
+        assert flaky.failures == 1
+        flaky.heal()
+        assert store.uploads() == []
+        assert (store.get("a").bytes(), store.head("a").etag) == before
+
+
+@pytest.mark.parametrize(("verb", "nth"), [("get", 1), ("get_ranges", 1), ("get_ranges", 2)])
+@pytest.mark.parametrize("join", [combine, append])
+def test_a15_a_source_that_fails_while_it_is_read(verb, nth, join):
+    store = MemoryStore()
+    combine("a", [FileInfo(obj="old", name="old")], store=store)
+    dump("big", BIG, store=store, options=PARTS)
+    before = store.get("a").bytes(), store.head("a").etag
+    flaky = FlakyStore(store)
+    flaky.fail(verb, nth=nth)
+    with pytest.raises(UnavailableError):
+        join("a", [FileInfo(obj=1, name="one"), FileInfo("big", "big", store=flaky)], store=store, options=PARTS)
+    assert (store.get("a").bytes(), store.head("a").etag) == before
+    assert store.uploads() == []
+
+
+def test_a17_a_source_that_is_replaced_meanwhile():
+    store = MemoryStore()
+    dump("big", BIG, store=store, options=PARTS)
+    combine("a", [FileInfo(obj="old", name="old")], store=store)
+    before = store.head("a").etag
+    with LazyReader("big", store=store, cached=False) as reader:
+        reader.open()
+        dump("big", BIG[::-1], store=store, options=PARTS)
+        with pytest.raises(PreconditionError) as caught:
+            combine("a", [FileInfo(reader, "big")], store=store, options=PARTS)
+    assert caught.value.kind == "changed"
+    assert store.head("a").etag == before
