@@ -42,6 +42,19 @@ def test_these_load_no_third_party_module(statement):
     assert foreign(loaded(statement)) == set()
 
 
+def test_a_local_mount_in_use_loads_what_it_needs(tmp_path):
+    """Half of the time would go into asyncio, and much of the rest into transfers, zip files and downloads."""
+    names = loaded(
+        "from holdall import StorageManager\n"
+        f"node = StorageManager({{'here': {{'type': 'local', 'path': {str(tmp_path)!r}}}}}).node('here:a.txt')\n"
+        "assert node.write('text') and node.read() == 'text' and node.exists"
+    )
+    assert foreign(names) == set()
+    assert not {"asyncio", "ssl", "http.client", "urllib.request", "zipfile", "subprocess", "tempfile", "hashlib"} & set(
+        names
+    )
+
+
 def test_nothing_runs_at_import():
     """No thread and no event loop begins because a module was imported."""
     code = (
