@@ -1,5 +1,7 @@
 """``python -m benchmarks [names] [--options of the benchmark]``: run all benchmarks, or those named, one after the other.
 
+Options are written with ``=``: ``python -m benchmarks large listing tree --rounds=3 --scale=0.05``.
+
 A benchmark is a module in this folder, or one below it, that can be run. Tables are printed and kept in
 ``benchmarks/results/NAME.txt``; those of the foundation leave ``NAME.json`` as well.
 """

@@ -21,6 +21,8 @@ from pathlib import Path
 from benchmarks import peers
 
 RESULTS = Path(__file__).parent / "results"
+SIZES = {"mib", "files", "keys"}
+"""Options that ``--scale`` multiplies."""
 SECONDS = 0.25
 """One measurement of quick calls takes not much longer, however slow the library."""
 
@@ -258,6 +260,10 @@ def arguments(description, **sizes):
     parser.add_argument("--worker", nargs="+", metavar="LIBRARY", help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=7, help="measurements of each variant")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--scale", type=float, default=1.0, help="times the sizes: 0.05 to see quickly that all works")
     for name, value in sizes.items():
         parser.add_argument(f"--{name}", type=int, default=value)
-    return parser.parse_args()
+    asked = parser.parse_args()
+    for name in sizes.keys() & SIZES:
+        setattr(asked, name, max(1, round(getattr(asked, name) * asked.scale)))
+    return asked
