@@ -212,7 +212,7 @@ def test_kill_in_the_middle_of_a_write(colour, store, root):
 
 
 def test_sweep_spares_those_who_write(colour, store, root):
-    process = script(WRITER, root)
+    process = script(WRITER, root, colour.name)
     try:
         assert process.stdout.readline() == "written\n"
         old = time.time() - 100_000
