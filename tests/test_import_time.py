@@ -36,6 +36,7 @@ def test_import_holdall_loads_little():
         "import holdall.testing.servers, holdall.testing.aws",
         "import holdall.drivers.memory, holdall.drivers.local",
         "import holdall.wrappers, holdall.engine, holdall.mounts",
+        "from holdall.records import Database, Filter, ObjectDatabase, Query, Record, Transaction, migrate, migrate_async",
     ],
 )
 def test_these_load_no_third_party_module(statement):
