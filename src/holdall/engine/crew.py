@@ -226,6 +226,12 @@ class AsyncCrew(Generic[J]):
         finally:
             self.post(ended)
 
+    def stop(self) -> None:
+        """Ask the threads to end, for those who cannot wait; tasks end with their loop."""
+        self.stopping = True
+        if self._threads is not None:
+            self._threads.stop()
+
     async def __aenter__(self) -> Self:
         return self
 
