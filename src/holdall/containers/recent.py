@@ -37,16 +37,20 @@ class Recent:
             self._held -= len(pieces.popleft()[1])
 
     def since(self, start: int) -> bytes:
-        """Return the bytes emitted since a position that is not far back."""
-        found: list[bytes] = []
-        for position, data in reversed(self._pieces):
+        """Return the bytes emitted since a position that is not far back; they are one piece from now on."""
+        pieces, found = self._pieces, list[bytes]()
+        while pieces:
+            position, data = pieces.pop()
             if position < start:
+                pieces.append((position, data[: start - position]))
                 found.append(data[start - position :])
                 break
             found.append(data)
             if position == start:
                 break
-        return found[0] if len(found) == 1 else b"".join(reversed(found))
+        joined = found[0] if len(found) == 1 else b"".join(reversed(found))
+        pieces.append((start, joined))
+        return joined
 
     def patch(self, position: int, data: bytes) -> None:
         """Put bytes over earlier ones, where they are still kept; they lie within one piece."""

@@ -162,6 +162,9 @@ class PartSink:
             self._spool.abandon()
         self._buffer = bytearray()
         self._held.clear()
+        crew, self._crew = self._crew, None
+        if crew is not None:
+            crew.stop()
         if self._parts is not None:
             with contextlib.suppress(Exception):
                 self._parts.abort()
