@@ -12,13 +12,15 @@ from holdall._lazy import lazy
 from holdall.core.meta import ObjectMeta
 from holdall.errors import IsDirectoryError, NotFoundError
 from holdall.mounts import lookup
-from holdall.mounts.capabilities import MountCapabilities
 from holdall.mounts.node_versions import NodePin
 from holdall.mounts.stat import NodeStat
 
 if TYPE_CHECKING:
+    from holdall.mounts import capabilities as words
     from holdall.mounts import lookup_async
+    from holdall.mounts.capabilities import MountCapabilities
 else:
+    words = lazy("holdall.mounts.capabilities")
     lookup_async = lazy("holdall.mounts.lookup_async")
 
 __all__ = ["NodeState"]
@@ -33,12 +35,12 @@ class NodeState(NodePin):
     def capabilities(self) -> MountCapabilities:
         """What works here. No I/O."""
         if self._given is not None:
-            return MountCapabilities.of(self._given.capabilities, snapshot=self._fixed)
+            return words.MountCapabilities.of(self._given.capabilities, snapshot=self._fixed)
         store, public = self._manager._lasting(self._mount)
         capabilities = store.capabilities
         if self._inline:
             capabilities = capabilities.narrowed(write=not self._manager._is_readonly(self._mount))
-        return MountCapabilities.of(capabilities, public_urls=public, snapshot=self._fixed)
+        return words.MountCapabilities.of(capabilities, public_urls=public, snapshot=self._fixed)
 
     # -- kind ---------------------------------------------------------------------------------------------------------
 
