@@ -86,7 +86,8 @@ def _store(execution: Any, journal: Journal, given: list[tuple[FileAttribute, Fi
                 raise AlreadyExistsError(f"{put.key!r} is taken", key=put.key, store=put.store)
             put.key, put.fresh, put.taken = renamed(put.key), True, False
     for number, (attribute, file) in enumerate(given):
-        frame.hold((id(execution), attribute.key, number), [(file.backend_key or attribute.type.backend or "", file.path)])
+        backend = file.backend_key or attribute.type.backend or ""
+        frame.hold((id(execution), attribute.key, number), [(backend, key) for key in (file.path, file.staged) if key])
 
 
 def _look(execution: Any, journal: Journal, given: list[tuple[FileAttribute, FileObject]]) -> None:

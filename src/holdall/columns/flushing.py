@@ -21,7 +21,7 @@ from holdall.columns.types import StoredObject
 from holdall.errors import AlreadyExistsError, ConfigError, NotFoundError
 from holdall.sources import source_size
 
-__all__ = ["Flush", "Naming", "let_go", "new_put", "note_upload", "object_metadata"]
+__all__ = ["Flush", "Naming", "blobs_of", "let_go", "new_put", "note_upload", "object_metadata"]
 
 AT_ONCE = 12
 """Streams of unknown size at once: with parts of 5 MiB they hold at most 64 MiB."""
@@ -214,7 +214,7 @@ class Flush:
     def _note(self) -> None:
         for change in self._changes:
             let_go(self._frame, self.stored(change), change.attribute.type)
-            self._frame.hold(change.token, [_blob(file) for file in change.files])
+            self._frame.hold(change.token, blobs_of(change.files))
 
 
 def let_go(frame: Frame, files: Iterable[FileObject], kind: StoredObject) -> None:
@@ -225,6 +225,11 @@ def let_go(frame: Frame, files: Iterable[FileObject], kind: StoredObject) -> Non
         backend, path = _blob(old)
         shared = kind.on_conflict == "replace" and old.staged is None
         frame.let_go(Drop((backend, path), old.etag if shared else None), (backend, old.staged) if old.staged else None)
+
+
+def blobs_of(files: Iterable[FileObject]) -> list[Blob]:
+    """Return where the content of files is, and where it waits to be moved from."""
+    return [(file.backend_key or "", key) for file in files for key in (file.path, file.staged) if key is not None]
 
 
 def _blob(file: FileObject) -> Blob:

@@ -108,7 +108,7 @@ class Frame:
             self.staged[staged] = None
 
     def hold(self, row: Hashable, blobs: Iterable[Blob]) -> None:
-        """Note all that an attribute of a row holds now."""
+        """Note all that an attribute of a row holds now, staged content too."""
         self.held[row] = frozenset(blobs)
 
     def rename(self, old: Hashable, new: Hashable) -> None:
@@ -131,8 +131,8 @@ class Frame:
     def finish(self) -> Finish:
         """Return the plan for the outermost commit: what was let go of, less what rows hold at the end."""
         alive = frozenset().union(*self.held.values()) if self.held else frozenset[Blob]()
-        swaps = tuple(swap for swap in self.swaps if swap.staged not in self.staged and swap.target in alive)
         superseded = tuple(blob for blob in self.staged if blob not in alive)
+        swaps = tuple(swap for swap in self.swaps if swap.staged not in superseded and swap.target in alive)
         return Finish(superseded, swaps, tuple(drop for blob, drop in self.drops.items() if blob not in alive))
 
     def take_in(self, inner: Frame) -> None:

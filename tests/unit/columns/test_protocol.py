@@ -209,6 +209,30 @@ def test_a12_a_suspended_swap_is_read_through(session, store, keys):
     assert session.get(Document, row.id).file.get_content() == b"three"
 
 
+@pytest.mark.parametrize("suspended", [True, False])
+def test_a16_a_file_moves_before_its_swap(session, store, keys, suspended):
+    row, other = Document(file=FileObject(None, "a.txt", content=b"one")), Document()
+    committed(session, row, other)
+    row.file = FileObject(None, "a.txt", content=b"two")
+    if suspended:
+        store.fail("put", nth=3)
+        session.commit()
+        store.heal()
+    else:
+        session.flush()
+    other.file, row.file = row.file, None
+    session.commit()
+    assert other.file.get_content() == b"two"
+    session.expire_all()
+    assert other.file.get_content() == b"two"
+    other.files, other.file = [other.file], None
+    session.commit()
+    assert other.files[0].get_content() == b"two"
+    session.delete(other)
+    session.commit()
+    assert keys() == []
+
+
 def test_a14_two_rows_one_name(session, store, keys):
     first, second = document("a.txt", b"1"), document("a.txt", b"2")
     session.add(first)

@@ -34,6 +34,7 @@ from holdall.columns import (
 )
 from holdall.columns.alembic import render_item
 from holdall.columns.msgspec import dec_hook, enc_hook
+from holdall.columns.names import uuid7
 from holdall.drivers.local import LocalStore
 from holdall.drivers.memory import MemoryStore
 from holdall.errors import ConfigError, InvalidKeyError, NotFoundError
@@ -125,7 +126,7 @@ def test_a24_every_source_in_both_colours(tmp_path, kind):
         "memory": MemoryStore,
         "local": lambda: LocalStore(tmp_path / "root", create=True),
         "obstore": lambda: ObstoreBackend(key="x", fs="memory://").store,
-        "fsspec": lambda: FSSpecBackend(key="x", fs="file", prefix=str(tmp_path / "fs")).store,
+        "fsspec": lambda: FSSpecBackend(key="x", fs="memory", prefix=f"test-{uuid7()}").store,
     }[kind]()
     path = tmp_path / "source"
     path.write_bytes(b"content")
@@ -155,6 +156,7 @@ def test_a24_every_source_in_both_colours(tmp_path, kind):
             assert await file.get_content_async() == b"content"
             assert b"".join([chunk async for chunk in file.stream_async(chunk_size=2)]) == b"content"
             assert await file.exists_async()
+            assert file.last_modified == backend.head("a.txt").last_modified.timestamp()  # the store's own
         copy = await file.copy_async()
         async with copy.localize_async() as local:
             assert Path(local).read_bytes() == b"content"
