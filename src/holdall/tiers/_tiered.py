@@ -119,10 +119,13 @@ class Verbs(TieredBase):
             raise self._refusal("sign", f"no location can sign {method}")
         if method == "PUT":
             return able[0].store.sign(able[0].key(key), options)
-        for location, found in (Reader(self.tiers, able).heads(key)).items():
-            if isinstance(found, ObjectMeta):
-                return location.store.sign(location.key(key), options)
-        raise NotSupportedError(f"no location that has {key!r} can sign", key=key, store=self)
+        found = Reader(self.tiers, self.chosen).heads(key)
+        having = [location for location, answer in found.items() if isinstance(answer, ObjectMeta)]
+        signer = next((location for location in having if location in able), None)
+        if signer is None and having:
+            raise NotSupportedError(f"no location that has {key!r} can sign", key=key, store=self)
+        signer = signer or able[0]  # an address of what is not there
+        return signer.store.sign(signer.key(key), options)
 
     def close(self) -> None:
         """Let go of all locations; idempotent."""

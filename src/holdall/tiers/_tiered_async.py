@@ -122,10 +122,13 @@ class Verbs(TieredBase):
             raise self._refusal("sign", f"no location can sign {method}")
         if method == "PUT":
             return await able[0].store.sign_async(able[0].key(key), options)
-        for location, found in (await Reader(self.tiers, able).heads_async(key)).items():
-            if isinstance(found, ObjectMeta):
-                return await location.store.sign_async(location.key(key), options)
-        raise NotSupportedError(f"no location that has {key!r} can sign", key=key, store=self)
+        found = await Reader(self.tiers, self.chosen).heads_async(key)
+        having = [location for location, answer in found.items() if isinstance(answer, ObjectMeta)]
+        signer = next((location for location in having if location in able), None)
+        if signer is None and having:
+            raise NotSupportedError(f"no location that has {key!r} can sign", key=key, store=self)
+        signer = signer or able[0]  # an address of what is not there
+        return await signer.store.sign_async(signer.key(key), options)
 
     async def close_async(self) -> None:
         """Let go of all locations; idempotent."""

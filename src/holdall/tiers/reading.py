@@ -180,7 +180,7 @@ class Reader:
         """Describe an object, as its location does."""
 
         def ask(location: Location, store: Store) -> ObjectMeta:
-            return store.head(location.key(name))
+            return described(location, store, name)
 
         return self.first(name, ask, hedged=True)
 
@@ -190,7 +190,7 @@ class Reader:
         def one(location: Location) -> ObjectMeta | HoldallError | None:
             store = location.store if len(self.chosen) == 1 else location.among
             try:
-                return store.head(location.key(name))
+                return described(location, store, name)
             except NotFoundError:
                 return None
             except HoldallError as error:
@@ -257,6 +257,14 @@ class Reader:
                 return location, result
             result.close()
         raise error
+
+
+def described(location: Location, store: Store, name: str) -> ObjectMeta:
+    """Describe an object; a directory of a file system is none."""
+    key = location.key(name)
+    if name.endswith("/") and location.bare.capabilities.directories == "real":
+        raise NotFoundError(f"nothing at {name!r}", key=name, store=location)
+    return store.head(key)
 
 
 def corrupt(location: Location, name: str, algorithm: str) -> IntegrityError:

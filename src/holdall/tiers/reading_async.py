@@ -179,7 +179,7 @@ class Reader:
         """Describe an object, as its location does."""
 
         async def ask(location: Location, store: Store) -> ObjectMeta:
-            return await store.head_async(location.key(name))
+            return await described_async(location, store, name)
 
         return await self.first_async(name, ask, hedged=True)
 
@@ -189,7 +189,7 @@ class Reader:
         async def one(location: Location) -> ObjectMeta | HoldallError | None:
             store = location.store if len(self.chosen) == 1 else location.among
             try:
-                return await store.head_async(location.key(name))
+                return await described_async(location, store, name)
             except NotFoundError:
                 return None
             except HoldallError as error:
@@ -256,6 +256,14 @@ class Reader:
                 return location, result
             await result.close_async()
         raise error
+
+
+async def described_async(location: Location, store: Store, name: str) -> ObjectMeta:
+    """Describe an object; a directory of a file system is none."""
+    key = location.key(name)
+    if name.endswith("/") and location.bare.capabilities.directories == "real":
+        raise NotFoundError(f"nothing at {name!r}", key=name, store=location)
+    return await store.head_async(key)
 
 
 def corrupt(location: Location, name: str, algorithm: str) -> IntegrityError:

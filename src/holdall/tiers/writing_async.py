@@ -68,6 +68,10 @@ class Writer:
         self.tiers.check_options(self.targets, options)
         if name.endswith("/"):
             raise InvalidKeyError(f"{name!r} names a directory: locations have files only", key=name, store=self.tiers)
+        if "//" in name and any(location.bare.capabilities.directories == "real" for location in self.targets):
+            raise InvalidKeyError(
+                f"{name!r} has an empty segment, which no file system can hold", key=name, store=self.tiers
+            )
         for location in self.chosen:
             location.key(name)
         algorithm = self.tiers.rules.digest
