@@ -68,16 +68,21 @@ def row_token(state: Any, key: str) -> Hashable:
 def collect(session: Session, instances: Iterable[Any] | None = None) -> list[Change]:
     """Return what a flush is about to do."""
     only = None if not instances else {id(instance) for instance in instances}
+    known: dict[type, bool] = {}
+
+    def concerned(instance: Any) -> bool:
+        cls = type(instance)
+        found = known.get(cls)
+        if found is None:
+            found = known[cls] = bool(attributes_of(cls))
+        return found and (only is None or id(instance) in only)
+
     found: list[Change] = []
-    for instance in session.new:
-        if attributes_of(type(instance)) and (only is None or id(instance) in only):
+    for instances_of in (session.new, session.dirty):
+        for instance in filter(concerned, instances_of):
             found += changes_of(instance_state(instance))
-    for instance in session.dirty:
-        if attributes_of(type(instance)) and (only is None or id(instance) in only):
-            found += changes_of(instance_state(instance))
-    for instance in session.deleted:
-        if attributes_of(type(instance)) and (only is None or id(instance) in only):
-            found += deletion_of(instance_state(instance))
+    for instance in filter(concerned, session.deleted):
+        found += deletion_of(instance_state(instance))
     return found
 
 

@@ -57,9 +57,12 @@ def listen(name: Literal["cleanup_failed"], function: Callable[[HoldallError], A
     _listeners.append(function)
 
 
-def attach() -> None:
-    """Hook into every session of this process, made before or later; once."""
+def attach(mapper: Mapper[Any]) -> None:
+    """Hook into a mapper that has columns of files; with the first one, into every session of this process, made before or later."""
     global _attached  # noqa: PLW0603  # once
+    event.listen(mapper, "before_insert", _before_write)
+    event.listen(mapper, "before_update", _before_write)
+    event.listen(mapper, "before_delete", _before_delete)
     if _attached:
         return
     _attached = True
@@ -71,9 +74,6 @@ def attach() -> None:
     event.listen(Session, "after_soft_rollback", _after_soft_rollback)
     event.listen(Session, "after_transaction_end", _after_transaction_end)
     event.listen(Session, "do_orm_execute", _do_orm_execute)
-    event.listen(Mapper, "before_insert", _before_write)
-    event.listen(Mapper, "before_update", _before_write)
-    event.listen(Mapper, "before_delete", _before_delete)
     event.listen(Engine, "handle_error", _handle_error)
     event.listen(Engine, "prepare_twophase", _prepare_twophase)
     event.listen(Engine, "rollback_twophase", _rollback_twophase)
@@ -158,8 +158,6 @@ def _after_flush(session: Session, _context: Any) -> None:
 
 def _before_write(mapper: Any, connection: Any, instance: Any) -> None:
     """Catch what later listeners of ``before_flush`` assigned."""
-    if not attributes_of(type(instance)):
-        return
     session, state = _session_of(instance)
     if session is None:
         return
@@ -175,8 +173,6 @@ def _before_write(mapper: Any, connection: Any, instance: Any) -> None:
 
 def _before_delete(mapper: Any, connection: Any, instance: Any) -> None:
     """Catch rows that go by cascade, or as orphans."""
-    if not attributes_of(type(instance)):
-        return
     session, state = _session_of(instance)
     if session is None or not enabled(session, mapper):
         return

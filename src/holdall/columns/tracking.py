@@ -160,6 +160,6 @@ def _settle(state: Any, attributes: Iterable[FileAttribute], values: dict[str, A
         if value is not None:
             holder = Holder(state, attribute.key)
             value._attach(holder)
-            for file in files_of(value):
+            for file in (value,) if isinstance(value, FileObject) else value:
                 if file._home is None and file.owned and file.pending is None:
                     file._home = holder

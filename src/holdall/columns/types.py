@@ -253,4 +253,4 @@ def _configured(mapper: Any, cls: type) -> None:
         from holdall.columns.tracking import watch  # noqa: PLC0415
 
         if watch(mapper, cls):
-            attach()
+            attach(mapper)

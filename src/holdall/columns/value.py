@@ -255,7 +255,9 @@ class FileValue:
             parent.changed()
 
     def _attach(self, parent: Parent) -> None:
-        if parent not in self._parents:
+        if not self._parents:
+            self._parents = (parent,)
+        elif parent not in self._parents:
             self._parents = (*self._parents, parent)
 
     def _detach(self, parent: Parent) -> None:
