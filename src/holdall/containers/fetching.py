@@ -12,7 +12,9 @@ from holdall.containers.errors import FormatError
 from holdall.containers.flights import landed
 from holdall.containers.header import HEADER, parse_header
 from holdall.containers.held import HeldBytes, HeldFile, hold
-from holdall.containers.walking import Want, check_size, resolve
+from holdall.containers.members import check_size
+from holdall.containers.walking import resolve
+from holdall.containers.waves import Want
 from holdall.core.options import GetOptions
 from holdall.core.ranges import ByteRange, Coalesce, coalesce
 from holdall.errors import NotFoundError, PreconditionError, RangeNotSatisfiableError

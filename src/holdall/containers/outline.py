@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdall.containers.archive import Cursor
+from holdall.containers.members import below, kind_of, member
 from holdall.containers.toc import Blocks, Combined, Indexed, Leaf
-from holdall.containers.walking import Steps, below, kind_of, member
+from holdall.containers.waves import Steps
 
 __all__ = ["Line", "outline"]
 

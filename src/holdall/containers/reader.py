@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequenc
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from holdall.containers import fetching, fetching_async, verifying, walking
+from holdall.containers import fetching, fetching_async, iterating, loading, members, verifying, walking
 from holdall.containers.archive import Archive, ByteCache, Cursor, Origin
 from holdall.containers.options import MiB, ReadOptions, ReadStats, VerifyReport
 from holdall.containers.outline import Line, outline
@@ -187,20 +187,20 @@ class LazyReader:
             paths: What to bring; everything if ``None``.
             max_bytes: Stop before this many.
         """
-        return int(self._drive(walking.warm(self._root(), _parsed(paths), self._most(max_bytes))))
+        return int(self._drive(iterating.warm(self._root(), _parsed(paths), self._most(max_bytes))))
 
     async def prefetch_async(self, paths: Sequence[Path] | None = None, *, max_bytes: int | None = None) -> int:
         """Bring values into the cache. See `prefetch`."""
         root = await self._root_async()
-        return int(await self._drive_async(walking.warm(root, _parsed(paths), self._most(max_bytes))))
+        return int(await self._drive_async(iterating.warm(root, _parsed(paths), self._most(max_bytes))))
 
     def to_obj(self) -> Any:
         """Return the whole document as fresh plain containers."""
-        return self._drive(walking.load(self._root()))
+        return self._drive(loading.load(self._root()))
 
     async def to_obj_async(self) -> Any:
         """Return the whole document as fresh plain containers."""
-        return await self._drive_async(walking.load(await self._root_async()))
+        return await self._drive_async(loading.load(await self._root_async()))
 
     materialise = read
     materialise_async = read_async
@@ -318,7 +318,7 @@ class LazyReader:
     @property
     def kind(self) -> str:
         """What the document is: ``map``, ``list``, ``array``, ``value``; ``combined map`` or ``combined list`` for archives in one."""
-        return walking.kind_of(self._archive().table.node)
+        return members.kind_of(self._archive().table.node)
 
     @property
     def size(self) -> int:
@@ -360,7 +360,7 @@ class LazyReader:
         return Cursor(archive, archive.table.node, ())
 
     def _read(self, path: tuple[Any, ...]) -> Generator[Any, Any, Any]:
-        return (yield from walking.settle((yield from walking.resolve(self._root(), path))))
+        return (yield from loading.settle((yield from walking.resolve(self._root(), path))))
 
     def _drive(self, steps: Generator[Any, Any, Any]) -> Any:
         return fetching.drive(self._origin, steps)

@@ -7,12 +7,13 @@ from math import prod
 from numbers import Integral
 from typing import Any, ClassVar, overload
 
-from holdall.containers import fetching, fetching_async, walking
+from holdall.containers import fetching, fetching_async, iterating, loading, walking
 from holdall.containers.archive import Cursor
 from holdall.containers.arrays import TypedArray, build, itemsize
 from holdall.containers.errors import FormatError
 from holdall.containers.paths import Path, segments, shown
 from holdall.containers.toc import Blocks, Combined, Indexed, Leaf
+from holdall.containers.waves import Want
 from holdall.errors import NotSupportedError
 
 __all__ = ["LazyArray", "LazyDict", "LazyList", "to_obj", "viewed"]
@@ -59,11 +60,11 @@ class _View:
 
     def to_obj(self) -> Any:
         """Return everything below as fresh plain containers, fetched in parallel."""
-        return self._drive(walking.load(self._cursor))
+        return self._drive(loading.load(self._cursor))
 
     async def to_obj_async(self) -> Any:
         """Return everything below as plain containers. See `to_obj`."""
-        return await self._drive_async(walking.load(self._cursor))
+        return await self._drive_async(loading.load(self._cursor))
 
     def __reduce__(self) -> tuple[Any, ...]:
         from holdall.containers.recipes import view_recipe  # noqa: PLC0415  # readers make views
@@ -90,7 +91,7 @@ class _View:
 
 
 def _read(cursor: Cursor, path: Sequence[Any]) -> Generator[Any, Any, Any]:
-    return (yield from walking.settle((yield from walking.resolve(cursor, path))))
+    return (yield from loading.settle((yield from walking.resolve(cursor, path))))
 
 
 class _Items(ItemsView[Any, Any]):
@@ -98,7 +99,7 @@ class _Items(ItemsView[Any, Any]):
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         mapping: Any = self._mapping  # type: ignore[attr-defined]  # of every view of the standard library
-        return ((key, viewed(value)) for key, value in mapping._items(walking.pairs(mapping._cursor)))
+        return ((key, viewed(value)) for key, value in mapping._items(iterating.pairs(mapping._cursor)))
 
 
 class _Values(ValuesView[Any]):
@@ -106,7 +107,7 @@ class _Values(ValuesView[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         mapping: Any = self._mapping  # type: ignore[attr-defined]  # of every view of the standard library
-        return (viewed(value) for _, value in mapping._items(walking.pairs(mapping._cursor)))
+        return (viewed(value) for _, value in mapping._items(iterating.pairs(mapping._cursor)))
 
 
 class LazyDict(_View, Mapping[Any, Any]):
@@ -123,7 +124,7 @@ class LazyDict(_View, Mapping[Any, Any]):
         node = self._cursor.node
         if isinstance(node, (Indexed, Combined)):
             return iter(list(node.children))
-        return (key for key, _ in self._items(walking.pairs(self._cursor)))
+        return (key for key, _ in self._items(iterating.pairs(self._cursor)))
 
     def __len__(self) -> int:
         node = self._cursor.node
@@ -166,7 +167,7 @@ class LazyDict(_View, Mapping[Any, Any]):
 
     async def items_async(self) -> AsyncIterator[tuple[Any, Any]]:
         """Iterate over the pairs."""
-        async for key, value in self._items_async(walking.pairs(self._cursor)):
+        async for key, value in self._items_async(iterating.pairs(self._cursor)):
             yield key, viewed(value)
 
     async def keys_async(self) -> AsyncIterator[Any]:
@@ -176,7 +177,7 @@ class LazyDict(_View, Mapping[Any, Any]):
             for key in list(node.children):
                 yield key
             return
-        async for key, _ in self._items_async(walking.pairs(self._cursor)):
+        async for key, _ in self._items_async(iterating.pairs(self._cursor)):
             yield key
 
     async def values_async(self) -> AsyncIterator[Any]:
@@ -212,14 +213,14 @@ class LazyList(_View, Sequence[Any]):
         return len(node.children) if isinstance(node, (Indexed, Combined)) else 0
 
     def __iter__(self) -> Iterator[Any]:
-        return (viewed(item) for item in self._items(walking.iterate(self._cursor)))
+        return (viewed(item) for item in self._items(iterating.iterate(self._cursor)))
 
     def __reversed__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self) - 1, -1, -1))
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         """Iterate over the items."""
-        async for item in self._items_async(walking.iterate(self._cursor)):
+        async for item in self._items_async(iterating.iterate(self._cursor)):
             yield viewed(item)
 
     async def get_async(self, index: int | slice) -> Any:
@@ -324,6 +325,6 @@ class LazyArray(_View):
 def _bytes(cursor: Cursor, span: tuple[int, int]) -> Generator[Any, Any, bytes]:
     if span[1] == span[0]:
         return b""
-    (data,) = yield walking.Want([cursor.archive.at(*span)])
+    (data,) = yield Want([cursor.archive.at(*span)])
     found: bytes = data
     return found

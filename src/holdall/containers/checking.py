@@ -1,0 +1,108 @@
+"""What was read, against what the table says of it: checksums, keys, counts, sizes."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from typing import Any
+
+from holdall.containers.archive import Cursor
+from holdall.containers.errors import FormatError
+from holdall.containers.members import below, inner
+from holdall.containers.paths import shown
+from holdall.containers.toc import Blocks, Indexed, Leaf, RunMap
+
+__all__ = ["check_below", "check_blocks", "check_length", "check_value"]
+
+_LEAF = {"p", "c"}
+
+
+def check_length(cursor: Cursor, size: int) -> None:
+    """Check the length of a value against the limit.
+
+    Raises:
+        FormatError: It is above.
+    """
+    if size > cursor.archive.options.max_value_bytes:
+        raise FormatError(f"{shown(cursor.path)}: a value of {size} bytes", kind="limit", key=cursor.archive.origin.key)
+
+
+def check_below(cursor: Cursor, data: bytes | memoryview, start: int) -> None:
+    """Compare all leaves and blocks within a range that was fetched whole with their CRC-32.
+
+    Raises:
+        IntegrityError: One differs; names its path.
+    """
+    archive, view = cursor.archive, memoryview(data)
+    stack = [cursor]
+    while stack:
+        at = stack.pop()
+        node = at.node
+        if isinstance(node, Leaf):
+            archive.checked(view[node.start - start : node.end - start], node.checksum, at.path, node.start)
+            if node.run is not None:
+                check_blocks(at, node.run, range(len(node.run.counts)), view, start)
+        elif isinstance(node, Blocks):
+            check_blocks(at, node, range(len(node.counts)), view, start)
+        elif isinstance(node, Indexed):
+            named: Any = node.children.items() if isinstance(node.children, dict) else enumerate(node.children)
+            for segment, raw in named:
+                place = raw.get("p") if type(raw) is dict and raw.keys() == _LEAF else None
+                if place is None or not _tallies(place, raw["c"], view, start):
+                    stack.append(below(at, node, raw, segment))  # anything but a sound leaf of ours: a look in detail
+
+
+def check_blocks(cursor: Cursor, node: Blocks | RunMap, blocks: Iterable[int], view: memoryview, start: int) -> None:
+    """Compare blocks within a range that was fetched whole with their CRC-32."""
+    for i in blocks:
+        piece = view[node.starts[i] - start : node.ends[i] - start]
+        if i in node.nested:
+            check_below(inner(cursor, node, i, node.edges[i] - 1), piece, node.starts[i])
+        elif node.checksums:
+            cursor.archive.checked(piece, node.checksums[i], (*cursor.path, f"block {i}"), node.starts[i])
+
+
+def _tallies(place: Any, checksum: Any, view: memoryview, start: int) -> bool:
+    """Tell whether a range is there and has this CRC-32."""
+    if type(place) is not list or len(place) != 2 or type(place[0]) is not int or type(place[1]) is not int:
+        return False
+    low, high = place[0] - start, place[1] - start
+    return 0 <= low < high <= len(view) and zlib.crc32(view[low:high]) == checksum
+
+
+def check_value(cursor: Cursor, value: Any) -> None:
+    """Compare the keys and counts of a decoded value with its table: they stand outside leaves, where no checksum covers them.
+
+    Raises:
+        FormatError: They differ.
+    """
+    stack: list[tuple[Cursor, Any]] = [(cursor, value)]
+    while stack:
+        at, found = stack.pop()
+        node = at.node
+        if isinstance(node, Indexed):
+            if node.array is not None:
+                continue
+            named: Any = node.children.items() if isinstance(node.children, dict) else list(enumerate(node.children))
+            sound = _alike(node.children, found)
+            stack.extend((below(at, node, raw, key), found[key]) for key, raw in named if sound and raw.keys() != _LEAF)
+        elif isinstance(node, Blocks):
+            sound = type(found) is list and len(found) == node.count
+            nested = [(i, node.edges[i] - 1) for i in node.nested if sound]
+            stack.extend((inner(at, node, i, position), found[position]) for i, position in nested)
+        else:
+            run = node.run if isinstance(node, Leaf) else None
+            sound = run is None or (type(found) is dict and len(found) == sum(run.counts))
+            if run is not None and run.firsts is not None and sound:
+                sound = all(run.firsts[i] in found for i in run.nested)
+                stack.extend((inner(at, run, i, run.firsts[i]), found[run.firsts[i]]) for i in run.nested if sound)
+        if not sound:
+            raise FormatError(f"{shown(at.path)}: the table and the document differ", kind="toc", key=at.archive.origin.key)
+
+
+def _alike(children: Any, found: Any) -> bool:
+    if not isinstance(children, dict):
+        return type(found) is list and len(found) == len(children)
+    if type(found) is not dict or len(found) != len(children):
+        return False
+    return found.keys() == children.keys() or any(key != key for key in children)  # noqa: PLR0124  # not a number

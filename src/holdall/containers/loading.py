@@ -1,0 +1,118 @@
+"""Whole values of places, as fresh plain containers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from holdall.containers.archive import Cursor
+from holdall.containers.checking import check_below, check_blocks, check_length, check_value
+from holdall.containers.errors import FormatError
+from holdall.containers.members import MOST_NESTED, member
+from holdall.containers.toc import Blocks, Combined, Indexed, Leaf, RunMap
+from holdall.containers.waves import Steps, Want, together
+
+__all__ = ["AT_ONCE", "block_of", "grouped", "load", "settle"]
+
+WAVE = 64 * 1024 * 1024
+"""Encoded bytes in flight while a long list is read."""
+AT_ONCE = 16
+"""Members of a container without a range of its own that are read at once."""
+
+
+def settle(place: Any) -> Steps[Any]:
+    """Return a plain value for a place that is one; containers that are read in part stay a `Cursor`."""
+    if isinstance(place, Cursor) and isinstance(place.node, Leaf) and place.node.run is None and place.node.array is None:
+        return (yield from load(place))
+    return place
+
+
+class _Budget:
+    """The encoded bytes that one value may still take: ranges that are shared cannot multiply."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self.left = cursor.archive.table.size
+        self._key = cursor.archive.origin.key
+
+    def take(self, size: int) -> None:
+        self.left -= size
+        if self.left < 0:
+            raise FormatError("values that overlap", kind="limit", key=self._key)
+
+
+def load(place: Any, budget: _Budget | None = None, depth: int = 0) -> Steps[Any]:
+    """Return the whole value of a place as fresh plain containers."""
+    if not isinstance(place, Cursor):
+        return place
+    node = place.node
+    budget = budget or _Budget(place)
+    if depth > 2 * MOST_NESTED:
+        raise FormatError("tables nested too deep", kind="depth", key=place.archive.origin.key)
+    if isinstance(node, Leaf) or (isinstance(node, Indexed) and node.start is not None):
+        return (yield from _whole(place, node, budget))
+    if isinstance(node, Blocks):
+        return (yield from _list(place, node, budget))
+    segments: list[Any] = list(node.children) if isinstance(node.children, dict) else list(range(len(node.children)))
+    found: list[Any] = []
+    for at in range(0, len(segments), AT_ONCE):
+        chosen = segments[at : at + AT_ONCE]
+        found += yield from together([_loaded(place, node, segment, budget, depth) for segment in chosen])
+    return dict(zip(segments, found, strict=True)) if isinstance(node.children, dict) else found
+
+
+def _loaded(cursor: Cursor, node: Indexed | Combined, segment: Any, budget: _Budget, depth: int) -> Steps[Any]:
+    return (yield from load((yield from member(cursor, node, segment)), budget, depth + 1))
+
+
+def _whole(cursor: Cursor, node: Leaf | Indexed, budget: _Budget) -> Steps[Any]:
+    start, end = node.start, node.end
+    assert start is not None  # of a leaf, or checked by `load`
+    assert end is not None
+    check_length(cursor, end - start)
+    budget.take(end - start)
+    (data,) = yield Want([cursor.archive.at(start, end)])
+    if cursor.archive.options.verify != "read":
+        return cursor.archive.decoded(data)
+    check_below(cursor, data, start)
+    value = cursor.archive.decoded(data)
+    if not isinstance(node, Leaf) or node.run is not None:
+        check_value(cursor, value)
+    return value
+
+
+def _list(cursor: Cursor, node: Blocks, budget: _Budget) -> Steps[list[Any]]:
+    """Return all items of a blocked list, wave by wave."""
+    items: list[Any] = []
+    archive = cursor.archive
+    # Blocks follow each other: where none is cached, a wave is one range and one document.
+    whole = archive.origin.file is not None or archive.origin.cache.size == 0
+    for wave in grouped(node, WAVE, WAVE):
+        groups = [wave] if whole else [range(i, i + 1) for i in wave]
+        spans = [(node.starts[group[0]], node.ends[group[-1]]) for group in groups]
+        budget.take(sum(end - start for start, end in spans))
+        found = yield Want([archive.at(*span) for span in spans], keep=False)
+        for group, (start, _), data in zip(groups, spans, found, strict=True):
+            if archive.options.verify == "read":
+                check_blocks(cursor, node, group, memoryview(data), start)
+            items += archive.items(data, sum(node.counts[group[0] : group[-1] + 1]))
+    return items
+
+
+def block_of(cursor: Cursor, node: Blocks | RunMap, block: int, data: bytes, *, is_map: bool = False) -> Any:
+    """Return the items of a block, or its pairs as a dict."""
+    start = node.starts[block]
+    if node.checksums and block not in node.nested:
+        cursor.archive.checked(data, node.checksums[block], (*cursor.path, f"block {block}"), start)
+    return cursor.archive.items(data, node.counts[block], is_map=is_map)
+
+
+def grouped(node: Blocks | RunMap, first: int, largest: int) -> Iterable[range]:
+    """Group blocks so that each group has at most so many bytes, growing from one to the next."""
+    at, most = 0, first
+    while at < len(node.counts):
+        last, size = at, 0
+        while last < len(node.counts) and (last == at or size + node.ends[last] - node.starts[last] <= most):
+            size += node.ends[last] - node.starts[last]
+            last += 1
+        yield range(at, last)
+        at, most = last, min(2 * most, largest)

@@ -1,0 +1,90 @@
+"""What stands below a place: members that a table lists, the one big item of a block, archives embedded in one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdall.containers.archive import Archive, Cursor, Origin, table_of
+from holdall.containers.errors import FormatError
+from holdall.containers.header import HEADER, Header, parse_header
+from holdall.containers.paths import key_error
+from holdall.containers.toc import Blocks, Combined, Indexed, Leaf, Node, RunMap
+from holdall.containers.waves import Steps, Want
+
+__all__ = ["MOST_NESTED", "below", "check_size", "embedded", "inner", "kind_of", "member"]
+
+MOST_NESTED = 64
+"""Archives within archives, and tables within tables that have no range of their own."""
+
+
+def check_size(origin: Origin, header: Header, size: int) -> None:
+    """Check where a header says that its table lies.
+
+    Raises:
+        FormatError: Outside the archive, or larger than the options allow.
+    """
+    if header.end > size or header.toc_size < 1:
+        raise FormatError(f"the header points to byte {header.end} of {size}", kind="header", offset=30, key=origin.key)
+    if header.toc_size > origin.options.max_toc_bytes:
+        raise FormatError(f"a table of contents of {header.toc_size} bytes", kind="limit", offset=40, key=origin.key)
+
+
+def embedded(archive: Archive, offset: int, end: int) -> Steps[Archive]:
+    """Open an embedded archive: its header and the end of its slot are fetched in one wave."""
+    known = archive.children.get(offset)
+    if known is not None:
+        return known
+    origin = archive.origin
+    if archive.nesting >= MOST_NESTED:
+        raise FormatError(f"archives nested deeper than {MOST_NESTED}", kind="depth", key=origin.key)
+    base, stop = archive.at(offset, end)
+    size, window = stop - base, archive.options.window
+    front, back = yield Want([(base, min(base + window, stop)), (max(base, stop - window), stop)])
+    header = parse_header(front, archive.options.magic)
+    check_size(origin, header, size)
+    low, high = HEADER + header.toc_start, header.end
+    if high <= len(front):
+        toc = front[low:high]
+    elif low >= size - len(back):
+        toc = back[low - (size - len(back)) : high - (size - len(back))]
+    else:
+        (toc,) = yield Want([(base + low, base + high)])
+    child = Archive(origin, table_of(front, toc, size, archive.options), base, archive.nesting + 1)
+    return archive.children.setdefault(offset, child)
+
+
+def member(cursor: Cursor, node: Indexed | Combined, segment: Any) -> Steps[Cursor]:
+    """Return the place of a member that the table lists."""
+    children: Any = node.children
+    try:
+        chosen = children[segment]
+    except (KeyError, TypeError):
+        raise key_error(cursor.path, segment) from None
+    if isinstance(node, Combined):
+        child = yield from embedded(cursor.archive, chosen, node.slots[chosen])
+        return Cursor(child, child.table.node, (*cursor.path, segment))
+    return below(cursor, node, chosen, segment)
+
+
+def below(cursor: Cursor, node: Indexed, raw: Any, segment: Any) -> Cursor:
+    """Return the place of a member of an indexed container."""
+    within = cursor.within if node.start is None or node.end is None else (node.start, node.end)
+    return Cursor(cursor.archive, cursor.archive.node(raw, within), (*cursor.path, segment), within)
+
+
+def inner(cursor: Cursor, node: Blocks | RunMap, block: int, segment: Any) -> Cursor:
+    """Return the place of the one big item of a block."""
+    span = (node.starts[block], node.ends[block])
+    return Cursor(cursor.archive, cursor.archive.node(node.nested[block], span), (*cursor.path, segment), span)
+
+
+def kind_of(node: Node) -> str:
+    """Return what a node holds, in a word or two."""
+    if isinstance(node, Leaf):
+        return "map" if node.run is not None else "array" if node.array is not None else "value"
+    if isinstance(node, Blocks):
+        return "list"
+    kind = "map" if node.is_map else "list"
+    return (
+        f"combined {kind}" if isinstance(node, Combined) else "array" if isinstance(node, Indexed) and node.array else kind
+    )
