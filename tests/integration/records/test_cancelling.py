@@ -202,13 +202,13 @@ class Watch:
 
 
 MANY = {
-    "batch_create": lambda db: db.batch_create_async(Record({"id": f"n{n:04}", "n": n, "t": "x"}) for n in range(3000)),
-    "batch_read": lambda db: db.batch_read_async([f"n{n:04}" for n in range(3000)]),
+    "batch_create": lambda db: db.batch_create_async(Record({"id": f"n{n:04}", "n": n, "t": "x"}) for n in range(1200)),
+    "batch_read": lambda db: db.batch_read_async([f"n{n:04}" for n in range(1200)]),
     "search": lambda db: db.search_async(Filter("t", "regex", "x"), max_age=0),
     "stream": lambda db: drained(db.stream_async(max_age=0)),
     "count": lambda db: db.count_async(Filter("t", "regex", "x")),
     "update": lambda db: db.update_async("n0001", Record({"n": 2})),
-    "batch_delete": lambda db: db.batch_delete_async([f"n{n:04}" for n in range(1500)]),
+    "batch_delete": lambda db: db.batch_delete_async([f"n{n:04}" for n in range(1100)]),
     "clear": lambda db: db.clear_async(),
 }
 
