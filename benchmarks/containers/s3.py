@@ -34,7 +34,6 @@ class Holdall:
             secret_access_key=known["secret"],
             timeout=300.0,
         )
-        self.store.probe()  # asks once what the service can do; moto cannot complete an upload under a condition
 
     def write(self, name, value):
         self.module.dump(f"holdall/{name}", value, store=self.store)
