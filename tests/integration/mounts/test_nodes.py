@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import multiprocessing
 import os
-import pickle
 import socket
 import threading
 import time
@@ -248,33 +246,6 @@ def test_a09_one_winner_among_threads(storage):
     assert len(won) == 1
     assert len(lost) == 15
     assert node.read() == str(won[0])
-
-
-def _claim(data: bytes, number: int, answers) -> None:
-    node = pickle.loads(data)
-    try:
-        with node.open("x") as file:
-            file.write(str(number))
-        answers.put((number, True))
-    except AlreadyExistsError:
-        answers.put((number, False))
-
-
-def test_a09_one_winner_among_processes(tmp_path, monkeypatch):
-    monkeypatch.setenv("HA_ROOT", str(tmp_path))
-    storage = StorageManager({"disk": {"type": "local", "path": "${HA_ROOT}"}})
-    node = storage.node("disk:race")
-    spawn = multiprocessing.get_context("spawn")
-    answers = spawn.Queue()
-    workers = [spawn.Process(target=_claim, args=(pickle.dumps(node), n, answers)) for n in range(4)]
-    for worker in workers:
-        worker.start()
-    found = [answers.get(timeout=60) for _ in workers]
-    for worker in workers:
-        worker.join(60)
-    winners = [number for number, won in found if won]
-    assert len(winners) == 1
-    assert node.read() == str(winners[0])
 
 
 def test_a09_two_appenders_lose_no_line(storage):
