@@ -323,7 +323,13 @@ class _Link:
 
     async def _upstream(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._server is None:
-            self._server = await asyncio.open_connection(*self._proxy.upstream, limit=LARGEST_HEAD)
+            opening = asyncio.ensure_future(asyncio.open_connection(*self._proxy.upstream, limit=LARGEST_HEAD))
+            try:
+                self._server = await asyncio.shield(opening)
+            except asyncio.CancelledError:  # a connection that is just being made has to be closed too
+                with contextlib.suppress(OSError):
+                    self._server = await opening
+                raise
         return self._server
 
     async def _answer(self, request: Head, fault: Fault) -> None:
