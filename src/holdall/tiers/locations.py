@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from holdall.core.convert import closest
-from holdall.errors import ConfigError
+from holdall.errors import ConfigError, HoldallError
 from holdall.store import Store
 from holdall.tiers.layout import Layout, key_of
 from holdall.wrappers.resilient import Line, ResilientStore
@@ -87,7 +87,11 @@ class Location:
 
     def sees(self, name: str) -> bool:
         """Tell whether a file is seen at a glance, where files are local; if it is not, that proves nothing."""
-        seen = self.bare.glance(self.key(name))
+        key = self.key(name)
+        try:
+            seen = self.bare.glance(key)
+        except HoldallError:
+            return False  # whoever asks properly is told
         return isinstance(seen, os.stat_result) and stat.S_ISREG(seen.st_mode)
 
     def __str__(self) -> str:
