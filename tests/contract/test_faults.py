@@ -133,8 +133,8 @@ class TestSMB(FaultContract):
             port=proxy.port,
             username=samba.user,
             password=samba.password,
-            timeout=2.0,
-            connect_timeout=2.0,
+            timeout=6.0,  # the protocol is computed in Python: a busy machine needs its time
+            connect_timeout=6.0,
         ) as store:
             yield store
 

@@ -19,7 +19,7 @@ from smbclient._pool import get_smb_tree
 from smbprotocol.connection import Connection
 from smbprotocol.exceptions import SMBConnectionClosed, SMBException, SMBResponseException
 
-from holdall.errors import ClosedError, StoreTimeoutError, UnavailableError
+from holdall.errors import ClosedError, HoldallError, StoreTimeoutError, UnavailableError
 
 __all__ = ["LOST", "Account", "Link", "SMBPool", "is_lost"]
 
@@ -87,8 +87,11 @@ class Link:
             seconds = struct.pack("ll", int(account.timeout) + 1, 0)
             self._connection.transport._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds)
             self._tree = get_smb_tree(f"\\\\{account.host}\\{account.share}", **self.options)[0]
-        except BaseException:
+        except BaseException as error:
+            broke = _broke(error, self)
             self.close()
+            if broke is not None:
+                raise broke from error
             raise
         self._connection.patience = account.timeout
 
@@ -103,6 +106,12 @@ class Link:
         with suppress(Exception):
             if self._connection.transport is not None:
                 self._connection.disconnect(close=False)
+
+
+def _broke(error: BaseException, link: Link) -> SMBConnectionClosed | None:
+    """Return the error for whatever smbprotocol's thread or a closed socket raised when the connection broke."""
+    told = isinstance(error, (HoldallError, SMBException)) or not isinstance(error, Exception)
+    return None if told or link.alive else SMBConnectionClosed(f"the connection broke: {type(error).__name__}")
 
 
 def _unreachable(error: OSError) -> UnavailableError:
@@ -136,8 +145,11 @@ class SMBPool:
             try:
                 yield link
             except BaseException as error:
-                if is_lost(error) or not isinstance(error, Exception):
+                broke = _broke(error, link)
+                if broke is not None or is_lost(error) or not isinstance(error, Exception):
                     link.close()
+                if broke is not None:
+                    raise broke from error
                 raise
         finally:
             keep = link is not None and link.alive and not self._closed
@@ -155,7 +167,7 @@ class SMBPool:
             with self.lent() as link:
                 return operation(link)
         except Exception as error:
-            if not is_lost(error) or isinstance(error, TimeoutError):
+            if not is_lost(error) or isinstance(error, TimeoutError) or "timeout" in str(error):
                 raise
         with self._changed:
             old, self._free = self._free, []

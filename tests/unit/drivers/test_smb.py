@@ -1,11 +1,13 @@
 """SMB without a server: what is refused before any I/O, what a configuration becomes, what is said of a dead server."""
 
 import asyncio
+import errno
 import socket
 import traceback
 
 import pytest
 
+from holdall.drivers import smb_pool
 from holdall.drivers.registry import open_store
 from holdall.drivers.smb import SMBStore
 from holdall.errors import ConfigError, InvalidKeyError, MissingExtraError, NotSupportedError, UnavailableError
@@ -85,3 +87,19 @@ def test_a_dead_server(unused_port):
             with pytest.raises(UnavailableError, match="cannot be reached") as caught:
                 call()
             assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EBADF, "Bad file descriptor"), ValueError("file descriptor cannot be negative")]
+)
+def test_whatever_a_broken_connection_raises_is_unavailable(error):
+    """smbprotocol's own thread closes the socket under those who wait for it."""
+
+    class Broken:
+        alive = False
+
+    told = smb_pool._broke(error, Broken())
+    assert smb_pool.is_lost(told)
+    assert isinstance(SMBStore("h", "s").translate(told, "'k'"), UnavailableError)
+    Broken.alive = True
+    assert smb_pool._broke(error, Broken()) is None
