@@ -1,0 +1,44 @@
+"""A program whose sixteen children create one key at once: ``python creators.py URL URL KEY...``; prints who won each key."""
+
+import os
+import sys
+
+from holdall.errors import AlreadyExistsError
+from holdall.tiers import FileStore
+
+PROCESSES = 16
+
+
+def main(urls: list[str], keys: list[str]) -> None:
+    ready, starts = os.pipe(), {key: os.pipe() for key in keys}
+    children = []
+    for number in range(PROCESSES):
+        child = os.fork()  # of a process with one thread
+        if child:
+            children.append(child)
+            continue
+        code = 1
+        try:
+            with FileStore(*urls) as fs:
+                fs.exists("nothing yet")  # connects
+                for key in keys:
+                    os.write(ready[1], b".")
+                    os.read(starts[key][0], 1)
+                    try:
+                        fs.put(key, f"{number} ".encode() * 500, mode="create")
+                    except AlreadyExistsError:
+                        continue
+                    os.write(1, f"{key} {number}\n".encode())
+                code = 0
+        finally:
+            os._exit(code)
+    for key in keys:
+        for _ in range(PROCESSES):
+            os.read(ready[0], 1)
+        os.write(starts[key][1], b"!" * PROCESSES)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    sys.exit(any(codes))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:3], sys.argv[3:])

@@ -1,0 +1,53 @@
+"""A22: sixteen processes create one key in two locations: one of them wins, on each driver that can decide it."""
+
+import subprocess
+import sys
+
+import pytest
+from tests.integration.tiers import creators
+from tests.tier_places import tier_place
+
+from holdall.core.retry import RetryPolicy
+from holdall.errors import AlreadyExistsError
+from holdall.testing import Fault
+from holdall.tiers import FileStore
+
+KEYS = ["one", "d/two", "three"]
+
+
+@pytest.fixture(params=["file", "sftp", "localstack", "azure"])
+def place(request):
+    """A place on each kind of storage that creates race-free."""
+    with tier_place(request.param, request) as place:
+        yield place
+
+
+def test_a22_sixteen_processes(place, tmp_path):
+    (tmp_path / "far").mkdir()
+    urls = [place.url(name="hot"), f"file://{tmp_path}/far?name=cold"]
+    with FileStore(*urls) as fs:
+        assert fs.store.capabilities.create
+        assert fs.locations[0].store.capabilities.create
+    program = [sys.executable, "-W", "ignore", creators.__file__, *urls, *KEYS]
+    ended = subprocess.run(program, check=False, capture_output=True, timeout=110, text=True)
+    assert ended.returncode == 0, ended.stderr
+    winners = dict(line.rsplit(" ", 1) for line in ended.stdout.splitlines())
+    assert len(ended.stdout.splitlines()) == len(KEYS)
+    for key in KEYS:
+        content = f"{winners[key]} ".encode() * 500
+        assert (place.ground.read(key), (tmp_path / "far" / key).read_bytes()) == (content, content)
+
+
+@pytest.mark.parametrize("kind", ["localstack", "azure"])
+def test_a22_the_winners_answer_got_lost(kind, request, tmp_path, colour):
+    with tier_place(kind, request) as place:
+        urls = [place.url(name="hot"), f"file://{tmp_path}/far?name=cold"]
+        with FileStore(*urls, retry=RetryPolicy(attempts=3, first=0.01, cap=0.05)) as plain:
+            fs = colour(plain)
+            fs.put("before", b"x", mode="create")
+            place.proxy.fail(Fault(lose_reply=True), method="PUT", target="base/nested/k")
+            assert [loc.name for loc in fs.put("k", b"mine", mode="create")] == ["hot", "cold"]
+            assert place.proxy.traffic.faults == 1
+            assert place.ground.read("k") == b"mine"
+            with pytest.raises(AlreadyExistsError):
+                fs.put("k", b"other", mode="create")
