@@ -28,7 +28,10 @@ def in_parts(
     """Return how to write what does not fit one part: with parts at once as far as there is room for them."""
     if size is not None and size <= PART:
         return options
-    room = 2 * room if isinstance(source, bytes) else room  # nothing is collected
+    if isinstance(source, bytes):
+        room *= 2  # nothing is collected
+    elif size is None:
+        room = PART  # drivers that cut a stream themselves hold two parts more
     part = max(part, -(-(size or 0) // 9000))
     return replace(options, part_size=part, concurrency=max(1, min(concurrency, room // part)))
 
