@@ -250,7 +250,7 @@ def test_a13_300_mib_with_no_file_and_within_the_memory_that_is_promised(moto_bu
         tracemalloc.stop()
     options = WriteOptions()
     assert peak <= options.part_size * (1 + 1 + options.in_flight) + 32 * MiB + result.toc_size + len(text)
-    assert not {name for name in files - before if not name.endswith((".py", ".pyc", ".so", ".json", ".gz"))}
+    assert not {name for name in files - before if "(deleted)" in name or name.startswith(str(tmp_path))}
     assert os.listdir(tmp_path) == []
     assert result.size > 300 * MiB
     assert not result.spooled
