@@ -23,7 +23,7 @@ class Everywhere(Ground):
 
     def delete(self, key):
         for ground in self.grounds:
-            if ground.read(key) is not None:
+            if key in ground.everything():
                 ground.delete(key)
 
     def everything(self):

@@ -56,6 +56,8 @@ class TieredBase(Store):
             return self.chosen, None
         if options.version is not None:
             raise NotSupportedError("no versions across locations", key=key, store=self)
+        if options.conditional and not self.capabilities.conditional_read:
+            raise self._refusal("read under conditions", "not every location can")
         if options.if_match is None or options.if_match == "*":
             return self.chosen, options
         named = parse_etag(options.if_match, self.chosen)

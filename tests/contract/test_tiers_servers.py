@@ -1,0 +1,84 @@
+"""A tiered store keeps the contract, over a directory and S3, and over S3 and SFTP."""
+
+import pytest
+from tests.contract.test_tiers import Everywhere
+from tests.object_stores import opened
+
+from holdall.drivers.local import LocalStore
+from holdall.drivers.sftp import SFTPStore
+from holdall.errors import InvalidKeyError
+from holdall.testing import LocalGround, StoreContract, colour_named
+from holdall.tiers import FileStore, PartialWriteError
+
+
+class Mixed(StoreContract):
+    """Each pair in one colour, as its drivers keep the contract in both."""
+
+    secrets = ("testtest",)
+    rounds = 3  # moto answers 500 now and then while one key is overwritten by many
+    speaks = "blocking"
+
+    @pytest.fixture
+    def colour(self):
+        with colour_named(self.speaks) as colour:
+            yield colour
+
+    def test_file_and_directory_in_each_others_way(self, verbs, ground):
+        """One of the two places has real directories: it alone refuses, and is named."""
+        verbs.put("f", b"1")
+        with pytest.raises(PartialWriteError) as caught:
+            verbs.put("f/x", b"2")
+        assert (len(caught.value.written), len(caught.value.failed)) == (1, 1)
+        assert isinstance(caught.value.__cause__, NotADirectoryError)
+        with verbs.get("f") as result:
+            assert result.bytes() == b"1"
+
+    def test_odd_keys_of_our_own(self, verbs, ground):
+        """What both places can hold goes through; what one of them never can is refused before either is asked."""
+        for key in ("sp ace/+ü%2F#?.txt", "tab\there", "é", "con", "a/.b"):
+            verbs.put(key, b"1")
+            with verbs.get(key) as result:
+                assert result.bytes() == b"1"
+            assert [meta.key for page in verbs.list(key) for meta in page.objects] == [key]
+            verbs.delete(key)
+        for key in ("a//b", "a///b//c"):
+            with pytest.raises(InvalidKeyError):
+                verbs.put(key, b"1")
+        assert ground.everything() == set()
+
+
+class TestFileAndS3(Mixed):
+    """A directory in front of S3."""
+
+    @pytest.fixture
+    def ground(self, tmp_path, moto_bucket):
+        (tmp_path / "near").mkdir()
+        return Everywhere(LocalGround(tmp_path / "near"), moto_bucket.ground)
+
+    @pytest.fixture
+    def store(self, ground, tmp_path, moto_bucket):
+        with opened(moto_bucket) as far, FileStore(LocalStore(tmp_path / "near"), far) as fs:
+            far.probe()
+            yield fs.store
+
+
+class TestS3AndSFTP(Mixed):
+    """S3 in front of an SFTP server."""
+
+    speaks = "async"
+
+    @pytest.fixture
+    def ground(self, moto_bucket, sshd_folder):
+        return Everywhere(moto_bucket.ground, sshd_folder.ground)
+
+    @pytest.fixture
+    def store(self, moto_bucket, sshd_folder):
+        server = sshd_folder.server
+        login = {"username": server.user, "key_filename": server.client_key, "known_hosts": server.known_hosts}
+        with (
+            opened(moto_bucket) as near,
+            SFTPStore(server.host, path=sshd_folder.path, port=server.port, **login) as far,
+            FileStore(near, far) as fs,
+        ):
+            near.probe()
+            yield fs.store
