@@ -325,12 +325,12 @@ class _Link:
         if self._server is None:
             opening = asyncio.ensure_future(asyncio.open_connection(*self._proxy.upstream, limit=LARGEST_HEAD))
             try:
-                server = self._server = await asyncio.shield(opening)
+                server = await asyncio.shield(opening)
             except asyncio.CancelledError:  # a connection that is just being made has to be closed too
                 with contextlib.suppress(OSError):
                     self._server = await opening
                 raise
-            return server
+            self._server = server
         return self._server
 
     async def _answer(self, request: Head, fault: Fault) -> None:
