@@ -81,12 +81,17 @@ async def gather_async(thunks: Sequence[Callable[[], Awaitable[T]]], *, limit: i
 
 
 def map_bounded(
-    function: Callable[[T], R], items: Iterable[T], *, limit: int = 16, window: int | None = None
+    function: Callable[[T], R],
+    items: Iterable[T],
+    *,
+    limit: int = 16,
+    window: int | None = None,
+    width: Callable[[], int] | None = None,
 ) -> Iterator[R]:
     """Yield ``function(item)`` in the order of the items: at most ``limit`` under way, ``window`` (twice that) begun and unread.
 
     The items are drawn lazily, in the caller's thread. The first error is raised at its place; what was not started is
-    dropped, what is under way is waited for.
+    dropped, what is under way is waited for. ``width`` is asked before each start how many may be under way now, at least one.
     """
     with futures.ThreadPoolExecutor(max_workers=max(1, limit), thread_name_prefix="holdall") as pool:
         begun: deque[Future[R]] = deque()
@@ -108,7 +113,7 @@ def map_bounded(
             while not exhausted or begun:
                 while not ended.empty():
                     note()
-                while not exhausted and len(begun) < most and under_way < limit:
+                while not exhausted and len(begun) < most and under_way < (limit if width is None else min(limit, width())):
                     try:
                         item = next(source)
                     except StopIteration:
@@ -130,11 +135,17 @@ def map_bounded(
 
 
 async def map_bounded_async(
-    function: Callable[[T], Awaitable[R]], items: Iterable[T], *, limit: int = 16, window: int | None = None
+    function: Callable[[T], Awaitable[R]],
+    items: Iterable[T],
+    *,
+    limit: int = 16,
+    window: int | None = None,
+    width: Callable[[], int] | None = None,
 ) -> AsyncIterator[R]:
     """Yield ``await function(item)`` in the order of the items: at most ``limit`` tasks, ``window`` (twice that) begun and unread.
 
-    The first error is raised, the other tasks are cancelled and awaited; so it is when the consumer stops early.
+    The first error is raised, the other tasks are cancelled and awaited; so it is when the consumer stops early. ``width`` is
+    asked before each start how many may be under way now, at least one.
     """
     begun: deque[asyncio.Future[R]] = deque()
     failed: asyncio.Future[R] | None = None
@@ -153,7 +164,7 @@ async def map_bounded_async(
 
     try:
         while not exhausted or begun:
-            while not exhausted and len(begun) < most and under_way < limit:
+            while not exhausted and len(begun) < most and under_way < (limit if width is None else min(limit, width())):
                 try:
                     item = next(source)
                 except StopIteration:

@@ -93,3 +93,19 @@ def test_an_error_of_the_source(colour):
 
     with pytest.raises(ValueError):
         run(colour, Work(), items(), limit=2)
+
+
+def test_the_width_is_asked_before_each_start(colour):
+    """It narrows and widens on the way, within the limit."""
+    work, asked = Work(), []
+
+    def width():
+        asked.append(work.begun)
+        return 1 if work.begun < 5 else 99
+
+    assert run(colour, work, range(20), limit=3, width=width) == [2 * item for item in range(20)]
+    assert work.most <= 3
+    assert asked[0] == 0
+    narrow = Work()
+    assert run(colour, narrow, range(20), limit=3, width=lambda: 1) == [2 * item for item in range(20)]
+    assert narrow.most == 1
