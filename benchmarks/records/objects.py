@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.records.objects [--records N] [--delay MS] [--rounds N] [--json]``. Once without a delay, once with one per request. The
 server is `benchmarks.records.quick`; how many small PUTs a second it carries from a bare loop is measured first, and printed. The peer
-takes long: it gets a tenth of the records, and its seconds are scaled (but for counts, which are a page to it). Rows follow each other:
+takes long: it gets a tenth of the records, and its seconds are scaled. It counts as many records as the others do: copies of one, put by a bare
+client. Rows follow each other:
 what is created is read, searched and deleted, and each answer is checked before its time counts. ``cold`` is an empty mirror, ``unchanged``
 asks the server what changed (``max_age=0``), ``fresh`` is the default.
 """
@@ -211,7 +212,29 @@ class Peer:
         self.create, self.update, self.upsert = self.db.create, self.db.update, self.db.upsert
         self.read, self.exists, self.delete = self.db.read, self.db.exists, self.db.delete
         self.create_many, self.read_many = self.db.create_batch, self.db.read_batch
-        self.delete_many, self.count = self.db.delete_batch, self.db.count
+        self.delete_many = self.db.delete_batch
+        self.crowd, self.crowded = SyncS3Database({**known["s3"], "prefix": "crowd/"}), known["records"]
+        self.crowd.connect()
+        self.fill(known["s3"])
+        self.count = self.crowd.count
+
+    def fill(self, s3):
+        """Have as many records to count as the others have."""
+        import boto3
+
+        (first,) = self.crowd.create_batch([self.record(people(1)[0])])
+        client = boto3.client(
+            "s3",
+            endpoint_url=s3["endpoint_url"],
+            region_name=s3["region"],
+            aws_access_key_id=s3["access_key_id"],
+            aws_secret_access_key=s3["secret_access_key"],
+        )
+        key = next(item["Key"] for item in client.list_objects_v2(Bucket=s3["bucket"], Prefix="crowd/")["Contents"])
+        body = client.get_object(Bucket=s3["bucket"], Key=key)["Body"].read()
+        names = [key.replace(first, str(uuid.uuid4())) for _ in range(self.crowded - 1)]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda name: client.put_object(Bucket=s3["bucket"], Key=name, Body=body), names))
 
     def number(self, record):
         return record.get_value("n")
@@ -287,7 +310,7 @@ def many(db, values):
         assert db.search(**options) == half
 
     def count():
-        assert db.count() == len(values)
+        assert db.count() == getattr(db, "crowded", len(values))
 
     def stream():
         assert db.stream() == len(values)

@@ -35,6 +35,9 @@ def key_text(name: str) -> str:
     return name.replace(_ESCAPE, f"{_ESCAPE}1").replace("\0", f"{_ESCAPE}0")
 
 
+_NESTED = frozenset({list, dict})
+
+
 def _name(text: str) -> str:
     return text if _ESCAPE not in text else text.replace(f"{_ESCAPE}0", "\0").replace(f"{_ESCAPE}1", _ESCAPE)
 
@@ -68,10 +71,15 @@ def decode_document(text: str | bytes) -> dict[str, Any]:
     Raises:
         ValueError: No such document.
     """
+    if text == "{}":
+        return {}
     document = json.loads(text)
     if not isinstance(document, dict):
         raise ValueError("no mapping")  # noqa: TRY004  # of what is stored
-    return {_name(key): undocument(value) for key, value in document.items()}
+    return {
+        key if _ESCAPE not in key else _name(key): value if type(value) not in _NESTED else undocument(value)
+        for key, value in document.items()
+    }
 
 
 def undocument(value: Any) -> Any:

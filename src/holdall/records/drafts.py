@@ -117,7 +117,15 @@ def draft(record: Record, *, id: str | None = None, mint: Callable[[], str] = ne
     content = encode_content(body)  # what cannot be stored is said now, before any I/O
     return Draft(
         id=chosen,
-        body=replace(body, fields=_copied(body.fields), metadata=_copied(body.metadata), info=_copied(body.info)),
+        body=Body(
+            id=chosen,
+            created=_NEVER,
+            updated=_NEVER,
+            write="",
+            fields=_copied(body.fields),
+            metadata=_copied(body.metadata),
+            info=_copied(body.info),
+        ),
         content=content,
         created=_moment(record.metadata.get("created_at")),
         mint=mint if own is None else None,
@@ -154,12 +162,19 @@ def _moment(value: Any) -> datetime | None:
     return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
 
 
-def record_of(body: Body, version: str | None) -> Record:
-    """Return the record of a stored body: metadata of the system included, version and times set."""
-    system = {"id": body.id, "created_at": iso(body.created), "updated_at": iso(body.updated)}
-    fields = {
-        name: Field(name, value, body.info[name]) if name in body.info else value for name, value in body.fields.items()
-    }
+def record_of(body: Body, version: str | None, times: tuple[str, str] | None = None) -> Record:
+    """Return the record of a stored body: metadata of the system included, version and times set.
+
+    Args:
+        body: What is stored.
+        version: The token.
+        times: Its two times as `iso` writes them, where that is known.
+    """
+    created, updated = times or (iso(body.created), iso(body.updated))
+    system = {"id": body.id, "created_at": created, "updated_at": updated}
+    fields, info = body.fields, body.info
+    if info:
+        fields = {name: Field(name, value, info[name]) if name in info else value for name, value in fields.items()}
     return Record(fields, {**body.metadata, **system})._stamp(body.id, version, body.created, body.updated)  # pyright: ignore[reportPrivateUsage]
 
 

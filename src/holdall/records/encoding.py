@@ -57,7 +57,9 @@ def iso(moment: datetime) -> str:
         >>> iso(datetime(2024, 1, 2, tzinfo=UTC))
         '2024-01-02T00:00:00.000000+00:00'
     """
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")
 
 
 def dumps(value: Any) -> bytes:

@@ -302,13 +302,20 @@ def page(query: Query, records: Iterable[Record]) -> list[Record]:
 
 def cut(query: Query, records: Iterable[Record]) -> tuple[list[Record], bool]:
     """Return the page of matching records before its projection, and whether more follow."""
+    end = None if query.count is None else query.skip + query.count
+    mark = cursor_mark(query)
+    if not query.sorting and mark is None:
+        found = sorted(records, key=_id)
+        return found[query.skip : end], end is not None and len(found) > end
     rows = [(row_key(query, record), record) for record in records]
     rows.sort(key=lambda row: row[0])
-    mark = cursor_mark(query)
     if mark is not None:
         rows = [row for row in rows if mark < row[0]]
-    end = None if query.count is None else query.skip + query.count
     return [record for _, record in rows[query.skip : end]], end is not None and len(rows) > end
+
+
+def _id(record: Record) -> str:
+    return record.id or ""
 
 
 def row_key(query: Query, record: Record) -> tuple[Any, ...]:

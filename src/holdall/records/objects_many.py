@@ -7,15 +7,16 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from holdall._concurrency import map_bounded, run
+from holdall._concurrency import run
 from holdall.core.meta import ListPage, ObjectMeta
 from holdall.engine.colours import closed
-from holdall.errors import ConfigError, HoldallError, PermissionDeniedError
+from holdall.errors import ConfigError, HoldallError, PermissionDeniedError, ThrottledError
 from holdall.records import objects_record as record
 from holdall.records.drafts import Item, WriteVerb, record_of
 from holdall.records.errors import BatchError, ConcurrencyError, DuplicateRecordError, Outcome, Status
 from holdall.records.mirror.rows import Row, row_of
 from holdall.records.objects_state import ObjectState, Stored
+from holdall.records.objects_waves import waves
 from holdall.records.record import Record
 from holdall.results import DeleteResult
 
@@ -34,13 +35,10 @@ def write_chunk(
         stopped: Gets the cause that makes further tries pointless, for this chunk and the next ones.
     """
     keep = state.mirror is not None
+    written: list[tuple[Outcome, Row | None]] = [(item.outcome, None) for item in items if item.outcome is not None]
 
     def one(item: Item) -> tuple[Outcome, Row | None]:
-        if item.draft is None:
-            assert item.outcome is not None
-            return item.outcome, None
-        if stopped:
-            return Outcome(index=item.index, id=item.id, status="not_tried", error=stopped[0]), None
+        assert item.draft is not None
         stored: Stored | None
         try:
             if verb == "create":
@@ -49,6 +47,8 @@ def write_chunk(
                 stored = record.upsert(state, item.draft, None)
             else:
                 stored = record.update(state, item.draft, None)
+        except ThrottledError:
+            raise
         except DuplicateRecordError as error:
             return Outcome(index=item.index, id=item.id, status="exists", error=error), None
         except ConcurrencyError as error:
@@ -63,7 +63,15 @@ def write_chunk(
         row = row_of(stored.body, stored.etag, len(stored.data)) if keep else None
         return Outcome(index=item.index, id=stored.body.id, status="written"), row
 
-    return [pair for pair in map_bounded(one, items, limit=state.options.max_workers)]
+    drafts = [item for item in items if item.draft is not None]
+    with closed(waves(state, one, drafts, stopped)) as answers:
+        for item, answer in answers:
+            if isinstance(answer, Exception):
+                status: Status = "not_tried" if answer in stopped else "failed"
+                written.append((Outcome(index=item.index, id=item.id, status=status, error=answer), None))
+            else:
+                written.append(answer)
+    return written
 
 
 def read_many(state: ObjectState, ids: Iterable[str]) -> list[Record | Exception | None]:
@@ -72,18 +80,16 @@ def read_many(state: ObjectState, ids: Iterable[str]) -> list[Record | Exception
     def one(id: str) -> Record | Exception | None:
         try:
             stored = record.fetch(state, id)
+        except ThrottledError:
+            raise
         except HoldallError as error:
             return error
         return None if stored is None else record_of(stored.body, stored.etag)
 
     wanted = list(ids)
     unique = list(dict.fromkeys(wanted))
-    found: dict[str, Record | Exception | None] = {}
-    source = map_bounded(one, unique, limit=state.options.max_workers)
-    with closed(source) as answers:
-        at = iter(unique)
-        for answer in answers:
-            found[next(at)] = answer
+    with closed(waves(state, one, unique, [])) as answers:
+        found = {id: answer for id, answer in answers}
     if len(unique) == len(wanted):
         return [found[id] for id in wanted]
     return [answer.copy() if isinstance(answer, Record) else answer for answer in map(found.__getitem__, wanted)]
@@ -160,9 +166,13 @@ def _present(state: ObjectState, ids: list[str]) -> set[str]:
     def one(id: str) -> str | None:
         return record.version(state, id)
 
-    heads = map_bounded(one, unknown, limit=state.options.max_workers)
-    versions = [version for version in heads]
-    return there | {id for id, version in zip(unknown, versions, strict=True) if version is not None}
+    with closed(waves(state, one, unknown, [])) as answers:
+        for id, version in answers:
+            if isinstance(version, Exception):
+                raise version
+            if version is not None:
+                there.add(id)
+    return there
 
 
 def clear(state: ObjectState) -> int:

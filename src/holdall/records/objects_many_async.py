@@ -6,15 +6,16 @@ import math
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
-from holdall._concurrency import map_bounded_async, run_async
+from holdall._concurrency import run_async
 from holdall.core.meta import ListPage, ObjectMeta
 from holdall.engine.colours import closed_async
-from holdall.errors import ConfigError, HoldallError, PermissionDeniedError
+from holdall.errors import ConfigError, HoldallError, PermissionDeniedError, ThrottledError
 from holdall.records import objects_record_async as record
 from holdall.records.drafts import Item, WriteVerb, record_of
 from holdall.records.errors import BatchError, ConcurrencyError, DuplicateRecordError, Outcome, Status
 from holdall.records.mirror.rows import Row, row_of
 from holdall.records.objects_state import ObjectState, Stored
+from holdall.records.objects_waves_async import waves_async
 from holdall.records.record import Record
 from holdall.results import DeleteResult
 
@@ -33,13 +34,10 @@ async def write_chunk_async(
         stopped: Gets the cause that makes further tries pointless, for this chunk and the next ones.
     """
     keep = state.mirror is not None
+    written: list[tuple[Outcome, Row | None]] = [(item.outcome, None) for item in items if item.outcome is not None]
 
     async def one(item: Item) -> tuple[Outcome, Row | None]:
-        if item.draft is None:
-            assert item.outcome is not None
-            return item.outcome, None
-        if stopped:
-            return Outcome(index=item.index, id=item.id, status="not_tried", error=stopped[0]), None
+        assert item.draft is not None
         stored: Stored | None
         try:
             if verb == "create":
@@ -48,6 +46,8 @@ async def write_chunk_async(
                 stored = await record.upsert_async(state, item.draft, None)
             else:
                 stored = await record.update_async(state, item.draft, None)
+        except ThrottledError:
+            raise
         except DuplicateRecordError as error:
             return Outcome(index=item.index, id=item.id, status="exists", error=error), None
         except ConcurrencyError as error:
@@ -62,7 +62,15 @@ async def write_chunk_async(
         row = row_of(stored.body, stored.etag, len(stored.data)) if keep else None
         return Outcome(index=item.index, id=stored.body.id, status="written"), row
 
-    return [pair async for pair in map_bounded_async(one, items, limit=state.options.max_workers)]
+    drafts = [item for item in items if item.draft is not None]
+    async with closed_async(waves_async(state, one, drafts, stopped)) as answers:
+        async for item, answer in answers:
+            if isinstance(answer, Exception):
+                status: Status = "not_tried" if answer in stopped else "failed"
+                written.append((Outcome(index=item.index, id=item.id, status=status, error=answer), None))
+            else:
+                written.append(answer)
+    return written
 
 
 async def read_many_async(state: ObjectState, ids: Iterable[str]) -> list[Record | Exception | None]:
@@ -71,18 +79,16 @@ async def read_many_async(state: ObjectState, ids: Iterable[str]) -> list[Record
     async def one(id: str) -> Record | Exception | None:
         try:
             stored = await record.fetch_async(state, id)
+        except ThrottledError:
+            raise
         except HoldallError as error:
             return error
         return None if stored is None else record_of(stored.body, stored.etag)
 
     wanted = list(ids)
     unique = list(dict.fromkeys(wanted))
-    found: dict[str, Record | Exception | None] = {}
-    source = map_bounded_async(one, unique, limit=state.options.max_workers)
-    async with closed_async(source) as answers:
-        at = iter(unique)
-        async for answer in answers:
-            found[next(at)] = answer
+    async with closed_async(waves_async(state, one, unique, [])) as answers:
+        found = {id: answer async for id, answer in answers}
     if len(unique) == len(wanted):
         return [found[id] for id in wanted]
     return [answer.copy() if isinstance(answer, Record) else answer for answer in map(found.__getitem__, wanted)]
@@ -159,9 +165,13 @@ async def _present_async(state: ObjectState, ids: list[str]) -> set[str]:
     async def one(id: str) -> str | None:
         return await record.version_async(state, id)
 
-    heads = map_bounded_async(one, unknown, limit=state.options.max_workers)
-    versions = [version async for version in heads]
-    return there | {id for id, version in zip(unknown, versions, strict=True) if version is not None}
+    async with closed_async(waves_async(state, one, unknown, [])) as answers:
+        async for id, version in answers:
+            if isinstance(version, Exception):
+                raise version
+            if version is not None:
+                there.add(id)
+    return there
 
 
 async def clear_async(state: ObjectState) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from holdall._concurrency import map_bounded, run, sleep
+from holdall._concurrency import run, sleep
 from holdall.engine.colours import closed, finish
 from holdall.records import objects_many as many
 from holdall.records import objects_record as one
@@ -22,9 +22,10 @@ from holdall.records.errors import CorruptRecordError, RecordArchivedError
 from holdall.records.matching import predicate
 from holdall.records.mirror.listing import Listing
 from holdall.records.mirror.mirror import Interrupted, Mirror, Pending
-from holdall.records.mirror.rows import Row, body_of, paths_of, row_of, touches
+from holdall.records.mirror.rows import Row, body_of, paths_of, row_of, times_of, touches
 from holdall.records.mirror.selecting import mentions
 from holdall.records.objects_state import ObjectState
+from holdall.records.objects_waves import waves
 from holdall.records.plans import EVERYTHING, Scope, scope_of
 from holdall.records.pushdown import pushdown
 from holdall.records.query import Query
@@ -94,19 +95,20 @@ def load(state: ObjectState, mirror: Mirror, scope: Scope, *, unknown: bool = Fa
         return 0
     found: list[tuple[Pending, Row | None]] = []
 
-    def fetch(pending: Pending) -> tuple[Pending, Row | None]:
-        return pending, row(state, pending.id)
+    def fetch(pending: Pending) -> Row | None:
+        return row(state, pending.id)
 
     def keep() -> None:
         rows = list(found)
         found.clear()
         finish(lambda: run(lambda: mirror.loaded(rows)))
 
-    answers = map_bounded(fetch, wanted, limit=state.options.max_workers)
     try:
-        with closed(answers) as rows:
-            for answer in rows:
-                found.append(answer)
+        with closed(waves(state, fetch, wanted, [])) as answers:
+            for pending, answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+                found.append((pending, answer))
                 if len(found) >= _COMMIT:
                     keep()
     except Exception:
@@ -144,6 +146,14 @@ def ready(state: ObjectState, mirror: Mirror, query: Query, max_age: float | Non
 def count(state: ObjectState, mirror: Mirror, query: Query | None, max_age: float | None) -> int:
     """Count; without conditions no body is fetched, but what may not even exist is looked at."""
     if query is None or not query.conditions:
+        since = time.time() - (state.options.cache_ttl if max_age is None else max_age)
+        number = (
+            mirror.remembered(since) if mirror.path is None else None
+        )  # in memory that asks no file: no thread is needed
+        if number is None:
+            number = run(lambda: mirror.counted(since))
+        if number is not None:
+            return number
         fresh(state, mirror, max_age)
         load(state, mirror, EVERYTHING, unknown=True)
         try:
@@ -182,7 +192,7 @@ def matched(
 
         def ask(after: str | None = after, limit: int = limit) -> tuple[list[Row], bool, _Held]:
             rows, whole = mirror.rows(scope, where, values, after=after, limit=limit)
-            return rows, whole, _held(rows, query, deciding, holds)
+            return rows, whole, _held(rows, query, deciding, holds, exact=exact)
 
         try:
             rows, whole, held = run(ask)
@@ -215,21 +225,24 @@ class _Held:
     damaged: bool = False
 
 
-def _held(rows: Sequence[Row], query: Query, deciding: set[str], holds: Callable[[Record], bool]) -> _Held:
-    """Sort rows out."""
+def _held(rows: Sequence[Row], query: Query, deciding: set[str], holds: Callable[[Record], bool], *, exact: bool) -> _Held:
+    """Sort rows out; if SQL was ``exact``, it decided on those that are held whole."""
     held = _Held()
     for row in rows:
         if row.state in {"loaded", "cut"}:
             try:
-                record = record_of(body_of(row), row.etag)
+                record = record_of(body_of(row), row.etag, times_of(row))
             except sqlite3.DatabaseError:
                 held.damaged = True
                 held.fetch.append(row.id)
                 continue
-            if touches(deciding, row.names):
+            if row.state == "loaded":
+                if exact or holds(record):
+                    held.found[row.id] = record
+            elif touches(deciding, row.names):
                 held.fetch.append(row.id)
             elif holds(record):
-                if row.names and not (query.paths and not touches(query.paths, row.names)):
+                if not (query.paths and not touches(query.paths, row.names)):
                     held.fetch.append(row.id)
                 else:
                     held.found[row.id] = record

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from holdall._concurrency import map_bounded_async, run_async, sleep_async
+from holdall._concurrency import run_async, sleep_async
 from holdall.engine.colours import closed_async, finish_async
 from holdall.records import objects_many_async as many
 from holdall.records import objects_record_async as one
@@ -21,9 +21,10 @@ from holdall.records.errors import CorruptRecordError, RecordArchivedError
 from holdall.records.matching import predicate
 from holdall.records.mirror.listing import Listing
 from holdall.records.mirror.mirror import Interrupted, Mirror, Pending
-from holdall.records.mirror.rows import Row, body_of, paths_of, row_of, touches
+from holdall.records.mirror.rows import Row, body_of, paths_of, row_of, times_of, touches
 from holdall.records.mirror.selecting import mentions
 from holdall.records.objects_state import ObjectState
+from holdall.records.objects_waves_async import waves_async
 from holdall.records.plans import EVERYTHING, Scope, scope_of
 from holdall.records.pushdown import pushdown
 from holdall.records.query import Query
@@ -93,19 +94,20 @@ async def load_async(state: ObjectState, mirror: Mirror, scope: Scope, *, unknow
         return 0
     found: list[tuple[Pending, Row | None]] = []
 
-    async def fetch(pending: Pending) -> tuple[Pending, Row | None]:
-        return pending, await row_async(state, pending.id)
+    async def fetch(pending: Pending) -> Row | None:
+        return await row_async(state, pending.id)
 
     async def keep() -> None:
         rows = list(found)
         found.clear()
         await finish_async(lambda: run_async(lambda: mirror.loaded(rows)))
 
-    answers = map_bounded_async(fetch, wanted, limit=state.options.max_workers)
     try:
-        async with closed_async(answers) as rows:
-            async for answer in rows:
-                found.append(answer)
+        async with closed_async(waves_async(state, fetch, wanted, [])) as answers:
+            async for pending, answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+                found.append((pending, answer))
                 if len(found) >= _COMMIT:
                     await keep()
     except Exception:
@@ -143,6 +145,14 @@ async def ready_async(state: ObjectState, mirror: Mirror, query: Query, max_age:
 async def count_async(state: ObjectState, mirror: Mirror, query: Query | None, max_age: float | None) -> int:
     """Count; without conditions no body is fetched, but what may not even exist is looked at."""
     if query is None or not query.conditions:
+        since = time.time() - (state.options.cache_ttl if max_age is None else max_age)
+        number = (
+            mirror.remembered(since) if mirror.path is None else None
+        )  # in memory that asks no file: no thread is needed
+        if number is None:
+            number = await run_async(lambda: mirror.counted(since))
+        if number is not None:
+            return number
         await fresh_async(state, mirror, max_age)
         await load_async(state, mirror, EVERYTHING, unknown=True)
         try:
@@ -181,7 +191,7 @@ async def matched_async(
 
         def ask(after: str | None = after, limit: int = limit) -> tuple[list[Row], bool, _Held]:
             rows, whole = mirror.rows(scope, where, values, after=after, limit=limit)
-            return rows, whole, _held(rows, query, deciding, holds)
+            return rows, whole, _held(rows, query, deciding, holds, exact=exact)
 
         try:
             rows, whole, held = await run_async(ask)
@@ -214,21 +224,24 @@ class _Held:
     damaged: bool = False
 
 
-def _held(rows: Sequence[Row], query: Query, deciding: set[str], holds: Callable[[Record], bool]) -> _Held:
-    """Sort rows out."""
+def _held(rows: Sequence[Row], query: Query, deciding: set[str], holds: Callable[[Record], bool], *, exact: bool) -> _Held:
+    """Sort rows out; if SQL was ``exact``, it decided on those that are held whole."""
     held = _Held()
     for row in rows:
         if row.state in {"loaded", "cut"}:
             try:
-                record = record_of(body_of(row), row.etag)
+                record = record_of(body_of(row), row.etag, times_of(row))
             except sqlite3.DatabaseError:
                 held.damaged = True
                 held.fetch.append(row.id)
                 continue
-            if touches(deciding, row.names):
+            if row.state == "loaded":
+                if exact or holds(record):
+                    held.found[row.id] = record
+            elif touches(deciding, row.names):
                 held.fetch.append(row.id)
             elif holds(record):
-                if row.names and not (query.paths and not touches(query.paths, row.names)):
+                if not (query.paths and not touches(query.paths, row.names)):
                     held.fetch.append(row.id)
                 else:
                     held.found[row.id] = record

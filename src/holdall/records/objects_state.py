@@ -17,6 +17,7 @@ from holdall.records.errors import RecordArchivedError, SerializationError
 from holdall.records.keys import SUFFIX, id_to_key, key_to_id
 from holdall.records.mirror.mirror import Mirror
 from holdall.records.tags import TagsOmittedWarning, fit_tags
+from holdall.records.window import Window
 from holdall.store import Store
 
 __all__ = ["ARCHIVED", "Known", "KnownRecords", "ObjectOptions", "ObjectState", "Stored"]
@@ -106,9 +107,13 @@ class ObjectState:
     owned: bool = False
     known: KnownRecords = field(default_factory=KnownRecords)
     make_mirror: Callable[[], Mirror] | None = None
+    window: Window = field(init=False)
     _mirror: Mirror | None = None
     _longest: int | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.window = Window(self.options.max_workers)
 
     def __repr__(self) -> str:
         return f"ObjectDatabase({self.store!r}, prefix={self.prefix!r})"

@@ -87,7 +87,10 @@ class Fields(MutableMapping[str, Any]):
         self._values: dict[str, Any] = {}
         self._info: dict[str, dict[str, Any]] = {}
         for name, value in values.items():
-            self[name] = value
+            if type(name) is str and type(value) is not Field:
+                self._values[name] = value
+            else:
+                self[name] = value
 
     def __getitem__(self, name: str) -> Field:
         if name not in self._values:

@@ -15,6 +15,7 @@ from holdall.records.pieces import MARK, SQL, Pushed, render
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.records.results import Explanation, SearchResult
+from holdall.records.sql_aside import aside, drawn
 from holdall.records.sql_rows import possible, record_of_row
 from holdall.records.sql_table import Layout, run
 from holdall.records.sql_writing import BATCH, listed
@@ -63,18 +64,18 @@ class Plan:
 
         Pages instead of a cursor of the server: what a cancelled task leaves behind is a connection, which the pool knows to end.
         """
-        found = filter(self.test, map(record_of_row, self._rows(connection, size)))
+        found = self._matching(connection, size)
         if not self.by_id:
             return found
         end = None if self.query.count is None else self.query.skip + self.query.count + 1
         return islice(found, self.query.skip, end)
 
-    def _rows(self, connection: sa.Connection, size: int) -> Iterator[Sequence[Any]]:
+    def _matching(self, connection: sa.Connection, size: int) -> Iterator[Record]:
         last = self._behind if self.by_id else None
         while True:
             sql = self._select(last, f" LIMIT {size}")
             rows = run(connection, self.layout, sql.text, sql.values).fetchall()
-            yield from rows
+            yield from drawn(filter(self.test, map(record_of_row, rows)), rows)
             if len(rows) < size:
                 return
             last = str(rows[-1][0])
@@ -101,19 +102,21 @@ def read(connection: sa.Connection, layout: Layout, id: str) -> Record | None:
     if not possible(id):
         return None
     row = run(connection, layout, f"SELECT {layout.selected} FROM {layout.name} AS t WHERE t.id = {MARK}", (id,)).first()
-    return None if row is None else record_of_row(row)
+    return None if row is None else next(drawn(map(record_of_row, [row]), [row]))
 
 
 def read_many(connection: sa.Connection, layout: Layout, ids: Sequence[str]) -> dict[str, Record | Exception]:
     """Return those records of some ids that are there; an error for one that is unreadable."""
     marks, values = listed(layout, ids)
-    found: dict[str, Record | Exception] = {}
-    for row in run(connection, layout, f"SELECT {layout.selected} FROM {layout.name} AS t WHERE t.id {marks}", values):
-        try:
-            found[row[0]] = record_of_row(row)
-        except CorruptRecordError as error:
-            found[row[0]] = error
-    return found
+    rows = run(connection, layout, f"SELECT {layout.selected} FROM {layout.name} AS t WHERE t.id {marks}", values).fetchall()
+    return dict(drawn(map(_answer, rows), rows))
+
+
+def _answer(row: Sequence[Any]) -> tuple[str, Record | Exception]:
+    try:
+        return row[0], record_of_row(row)
+    except CorruptRecordError as error:
+        return row[0], error
 
 
 def search(connection: sa.Connection, plan: Plan) -> SearchResult:
@@ -122,14 +125,15 @@ def search(connection: sa.Connection, plan: Plan) -> SearchResult:
     if query.count == 0:
         return SearchResult()
     if not plan.by_id:
-        found, more = cut(replace(query, paths=()), plan.matching(connection))
+        matched = [*plan.matching(connection)]
+        found, more = aside(lambda: cut(replace(query, paths=()), matched))
     else:
         sql = plan.whole()
-        found = (
-            [record_of_row(row) for row in run(connection, plan.layout, sql.text, sql.values)]
-            if plan.exact
-            else [*plan.matching(connection)]
-        )
+        if plan.exact:
+            rows = run(connection, plan.layout, sql.text, sql.values).fetchall()
+            found = [*drawn(map(record_of_row, rows), rows)]
+        else:
+            found = [*plan.matching(connection)]
         more = query.count is not None and len(found) > query.count
         found = found[: query.count]
     cursor = cursor_after(query, found[-1]) if more and found else None
@@ -207,7 +211,7 @@ class Reader:
         query = self._plan.query
         mark = cursor_mark(query)
         keys = [row_key(query, record) for record in self._plan.matching(connection)]
-        keys.sort()
+        aside(keys.sort)
         chosen = [key for key in keys if mark is None or mark < key]
         end = None if query.count is None else query.skip + query.count
         return [str(key[-1]) for key in chosen[query.skip : end]]

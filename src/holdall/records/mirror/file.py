@@ -106,6 +106,25 @@ class MirrorFile:
         connection.execute("COMMIT")
         return answer
 
+    def stamp(self) -> tuple[int, int, int] | None:
+        """Return what any change of the mirror changes, whoever makes it; ``None`` if that cannot be told without waiting."""
+        if self._guard.stale() or not self._lock.acquire(blocking=False):
+            return None
+        try:
+            connection = self._connection
+            if connection is None or connection.in_transaction:
+                return None
+            if self.path is None:
+                return self.generation, connection.total_changes, 0
+            if self._inode != _inode(self.path):
+                return None
+            (others,) = connection.execute("PRAGMA data_version").fetchone()
+            return self.generation, connection.total_changes, others
+        except sqlite3.Error:
+            return None
+        finally:
+            self._lock.release()
+
     # -- opening ------------------------------------------------------------------------------------------------------
 
     def _open(self) -> sqlite3.Connection:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from holdall.records.mirror.rows import COLUMNS, Row
@@ -17,6 +17,12 @@ __all__ = ["Intent", "begin", "doubt", "end", "next_number", "store_row", "sweep
 OLDEST = 3600.0
 """Seconds after which an intent ends as unknown, whoever began it."""
 _SET = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS.split(", ")[1:])
+_STORE, _STORE_OWN = (
+    f"INSERT INTO rec ({COLUMNS}, own, rev) VALUES ({', '.join('?' * len(Row._fields))}, ?, ?)"
+    f" ON CONFLICT (id) DO UPDATE SET {_SET}, own = {own}, rev = excluded.rev"
+    for own in ("rec.own", "excluded.own")
+)
+_BEGIN = "INSERT INTO intent VALUES (?1, ?2, ?3, ?4, ?5, coalesce((SELECT rev FROM rec WHERE id = ?2), 0))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,35 +33,44 @@ class Intent:
     id: str
 
 
-def next_number(connection: sqlite3.Connection) -> int:
-    """Return the next number of the mirror's one counter."""
-    (number,) = connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'seq' RETURNING value").fetchone()
-    return int(number)
+def next_number(connection: sqlite3.Connection, count: int = 1) -> int:
+    """Return the next number of the mirror's one counter, the first of so many that are taken."""
+    sql = "UPDATE meta SET value = value + ? WHERE name = 'seq' RETURNING value"
+    (number,) = connection.execute(sql, (count,)).fetchone()
+    return int(number) - count + 1
 
 
-def begin(connection: sqlite3.Connection, process: str, ids: Iterable[str]) -> list[Intent]:
+def begin(connection: sqlite3.Connection, process: str, ids: Sequence[str]) -> list[Intent]:
     """Note what is about to be written; intents that meet on one id overlap."""
-    intents: list[Intent] = []
+    (busy,) = connection.execute("SELECT EXISTS (SELECT 1 FROM intent)").fetchone()
+    if not busy and len(set(ids)) == len(ids):  # nobody to meet
+        intents = [Intent(_ticket(), id) for id in ids]
+        now = time.time()
+        connection.executemany(_BEGIN, [(intent.ticket, intent.id, process, now, 0) for intent in intents])
+        return intents
+    intents = []
     for id in ids:
         others = connection.execute("UPDATE intent SET overlapped = 1 WHERE id = ?", (id,)).rowcount
-        ticket = random.getrandbits(62)  # unique across files that replace each other
-        connection.execute(
-            "INSERT INTO intent VALUES (?, ?, ?, ?, ?, coalesce((SELECT rev FROM rec WHERE id = ?), 0))",
-            (ticket, id, process, time.time(), int(others > 0), id),
-        )
-        intents.append(Intent(ticket, id))
+        intent = Intent(_ticket(), id)
+        connection.execute(_BEGIN, (intent.ticket, id, process, time.time(), int(others > 0)))
+        intents.append(intent)
     return intents
+
+
+def _ticket() -> int:
+    return random.getrandbits(62)  # unique across files that replace each other
 
 
 def end(connection: sqlite3.Connection, intents: Sequence[Intent], effects: Mapping[str, Row | None]) -> None:
     """Note the outcomes: a `Row` that is stored now (state ``gone`` if deleted), ``None`` or nothing if that is not sure."""
-    for intent in intents:
+    if not intents:
+        return
+    for number, intent in enumerate(intents, next_number(connection, len(intents))):
         found = connection.execute(
             "DELETE FROM intent WHERE ticket = ? AND id = ? RETURNING overlapped, rev", (intent.ticket, intent.id)
         ).fetchone()
         row = connection.execute("SELECT rev FROM rec WHERE id = ?", (intent.id,)).fetchone()
         effect = effects.get(intent.id)
-        number = next_number(connection)
         if effect is None or effect.etag == "" or found is None or found[0] or found[1] != (row[0] if row else 0):
             doubt(connection, intent.id, number)
         else:
@@ -73,14 +88,7 @@ def doubt(connection: sqlite3.Connection, id: str, number: int) -> None:
 
 def store_row(connection: sqlite3.Connection, row: Row, *, own: int | None, rev: int) -> None:
     """Put a row; ``own`` is the number of a local write, ``None`` keeps what there is."""
-    values = [getattr(row, name) for name in COLUMNS.split(", ")]
-    marks = ", ".join("?" for _ in values)
-    keep = "rec.own" if own is None else "excluded.own"
-    connection.execute(
-        f"INSERT INTO rec ({COLUMNS}, own, rev) VALUES ({marks}, ?, ?)"
-        f" ON CONFLICT (id) DO UPDATE SET {_SET}, own = {keep}, rev = excluded.rev",
-        (*values, own or 0, rev),
-    )
+    connection.execute(_STORE if own is None else _STORE_OWN, (*row, own or 0, rev))
 
 
 def sweep(connection: sqlite3.Connection, dead: Callable[[str], bool]) -> None:

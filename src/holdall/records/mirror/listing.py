@@ -14,7 +14,7 @@ from functools import lru_cache
 from holdall.core.meta import ObjectMeta
 from holdall.records.mirror.journal import next_number, sweep
 
-__all__ = ["Listing", "apply", "drop", "fresh", "note", "start"]
+__all__ = ["Listing", "apply", "drop", "fresh", "note", "start", "started"]
 
 _UNSURE = timedelta(seconds=2)
 """With weak etags: for how long after a write another one may look the same."""
@@ -54,6 +54,12 @@ def fresh(connection: sqlite3.Connection, since: float) -> bool:
     meta = dict(connection.execute("SELECT name, value FROM meta WHERE name IN ('started', 'boot')").fetchall())
     started = meta.get("started")
     return started is not None and meta.get("boot") == _boot() and since <= float(started) <= time.time()
+
+
+def started(connection: sqlite3.Connection) -> float:
+    """Return when the last complete listing started; there was one."""
+    (moment,) = connection.execute("SELECT value FROM meta WHERE name = 'started'").fetchone()
+    return float(moment)
 
 
 def start(connection: sqlite3.Connection, dead: Callable[[str], bool], *, weak: bool, generation: int) -> Listing:

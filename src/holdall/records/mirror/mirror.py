@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -29,6 +30,8 @@ class Interrupted(Exception):  # noqa: N818  # a signal to begin again, not an e
     """The mirror was replaced or emptied meanwhile: what it says now is no answer."""
 
 
+_UNKNOWN = "SELECT 1 FROM rec WHERE state <> 'loaded' AND state = 'listed' AND etag IS NULL"
+_ALL = "SELECT (SELECT count(*) FROM rec) - (SELECT count(*) FROM rec WHERE state = 'gone')"
 HELD = "state IN ('loaded', 'cut', 'corrupt', 'archived', 'listed')"
 
 
@@ -70,6 +73,7 @@ class Mirror:
         paths = tuple((index,) if isinstance(index, str) else tuple(index) for index in indexes)
         self._file = MirrorFile(path, identity, paths)
         self._names: tuple[int, set[str]] = (0, set())
+        self._count: tuple[tuple[int, int, int], float, int] | None = None
 
     @property
     def path(self) -> str | None:
@@ -197,8 +201,8 @@ class Mirror:
         odd = f"SELECT {COLUMNS} FROM rec WHERE state <> 'loaded' AND {HELD} AND {bound} ORDER BY id{tail}"
 
         def work(connection: sqlite3.Connection) -> tuple[list[Row], bool]:
-            plain = [Row(*row) for row in connection.execute(first, (*bounds, *values))]
-            others = [Row(*row) for row in connection.execute(odd, bounds)]
+            plain = [*map(Row._make, connection.execute(first, (*bounds, *values)))]
+            others = [*map(Row._make, connection.execute(odd, bounds))]
             whole = limit is None or (len(plain) < limit and len(others) < limit)
             merged = sorted([*plain, *others], key=_by_id) if others else plain
             if not whole and others:  # behind the last row of a list that was cut, rows may be missing
@@ -216,11 +220,39 @@ class Mirror:
             odd = f"SELECT 1 FROM rec WHERE state <> 'loaded' AND {HELD} AND {bound} LIMIT 1"
             if where != "TRUE" and connection.execute(odd, bounds).fetchone():
                 return None
+            if where == bound == "TRUE":
+                return int(connection.execute(_ALL).fetchone()[0])
             state = HELD if where == "TRUE" else "state = 'loaded'"
             sql = f"SELECT count(*) FROM rec WHERE {state} AND {bound} AND {where}"
             return int(connection.execute(sql, (*bounds, *values)).fetchone()[0])
 
         return self._answer(work)
+
+    def remembered(self, since: float) -> int | None:
+        """Return the number of records as `counted` last told it, if nothing was written into the mirror after that."""
+        held = self._count
+        if held is None or not since <= held[1] <= time.time() or held[0] != self._file.stamp():
+            return None
+        return held[2]
+
+    def counted(self, since: float) -> int | None:
+        """Return the number of records; ``None`` if that takes a listing that starts at or after a time, or a look at a record."""
+        number = self.remembered(since)
+        if number is not None:
+            return number
+        before = self._file.stamp()
+
+        def work(connection: sqlite3.Connection) -> tuple[float, int] | None:
+            if not listing.fresh(connection, since) or connection.execute(f"{_UNKNOWN} LIMIT 1").fetchone():
+                return None
+            return listing.started(connection), int(connection.execute(_ALL).fetchone()[0])
+
+        found = self._file.call(work, writes=False)
+        if found is None:
+            return None
+        if before is not None:
+            self._count = (before, *found)
+        return found[1]
 
     def ids(self, scope: Scope, *, after: str | None = None, limit: int) -> list[str]:
         """Return ids in order."""

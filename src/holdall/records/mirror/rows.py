@@ -6,16 +6,15 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from holdall.records.documents import decode_document, encode_document
 from holdall.records.encoding import Body, iso
 from holdall.records.plans import Scope
 from holdall.records.query import And, Condition, Not, Or, Query
 
-__all__ = ["COLUMNS", "LONGEST", "Row", "State", "body_of", "paths_of", "row_of", "scoped", "touches"]
+__all__ = ["COLUMNS", "LONGEST", "Row", "State", "body_of", "paths_of", "row_of", "scoped", "times_of", "touches"]
 
 State = Literal["listed", "loaded", "cut", "archived", "corrupt", "gone"]
 LONGEST = 4096
@@ -23,8 +22,7 @@ LONGEST = 4096
 COLUMNS = "id, etag, state, fields, metadata, info, created_at, updated_at, token, cuts, reason, checksum"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One record as the mirror holds it; the columns of `COLUMNS`."""
 
     id: str
@@ -112,6 +110,11 @@ def body_of(row: Row) -> Body:
         )
     except ValueError as error:
         raise sqlite3.DatabaseError(f"a row of the mirror is damaged: {row.id!r}") from error
+
+
+def times_of(row: Row) -> tuple[str, str]:
+    """Return the two times of a row that has a body, as text."""
+    return row.created_at or "", row.updated_at or ""
 
 
 def paths_of(query: Query) -> set[str]:

@@ -1,0 +1,33 @@
+"""Work on rows that would hold up an event loop, done in a thread. Acts of `holdall.records.sql_link` call it in both colours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy.util import await_only
+from sqlalchemy.util.concurrency import in_greenlet
+
+__all__ = ["aside", "drawn"]
+
+T = TypeVar("T")
+_MANY = 50
+_LONG = 65_536
+
+
+def aside(function: Callable[[], T]) -> T:
+    """Call a function: here, or in a thread if an event loop would wait for it."""
+    return await_only(asyncio.to_thread(function)) if in_greenlet() else function()
+
+
+def drawn(found: Iterator[T], rows: Sequence[Sequence[Any]]) -> Iterator[T]:
+    """Return what is made of rows: lazily, or made in a thread if an event loop waits and the rows are many, or long.
+
+    Args:
+        found: Makes it, from the rows alone.
+        rows: Columns of records: id, fields, metadata first.
+    """
+    if in_greenlet() and (len(rows) > _MANY or sum(len(row[1] or "") + len(row[2] or "") for row in rows) > _LONG):
+        return iter(aside(lambda: list(found)))
+    return found
