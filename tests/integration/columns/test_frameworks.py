@@ -3,14 +3,18 @@
 import asyncio
 import contextlib
 import socket
+import struct
+import tempfile
 
 import httpx
 import pytest
 import uvicorn
 from examples.columns import fastapi_app, litestar_app
 from examples.columns.models import Paper
+from litestar.datastructures import upload_file
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from tests.leftovers import open_below
 
 from holdall import storages
 from holdall.columns import FileObject
@@ -20,6 +24,14 @@ from holdall.serve import ASGIApp
 from .conftest import keys_of
 
 MIB = 1024 * 1024
+APPLICATIONS = {"fastapi": fastapi_app.make_app, "litestar": litestar_app.make_app}
+FORM = b'--x\r\nContent-Disposition: form-data; name="data"; filename="half.bin"\r\n\r\n'
+UPLOADS = {
+    "fastapi": b"PUT /papers/half.bin HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n",
+    "litestar": b"POST /papers HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+    b"Content-Length: 9000000\r\n\r\n" + FORM,
+}
+"""How an upload begins that is longer than what is sent of it."""
 
 
 @pytest.fixture
@@ -27,6 +39,22 @@ def files(tmp_path):
     store = LocalStore(tmp_path / "files", create=True)
     with storages.override("example", store):
         yield store
+
+
+@pytest.fixture
+def spooled(monkeypatch):
+    """The files in which Litestar keeps what is being uploaded; it does not close those of a client that hangs up."""
+    made = []
+
+    class Spooled(tempfile.SpooledTemporaryFile):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            made.append(self)
+
+    monkeypatch.setattr(upload_file, "SpooledTemporaryFile", Spooled)
+    yield made
+    for file in made:
+        file.close()
 
 
 @contextlib.asynccontextmanager
@@ -52,6 +80,33 @@ async def served(make, tmp_path):
         await engine.dispose()
 
 
+async def connected(port):
+    """Return the writer of a connection whose other end is never read, and holds little."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    client.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", port))
+    return (await asyncio.open_connection(sock=client, limit=1024))[1]  # more than twice the limit is not taken in
+
+
+def hang_up(writer):
+    """End a connection at once, by RST."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def until(condition):
+    """Wait until something is so."""
+    async with asyncio.timeout(120):
+        while not condition():  # noqa: ASYNC110  # nobody tells
+            await asyncio.sleep(0.01)
+
+
+def nothing_new(tasks, engine, place):
+    """Tell whether no task, no database connection in use and no open file of the store is left."""
+    return asyncio.all_tasks() <= tasks and not engine.pool.checkedout() and not open_below(place)
+
+
 def test_a28_fastapi(files, tmp_path):
     async def body():
         for _ in range(16):
@@ -75,22 +130,41 @@ def test_a28_fastapi(files, tmp_path):
     asyncio.run(main())
 
 
-def test_a30_a_client_that_hangs_up_leaves_nothing(files, tmp_path):
+@pytest.mark.parametrize("framework", APPLICATIONS)
+def test_a30_a_client_that_hangs_up_while_it_uploads_leaves_nothing(files, tmp_path, spooled, framework):
     async def main():
-        async with served(fastapi_app.make_app, tmp_path) as (_, engine, port):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"PUT /papers/half.bin HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n" + b"x" * 100_000)
-            await writer.drain()
-            writer.close()
-            await writer.wait_closed()
-            del reader
-        other = create_async_engine(engine.url)
-        async with AsyncSession(other) as session:
-            assert await session.scalar(select(func.count()).select_from(Paper)) == 0
-        await other.dispose()
+        async with served(APPLICATIONS[framework], tmp_path) as (_, engine, port):
+            before = asyncio.all_tasks()
+            writer = await connected(port)
+            writer.write(UPLOADS[framework] + bytes(3 * MIB))
+            await until(lambda: open_below(tmp_path / "files") or spooled)  # some of it has come
+            hang_up(writer)
+            await until(lambda: nothing_new(before, engine, tmp_path / "files"))
+            async with AsyncSession(engine) as session:
+                assert await session.scalar(select(func.count()).select_from(Paper)) == 0
 
     asyncio.run(main())
     assert keys_of(files) == []
+    assert [path for path in (tmp_path / "files").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("framework", APPLICATIONS)
+def test_a30_a_client_that_hangs_up_while_it_downloads_leaves_nothing(files, tmp_path, framework):
+    async def main():
+        async with served(APPLICATIONS[framework], tmp_path) as (_, engine, port):
+            async with AsyncSession(engine, expire_on_commit=False) as session:
+                paper = Paper(title="long", file=FileObject("example", "long.bin", content=bytes(32 * MIB)))
+                session.add(paper)
+                await session.commit()
+            before = asyncio.all_tasks()
+            writer = await connected(port)
+            writer.write(f"GET /papers/{paper.id}/content HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            await until(lambda: open_below(tmp_path / "files"))  # nobody reads: the answer cannot have ended
+            hang_up(writer)
+            await until(lambda: nothing_new(before, engine, tmp_path / "files"))
+            assert keys_of(files) == [paper.file.path]
+
+    asyncio.run(main())
 
 
 def test_a28_litestar(files, tmp_path):
