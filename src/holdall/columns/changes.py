@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -16,7 +16,7 @@ from sqlalchemy.orm.base import PassiveFlag
 from holdall.columns.file import FileObject
 from holdall.columns.tracking import FileAttribute, Holder, attributes_of, every_attribute, files_of
 
-__all__ = ["Change", "Stored", "collect", "held_by_others", "read_stored"]
+__all__ = ["Change", "Stored", "changes_of", "collect", "deletion_of", "held_by_others", "read_stored", "row_token"]
 
 AT_ONCE = 200
 
@@ -86,13 +86,15 @@ def collect(session: Session, instances: Iterable[Any] | None = None) -> list[Ch
     return found
 
 
-def changes_of(state: Any) -> Iterator[Change]:
-    """Yield what changed of a new or dirty instance."""
+def changes_of(state: Any, done: Container[tuple[int, str]] = ()) -> Iterator[Change]:
+    """Yield what changed of a new or dirty instance, less what is done: by the state's id and the attribute's name."""
     for attribute in attributes_of(state.class_):
         key = attribute.key
         if key not in state.dict:
             continue
         value = state.dict[key]
+        if (id(state), key) in done and not any(file.pending is not None for file in files_of(value)):
+            continue
         if state.key is None:
             if value is not None:
                 yield Change(state, attribute, value)

@@ -162,7 +162,7 @@ class Flush:
     def _is_of_another(self, file: FileObject, change: Change) -> bool:
         """Tell whether another row holds a file, and goes on holding it."""
         home = file._home
-        if home is None or home == change.holder:
+        if home is None or home is change.holder or home == change.holder:
             return False
         row, blob = home.row, _blob(file)
         if row is None:

@@ -8,20 +8,23 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Mapper, Session
+from sqlalchemy.orm.attributes import instance_state
 
 from holdall.columns import bridge, placing, placing_async
 from holdall.columns.bulk import before_bulk
-from holdall.columns.changes import changes_of, collect, deletion_of
+from holdall.columns.changes import changes_of, collect, deletion_of, row_token
 from holdall.columns.errors import CleanupError
 from holdall.columns.flushing import Flush
 from holdall.columns.joined import Joined, outer_connections
 from holdall.columns.journal import Finish, Frame, Journal, Undo
-from holdall.columns.tracking import attributes_of
+from holdall.columns.tracking import FileAttribute, attributes_of
 from holdall.errors import HoldallError
 
 __all__ = ["attach", "disable", "enable", "listen", "open_journal"]
 
 JOURNAL = "holdall.columns.journal"
+FLUSHED = f"{JOURNAL}.flushed"
+COMMITTING = f"{JOURNAL}.committing"
 SWITCH = "holdall.columns"
 RAISE = "holdall.raise_cleanup"
 _on = True
@@ -107,7 +110,7 @@ def _close_left(session: Session, journal: Journal, chain: list[Any]) -> None:
     left = next((frame for frame in journal.frames if not any(frame.token is token for token in chain)), None)
     if left is None:
         return
-    if not left.committed and session.info.pop(f"{JOURNAL}.committing", False):
+    if not left.committed and session.info.pop(COMMITTING, False):
         _in_doubt(left)
     plan = journal.leave(left.token)
     if isinstance(plan, Undo):
@@ -141,7 +144,7 @@ def _before_flush(session: Session, _context: Any, instances: Iterable[Any] | No
 def _run(session: Session, changes: list[Any], connection: Any = None) -> None:
     journal = open_journal(session)
     Flush(session, journal, changes, connection=connection).run()
-    flushed = session.info.setdefault(f"{JOURNAL}.flushed", {})
+    flushed = session.info.setdefault(FLUSHED, {})
     for change in changes:
         flushed[id(change.state), change.attribute.key] = (change.state, change.token)
 
@@ -150,7 +153,7 @@ def _after_flush(session: Session, _context: Any) -> None:
     journal = _journal(session)
     if journal is None:
         return
-    for state, token in session.info.pop(f"{JOURNAL}.flushed", {}).values():
+    for state, token in session.info.pop(FLUSHED, {}).values():
         if state.key is not None and not isinstance(token[0], tuple):
             for frame in journal.frames:
                 frame.rename(token, (state.key[:2], token[1]))
@@ -158,35 +161,29 @@ def _after_flush(session: Session, _context: Any) -> None:
 
 def _before_write(mapper: Any, connection: Any, instance: Any) -> None:
     """Catch what later listeners of ``before_flush`` assigned."""
-    session, state = _session_of(instance)
+    state = instance_state(instance)
+    session = state.session
     if session is None:
         return
-    done = session.info.get(f"{JOURNAL}.flushed", {})
-    changes = [
-        change
-        for change in changes_of(state)
-        if (id(state), change.attribute.key) not in done or any(file.pending is not None for file in change.files)
-    ]
+    changes = list(changes_of(state, session.info.get(FLUSHED, ())))
     if changes and enabled(session, mapper):
         _run(session, changes, connection)
 
 
 def _before_delete(mapper: Any, connection: Any, instance: Any) -> None:
     """Catch rows that go by cascade, or as orphans."""
-    session, state = _session_of(instance)
-    if session is None or not enabled(session, mapper):
-        return
-    changes = list(deletion_of(state))
-    journal = open_journal(session)
-    if any(journal.holds(change.token) != frozenset() for change in changes):
-        _run(session, changes, connection)
-
-
-def _session_of(instance: Any) -> tuple[Session | None, Any]:
-    from sqlalchemy.orm.attributes import instance_state  # noqa: PLC0415  # a function of the ORM's, not ours
-
     state = instance_state(instance)
-    return state.session, state
+    session = state.session
+    journal = None if session is None else _journal(session)
+    if session is None or (journal is not None and all(_is_let_go(journal, state, a) for a in attributes_of(state.class_))):
+        return
+    if enabled(session, mapper):
+        _run(session, list(deletion_of(state)), connection)
+
+
+def _is_let_go(journal: Journal, state: Any, attribute: FileAttribute) -> bool:
+    """Tell whether it is noted already that an attribute of a row holds no files any more."""
+    return journal.holds(row_token(state, attribute.key)) == frozenset()
 
 
 def _do_orm_execute(state: Any) -> None:
@@ -208,7 +205,7 @@ def _after_begin(session: Session, _transaction: Any, _connection: Any) -> None:
 
 def _before_commit(session: Session) -> None:
     if session.get_nested_transaction() is None:
-        session.info[f"{JOURNAL}.committing"] = True
+        session.info[COMMITTING] = True
 
 
 def _after_commit(session: Session) -> None:
@@ -221,12 +218,12 @@ def _after_soft_rollback(session: Session, _previous: Any) -> None:
     journal = _journal(session)
     frame = None if journal is None else journal.frame
     if frame is not None and not frame.committed and not frame.token.is_active:
-        session.info.pop(f"{JOURNAL}.committing", None)
+        session.info.pop(COMMITTING, None)
         _undo(frame.undo())
 
 
 def _after_transaction_end(session: Session, transaction: Any) -> None:
-    committing = transaction.parent is None and session.info.pop(f"{JOURNAL}.committing", False)
+    committing = transaction.parent is None and session.info.pop(COMMITTING, False)
     journal = _journal(session)
     frame = None if journal is None else next((f for f in journal.frames if f.token is transaction), None)
     if journal is None or frame is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["Blob", "Drop", "Finish", "Frame", "Journal", "Swap", "Undo", "Upload"]
 
@@ -18,8 +18,7 @@ Blob = tuple[str, str]
 """Where bytes are: the key of a backend, and a key in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(NamedTuple):
     """Something that was stored, with what is needed to take it back.
 
     Attributes:
@@ -50,8 +49,7 @@ class Swap:
     file: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(NamedTuple):
     """A file that a row let go of.
 
     Attributes:

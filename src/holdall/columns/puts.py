@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from holdall.columns.rules import Rules
 from holdall.core.options import PutMode, PutOptions
@@ -50,8 +50,7 @@ def _typed_options(content_type: str | None, mode: PutMode) -> PutOptions:
     return PutOptions(mode=mode, content_type=content_type)
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """What the store and the meter say of a file that was stored."""
 
     result: PutResult

@@ -19,6 +19,7 @@ from holdall.store import Store
 __all__ = ["FileValue", "Parent", "placed"]
 
 _NINE = ("filename", "content_type", "size", "last_modified", "checksum", "etag", "version_id", "metadata", "backend")
+_PLAIN = frozenset(_NINE)
 _KNOWN = frozenset({*_NINE, "name", "original_filename", "staged", "borrowed"})
 
 
@@ -228,9 +229,7 @@ class FileValue:
         """Take the facts of a document that was stored."""
         get = document.get
         path: str = document["filename"]
-        self._path = path
-        self._name = name = get("name") or path
-        self._original = get("original_filename") or name
+        self._path = self._name = self._original = path
         self._content_type = get("content_type")
         self._metadata = get("metadata")
         self._backend = get("backend")
@@ -239,14 +238,20 @@ class FileValue:
         self.checksum = get("checksum")
         self.etag = get("etag")
         self.version_id = get("version_id")
-        staged = get("staged")
-        self.staged = None if staged is None else ReservedKey(staged)
-        self.borrowed = bool(get("borrowed"))
-        self.owned = False
-        self.explicit = False
-        self.pending = self._given = self._home = None
+        self.owned = self.explicit = self.borrowed = False
+        self.pending = self._given = self._home = self._more = self.staged = None
         self._parents = ()
-        self._more = None if document.keys() <= _KNOWN else {k: v for k, v in document.items() if k not in _KNOWN}
+        if document.keys() != _PLAIN:
+            self._load_rest(document)
+
+    def _load_rest(self, document: Mapping[str, Any]) -> None:
+        """Take what only some documents have."""
+        self._name = document.get("name") or self._path
+        self._original = document.get("original_filename") or self._name
+        staged = document.get("staged")
+        self.staged = None if staged is None else ReservedKey(staged)
+        self.borrowed = bool(document.get("borrowed"))
+        self._more = {k: v for k, v in document.items() if k not in _KNOWN} or None
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -288,7 +293,11 @@ class FileValue:
         """Tell whether two files say the same, which is what the history of a row compares: not by key alone."""
         if self is other:
             return True
-        return self.pending is None and other.pending is None and self.to_dict() == other.to_dict()
+        if self.pending is not None or other.pending is not None:
+            return False
+        if self._path != other._path or self.etag != other.etag or self.checksum != other.checksum:
+            return False  # most that differ do so here
+        return self.to_dict() == other.to_dict()
 
     def __repr__(self) -> str:
         shown = [f"backend={self._backend!r}", f"filename={str(self._path)!r}"]
