@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from struct import unpack_from
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from holdall.containers.engines import Engine, engine
-from holdall.containers.errors import FormatError
+from holdall.containers.errors import DamagedError, Fault, FormatError
 from holdall.containers.header import HEADER, Header, parse_header
 from holdall.containers.held import HeldBytes, HeldFile
 from holdall.containers.legacy import restored
 from holdall.containers.options import ReadOptions, ReadStats
 from holdall.containers.toc import Bounds, Leaf, Node, Root, parse_node, parse_root
-from holdall.containers.wire import array_head, map_head
+from holdall.containers.wire import CodecName, array_head, map_head
 from holdall.errors import ClosedError, IntegrityError
 from holdall.store import Store
 
@@ -245,7 +245,7 @@ class Cursor(NamedTuple):
     within: Span | None = None
 
 
-def table_of(head: bytes, toc: bytes, size: int, options: ReadOptions) -> Table:
+def table_of(head: bytes, toc: bytes, size: int, options: ReadOptions, where: str = "") -> Table:
     """Return what header and table of contents say, checked.
 
     Args:
@@ -253,19 +253,36 @@ def table_of(head: bytes, toc: bytes, size: int, options: ReadOptions) -> Table:
         toc: The table's bytes.
         size: Bytes of the archive, or of the slot that it lies in.
         options: Whether to check the CRC.
+        where: What begins the message of an error.
 
     Raises:
-        FormatError: They are no header and table of ours.
-        IntegrityError: Their CRC-32 does not hold.
+        FormatError: Their CRC-32 holds, but they say what cannot be.
+        IntegrityError: Their CRC-32 does not hold. Where they cannot even be read this is a `DamagedError`, which is both.
     """
-    header = parse_header(head, options.magic)
-    raw = engine(header.codec, max_depth=options.max_depth).decode(toc)
-    root = parse_root(raw)
-    if root is not None and root.checksum is not None and options.verify == "read":
-        if toc[-4:] != root.checksum.to_bytes(4, "big"):
-            raise IntegrityError("the table of contents does not end with its checksum")
-        if zlib.crc32(toc[:-4], zlib.crc32(head[:HEADER])) != root.checksum:
-            raise IntegrityError("the header or the table of contents is damaged")
-    length = size if root is None or root.length is None else root.length
-    bounds = Bounds(header.toc_start, min(size, length) - HEADER)
-    return Table(header, bounds, root, parse_node(raw, bounds, root=True), size)
+    header = parse_header(head, options.magic, where)
+    try:
+        raw = engine(header.codec, max_depth=options.max_depth).decode(toc)
+        root = parse_root(raw)
+        length = size if root is None or root.length is None else root.length
+        bounds = Bounds(header.toc_start, min(size, length) - HEADER)
+        node = parse_node(raw, bounds, root=True)
+    except FormatError as error:
+        if error.kind in {"limit", "depth"} or _holds(head, toc):
+            raise
+        said = f"{where}the header or the table of contents cannot be read, and no checksum holds: {error}"
+        raise DamagedError(said, kind=cast("Fault", error.kind)) from error
+    claimed = root.checksum is not None if root is not None else _ends_as_ours(toc, header.codec)
+    if claimed and options.verify == "read" and not _holds(head, toc):
+        raise IntegrityError(f"{where}the header or the table of contents is damaged")
+    return Table(header, bounds, root, node, size)
+
+
+def _holds(head: bytes, toc: bytes) -> bool:
+    """Tell whether a table ends with the CRC-32 of what stands before, header included."""
+    return toc[-4:] == zlib.crc32(toc[:-4], zlib.crc32(head[:HEADER])).to_bytes(4, "big")
+
+
+def _ends_as_ours(toc: bytes, codec: CodecName) -> bool:
+    """Tell whether a table without ``h`` still has what ours have in it, so that the key itself is damaged."""
+    begin, end = (b"\xa1v\x01\xa1w", b"\xa1c\xce") if codec == "msgpack" else (b"av\x01aw", b"ac\x1a")
+    return toc[-7:-4] == end and begin in toc

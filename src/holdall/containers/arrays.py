@@ -1,6 +1,7 @@
 """Typed arrays in both codecs, never by pickle (format section 5). numpy is needed to write them, not to read them.
 
 msgpack: extension 78 = ``u8 version 1, u8 length, dtype.str, u8 ndim, ndim x u64 big-endian, elements in C order``.
+Above 1 GiB an array of such extensions: slabs of the first axis.
 CBOR: tag 40 ``[shape, tag 64..86 bytes]`` (RFC 8746) where there is such a tag, else tag 27 ``["holdall.ndarray", dtype, shape, bytes]``.
 """
 
@@ -16,9 +17,25 @@ from typing import Any
 from holdall.containers.errors import EncodeError, FormatError
 from holdall.containers.wire import CodecName, Ext, Tagged, array_head
 
-__all__ = ["EXT", "TypedArray", "array_head_bytes", "array_value", "as_lists", "decode_ext", "decode_tag", "itemsize"]
+__all__ = [
+    "EXT",
+    "TypedArray",
+    "array_head_bytes",
+    "array_value",
+    "as_lists",
+    "build",
+    "decode_ext",
+    "decode_tag",
+    "itemsize",
+    "joined",
+    "slab_length",
+    "slabs",
+    "view",
+]
 
 EXT = 78
+SLAB = 1 << 30
+"""Bytes above which an array is cut into slabs in msgpack."""
 _DTYPE = re.compile(
     r"[<>|](?:b1|[iu][1248]|f[248]|c(?:8|16)|[SU][1-9]\d{0,8}|[mM]8\[\d*(?:Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])"
 )
@@ -62,6 +79,40 @@ def array_head_bytes(value: Any, codec: CodecName, path: str = "") -> tuple[byte
     name = b"holdall.ndarray"
     head = b"\xd8\x1b\x84" + _cbor(3, len(name)) + name + _cbor(3, len(dtype)) + dtype.encode() + dims
     return head + _cbor(2, len(content)), content, dtype
+
+
+def slabs(value: Any, codec: CodecName) -> list[Any]:
+    """Return an array in the pieces that it is stored as: slabs of its first axis where it is too large for one."""
+    if codec != "msgpack" or value.nbytes <= SLAB or not value.ndim:
+        return [value]
+    rows = len(value)
+    length = slab_length(rows, math.ceil(rows / max(1, SLAB // (value.nbytes // rows))))
+    return [value[at : at + length] for at in range(0, rows, length)]
+
+
+def slab_length(rows: int, count: int) -> int:
+    """Return the rows of each slab of an array but the last, which may have fewer."""
+    return math.ceil(rows / count)
+
+
+def joined(dtype: str, shape: Sequence[int], parts: Any) -> Any:
+    """Return the array that was stored as slabs.
+
+    Raises:
+        FormatError: They are no slabs of such an array.
+    """
+    sound = isinstance(parts, list) and all(_is_slab(part, dtype, tuple(shape)) for part in parts)
+    if not sound or sum(part.shape[0] for part in parts) != shape[0]:
+        raise FormatError("slabs that make no array of the shape that the table says")
+    if all(isinstance(part, TypedArray) for part in parts):
+        return build(dtype, shape, b"".join(part.data for part in parts))
+    import numpy as np  # noqa: PLC0415  # there, since the slabs are its arrays
+
+    whole, at = np.empty(shape, dtype), 0
+    for part in parts:
+        whole[at : at + len(part)] = part
+        at += len(part)
+    return whole
 
 
 def array_value(value: Any, codec: CodecName) -> Ext | Tagged:
@@ -131,19 +182,33 @@ def itemsize(dtype: str) -> int:
     return size * 4 if dtype[1] == "U" else size
 
 
-def build(dtype: str, shape: Sequence[int], data: bytes | memoryview) -> Any:
-    """Return an array of checked content: numpy's where it is installed, else a `TypedArray`."""
+def build(dtype: str, shape: Sequence[int], data: bytes | bytearray | memoryview) -> Any:
+    """Return an array of checked content: numpy's where it is installed, else a `TypedArray`. It takes over a `bytearray`."""
     try:
         import numpy as np  # noqa: PLC0415
     except ImportError:
         return TypedArray(dtype, tuple(shape), memoryview(data))
-    return np.frombuffer(bytearray(data), dtype=dtype).reshape(shape)
+    return np.frombuffer(data if type(data) is bytearray else bytearray(data), dtype=dtype).reshape(shape)
+
+
+def view(dtype: str, shape: Sequence[int], data: bytes | bytearray | memoryview) -> Any:
+    """Return an array over bytes as they lie, for a look; ``None`` where numpy is not installed."""
+    try:
+        import numpy as np  # noqa: PLC0415
+    except ImportError:
+        return None
+    return np.frombuffer(data, dtype=dtype).reshape(shape)
 
 
 def _built(dtype: str, shape: Sequence[int], data: memoryview) -> Any:
     if len(shape) > 32 or len(data) != itemsize(dtype) * math.prod(shape):
         raise FormatError(f"an array of shape {tuple(shape)[:32]} and dtype {dtype} in {len(data)} bytes")
     return build(dtype, shape, data)
+
+
+def _is_slab(part: Any, dtype: str, shape: tuple[int, ...]) -> bool:
+    kind = getattr(part, "dtype", None)
+    return getattr(kind, "str", kind) == dtype and len(part.shape) == len(shape) and part.shape[1:] == shape[1:]
 
 
 def _is_shape(value: object) -> bool:

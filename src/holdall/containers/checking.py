@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from holdall.containers.archive import Cursor
+from holdall.containers.arrays import joined
 from holdall.containers.errors import FormatError
 from holdall.containers.members import below, inner
 from holdall.containers.paths import shown
@@ -70,34 +71,45 @@ def _tallies(place: Any, checksum: Any, view: memoryview, start: int) -> bool:
     return 0 <= low < high <= len(view) and zlib.crc32(view[low:high]) == checksum
 
 
-def check_value(cursor: Cursor, value: Any) -> None:
+def check_value(cursor: Cursor, value: Any) -> Any:
     """Compare the keys and counts of a decoded value with its table: they stand outside leaves, where no checksum covers them.
+
+    Returns:
+        The value, in which slabs of arrays are put together.
 
     Raises:
         FormatError: They differ.
     """
-    stack: list[tuple[Cursor, Any]] = [(cursor, value)]
+    held = [value]
+    stack: list[tuple[Cursor, Any, Any]] = [(cursor, held, 0)]
     while stack:
-        at, found = stack.pop()
-        node = at.node
+        at, within, place = stack.pop()
+        node, found = at.node, within[place]
+        if isinstance(node, Leaf) and node.array is not None:
+            if len(node.array.starts) > 1:
+                within[place] = joined(node.array.dtype, node.array.shape, found)
+            continue
         if isinstance(node, Indexed):
             if node.array is not None:
                 continue
             named: Any = node.children.items() if isinstance(node.children, dict) else list(enumerate(node.children))
             sound = _alike(node.children, found)
-            stack.extend((below(at, node, raw, key), found[key]) for key, raw in named if sound and raw.keys() != _LEAF)
+            stack.extend((below(at, node, raw, key), found, key) for key, raw in named if sound and raw.keys() != _LEAF)
         elif isinstance(node, Blocks):
             sound = type(found) is list and len(found) == node.count
             nested = [(i, node.edges[i] - 1) for i in node.nested if sound]
-            stack.extend((inner(at, node, i, position), found[position]) for i, position in nested)
+            stack.extend((inner(at, node, i, position), found, position) for i, position in nested)
         else:
             run = node.run if isinstance(node, Leaf) else None
             sound = run is None or (type(found) is dict and len(found) == sum(run.counts))
-            if run is not None and run.firsts is not None and sound:
-                sound = all(run.firsts[i] in found for i in run.nested)
-                stack.extend((inner(at, run, i, run.firsts[i]), found[run.firsts[i]]) for i in run.nested if sound)
+            if run is not None and run.nested and sound:
+                keys = list(found)
+                named = [(i, keys[run.edges[i] - 1]) for i in run.nested]
+                sound = run.firsts is None or all(run.firsts[i] == key for i, key in named)
+                stack.extend((inner(at, run, i, key), found, key) for i, key in named if sound)
         if not sound:
             raise FormatError(f"{shown(at.path)}: the table and the document differ", kind="toc", key=at.archive.origin.key)
+    return held[0]
 
 
 def _alike(children: Any, found: Any) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterable, Callable, Generator, Mapping
 from itertools import islice
 from typing import Any
 
-from holdall.containers.arrays import array_head_bytes, array_value, as_lists
+from holdall.containers.arrays import array_head_bytes, array_value, as_lists, slabs
 from holdall.containers.chunks import PLAIN_KEYS, Groups, Keys, Pairs, Slices
 from holdall.containers.engines import KEYS, Engine, Unusual, engine
 from holdall.containers.errors import EncodeError
@@ -232,21 +232,25 @@ class Encoder:
     def _array(self, value: Any) -> _Frame:
         if not self.layout.typed_arrays:
             return (yield from self._frame(as_lists(value, self._where())))
-        start = self.position
-        head, content, dtype = array_head_bytes(value, self.codec, self._where())
-        yield self._emit(head)
-        begin = self.position
-        checksum = zlib.crc32(head)
-        for at in range(0, len(content), self.layout.max_block):
-            piece = bytes(content[at : at + self.layout.max_block])
-            checksum = zlib.crc32(piece, checksum)
-            yield self._emit(piece)
+        start, starts, dtype, checksum = self.position, list[int](), "", 0
+        parts = slabs(value, self.codec)
+        front = array_head(len(parts), self.codec) if len(parts) > 1 else b""
+        for part in parts:
+            head, content, dtype = array_head_bytes(part, self.codec, self._where())
+            head, front = front + head, b""
+            yield self._emit(head)
+            starts.append(self.position)
+            checksum = zlib.crc32(head, checksum)
+            for at in range(0, len(content), self.layout.max_block):
+                piece = bytes(content[at : at + self.layout.max_block])
+                checksum = zlib.crc32(piece, checksum)
+                yield self._emit(piece)
         node: dict[str, Any] = {"p": [start, self.position]}
         if self.layout.checksum:
             node["c"] = checksum
         small = self.position - start < self.layout.leaf_bytes
         if not small:
-            node["n"] = [dtype, list(value.shape), begin]
+            node["n"] = [dtype, list(value.shape), starts if len(starts) > 1 else starts[0]]
         return Written(start, self.position, node, small)
 
     # -- chunks -------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 
     HoldallError
     ├── FormatError (ValueError)           not an archive, broken, hostile, or beyond a limit
+    │   └── DamagedError (IntegrityError)  a header or table that cannot be read, and no checksum holds
     ├── EncodeError (TypeError)            a value that no archive can hold
     ├── MissingKeyError (KeyError)         a mapping has no such key
     └── MissingIndexError (IndexError)     a list has no such position
@@ -13,9 +14,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from holdall.errors import HoldallError
+from holdall.errors import HoldallError, IntegrityError
 
-__all__ = ["EncodeError", "Fault", "FormatError", "MissingIndexError", "MissingKeyError"]
+__all__ = ["DamagedError", "EncodeError", "Fault", "FormatError", "MissingIndexError", "MissingKeyError"]
 
 Fault = Literal["magic", "header", "toc", "range", "depth", "limit", "codec"]
 
@@ -33,6 +34,10 @@ class FormatError(HoldallError, ValueError):
     def __init__(self, message: str = "", *, kind: Fault = "codec", offset: int | None = None, **named: Any) -> None:
         super().__init__(message if offset is None else f"{message} (at byte {offset})", kind=kind, **named)
         self.offset = offset
+
+
+class DamagedError(FormatError, IntegrityError):
+    """The header or the table of contents of an archive cannot be read, and no checksum vouches for what they say."""
 
 
 class EncodeError(HoldallError, TypeError):

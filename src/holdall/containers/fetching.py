@@ -118,7 +118,7 @@ def _get(origin: Origin, span: ByteRange) -> tuple[GetResult, bytes]:
 # -- fetching ----------------------------------------------------------------------------------------------------------
 
 
-def fetch(origin: Origin, spans: Sequence[Span], *, keep: bool = True) -> list[bytes]:
+def fetch(origin: Origin, spans: Sequence[Span], *, keep: bool = True, fresh: bool = False) -> list[Any]:
     """Return ranges of the object: from the cache, from a fetch that is under way, or from the store, near ones together.
 
     Raises:
@@ -126,7 +126,7 @@ def fetch(origin: Origin, spans: Sequence[Span], *, keep: bool = True) -> list[b
     """
     origin.check_open()
     if origin.file is not None:
-        return _at_hand(origin, origin.file, spans, keep=keep)
+        return _at_hand(origin, origin.file, spans, keep=keep, fresh=fresh)
     held: dict[Span, bytes] = {}
     missing: list[Span] = []
     for span in sorted(set(spans)):
@@ -159,7 +159,9 @@ def fetch(origin: Origin, spans: Sequence[Span], *, keep: bool = True) -> list[b
     return [held[span] for span in spans]
 
 
-def _at_hand(origin: Origin, file: HeldFile | HeldBytes, spans: Sequence[Span], *, keep: bool = False) -> list[bytes]:
+def _at_hand(
+    origin: Origin, file: HeldFile | HeldBytes, spans: Sequence[Span], *, keep: bool = False, fresh: bool = False
+) -> list[bytes]:
     """Return ranges of a local file or of bytes in memory: from the cache or by position, waiting for nobody."""
     cache, stats = origin.cache, origin.stats
     cached = (
@@ -170,7 +172,7 @@ def _at_hand(origin: Origin, file: HeldFile | HeldBytes, spans: Sequence[Span], 
     if not missing:
         return [cached[span] for span in spans]
     try:
-        found = file.read(missing) if file.inline else run(lambda: file.read(missing))
+        found = file.read(missing) if file.inline else run(lambda: file.read(missing, fresh=fresh))
     except PreconditionError as error:
         raise _changed(origin) from error
     stats.requests += len(missing)
@@ -179,7 +181,7 @@ def _at_hand(origin: Origin, file: HeldFile | HeldBytes, spans: Sequence[Span], 
         stats.bytes += len(data)
         if len(data) != end - start:
             raise FormatError("the object ends within a value", kind="range", offset=start, key=origin.key)
-        if keep and not file.inline:
+        if keep and not file.inline and not fresh:
             cache.put((start, end), data)
     if missing is spans:
         return found
@@ -254,7 +256,7 @@ def drive(origin: Origin, steps: Generator[Want, Any, T]) -> T:
         except StopIteration as end:
             result: T = end.value
             return result
-        answer = fetch(origin, want.spans, keep=want.keep)
+        answer = fetch(origin, want.spans, keep=want.keep, fresh=want.fresh)
 
 
 def items(origin: Origin, steps: Generator[Want | list[Any], Any, None]) -> Iterator[Any]:

@@ -117,7 +117,7 @@ async def _get_async(origin: Origin, span: ByteRange) -> tuple[GetResult, bytes]
 # -- fetching ----------------------------------------------------------------------------------------------------------
 
 
-async def fetch_async(origin: Origin, spans: Sequence[Span], *, keep: bool = True) -> list[bytes]:
+async def fetch_async(origin: Origin, spans: Sequence[Span], *, keep: bool = True, fresh: bool = False) -> list[Any]:
     """Return ranges of the object: from the cache, from a fetch that is under way, or from the store, near ones together.
 
     Raises:
@@ -125,7 +125,7 @@ async def fetch_async(origin: Origin, spans: Sequence[Span], *, keep: bool = Tru
     """
     origin.check_open()
     if origin.file is not None:
-        return await _at_hand_async(origin, origin.file, spans, keep=keep)
+        return await _at_hand_async(origin, origin.file, spans, keep=keep, fresh=fresh)
     held: dict[Span, bytes] = {}
     missing: list[Span] = []
     for span in sorted(set(spans)):
@@ -159,7 +159,7 @@ async def fetch_async(origin: Origin, spans: Sequence[Span], *, keep: bool = Tru
 
 
 async def _at_hand_async(
-    origin: Origin, file: HeldFile | HeldBytes, spans: Sequence[Span], *, keep: bool = False
+    origin: Origin, file: HeldFile | HeldBytes, spans: Sequence[Span], *, keep: bool = False, fresh: bool = False
 ) -> list[bytes]:
     """Return ranges of a local file or of bytes in memory: from the cache or by position, waiting for nobody."""
     cache, stats = origin.cache, origin.stats
@@ -171,7 +171,7 @@ async def _at_hand_async(
     if not missing:
         return [cached[span] for span in spans]
     try:
-        found = file.read(missing) if file.inline else await run_async(lambda: file.read(missing))
+        found = file.read(missing) if file.inline else await run_async(lambda: file.read(missing, fresh=fresh))
     except PreconditionError as error:
         raise _changed(origin) from error
     stats.requests += len(missing)
@@ -180,7 +180,7 @@ async def _at_hand_async(
         stats.bytes += len(data)
         if len(data) != end - start:
             raise FormatError("the object ends within a value", kind="range", offset=start, key=origin.key)
-        if keep and not file.inline:
+        if keep and not file.inline and not fresh:
             cache.put((start, end), data)
     if missing is spans:
         return found
@@ -255,7 +255,7 @@ async def drive_async(origin: Origin, steps: Generator[Want, Any, T]) -> T:
         except StopIteration as end:
             result: T = end.value
             return result
-        answer = await fetch_async(origin, want.spans, keep=want.keep)
+        answer = await fetch_async(origin, want.spans, keep=want.keep, fresh=want.fresh)
 
 
 async def items_async(origin: Origin, steps: Generator[Want | list[Any], Any, None]) -> AsyncIterator[Any]:

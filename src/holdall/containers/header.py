@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from holdall.containers.errors import FormatError
+from holdall.containers.errors import DamagedError, FormatError
 from holdall.containers.wire import CodecName, Kind, head
 
 __all__ = ["HEADER", "MAGIC", "Header", "pack_header", "pad_magic", "parse_header"]
@@ -58,28 +58,37 @@ def pack_header(header: Header, magic: bytes = MAGIC) -> bytes:
     return pad_magic(magic) + b"".join(b"\x1b" + number + b"\x00" for number in fields)
 
 
-def parse_header(data: bytes, magic: bytes = MAGIC) -> Header:
+def parse_header(data: bytes, magic: bytes = MAGIC, where: str = "") -> Header:
     """Read a header.
 
     Args:
         data: The first 50 bytes (more are ignored).
         magic: The magic that the archive must have.
+        where: What begins the message of an error.
 
     Raises:
-        FormatError: Fewer than 50 bytes, another magic, or fields that are no positions.
+        FormatError: Another magic.
+        DamagedError: The magic but for one bit, fewer than 50 bytes, or fields that are no positions.
 
     Example:
         >>> parse_header(pack_header(Header("cbor", 13, 6)))
         Header(codec='cbor', toc_start=13, toc_size=6)
     """
-    if data[:_MAGIC_WIDTH] != pad_magic(magic):
-        raise FormatError("this is no archive: another magic", kind="magic", offset=0)
+    wanted = pad_magic(magic)
+    if data[:_MAGIC_WIDTH] != wanted:
+        if (int.from_bytes(data[:_MAGIC_WIDTH], "big") ^ int.from_bytes(wanted, "big")).bit_count() == 1:
+            raise DamagedError(f"{where}the magic but for one bit", kind="magic", offset=0)
+        raise FormatError(f"{where}this is no archive: another magic", kind="magic", offset=0)
     if len(data) < HEADER:
-        raise FormatError(f"an archive has at least {HEADER} bytes, this one {len(data)}", kind="header", offset=len(data))
+        said = f"{where}an archive has at least {HEADER} bytes, this one {len(data)}"
+        raise DamagedError(said, kind="header", offset=len(data))
     start, size = data[30:40], data[40:50]
     deciding = size if start == bytes(_FIELD) else start
     codec: CodecName = "msgpack" if deciding[0] == 0 else "cbor"
-    return Header(codec, _field(start, codec, 30), _field(size, codec, 40))
+    try:
+        return Header(codec, _field(start, codec, 30), _field(size, codec, 40))
+    except FormatError as error:
+        raise DamagedError(f"{where}{error}", kind="header") from error
 
 
 def _field(data: bytes, codec: CodecName, offset: int) -> int:

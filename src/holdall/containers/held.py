@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from holdall.drivers._local_meta import etag_of
 from holdall.errors import PreconditionError
 from holdall.store import Store
 
 __all__ = ["HeldBytes", "HeldFile", "hold"]
+
+LARGE = 1 << 30
+"""A kernel gives less than 2 GiB at a time."""
 
 
 class HeldFile:
@@ -31,17 +35,31 @@ class HeldFile:
         if descriptor is not None:
             os.close(descriptor)
 
-    def read(self, spans: Sequence[tuple[int, int]]) -> list[bytes]:
-        """Return the bytes of ranges.
+    def read(self, spans: Sequence[tuple[int, int]], *, fresh: bool = False) -> list[Any]:
+        """Return the bytes of ranges; each as a `bytearray` of its own if they are to be ``fresh``.
 
         Raises:
             PreconditionError: The file was changed in place (``kind="changed"``).
         """
-        found = [os.pread(self._descriptor, end - start, start) for start, end in spans]
+        found: list[Any] = [
+            os.pread(self._descriptor, end - start, start)
+            if end - start < LARGE and not fresh
+            else self._filled(start, end, fresh)
+            for start, end in spans
+        ]
         told = os.fstat(self._descriptor)
         if _signs(told) != self._seen and etag_of(told) != self.etag:
             raise PreconditionError("the file was changed in place while it was read", kind="changed")
         return found
+
+    def _filled(self, start: int, end: int, fresh: bool) -> bytes | bytearray:
+        """Return the bytes of a range that the kernel may not give at once."""
+        data, at = bytearray(end - start), 0
+        with memoryview(data) as view:
+            while at < len(data) and (got := os.preadv(self._descriptor, [view[at:]], start + at)):
+                at += got
+        del data[at:]
+        return data if fresh else bytes(data)
 
 
 def _signs(told: os.stat_result) -> tuple[int, ...]:
@@ -60,14 +78,14 @@ class HeldBytes:
         self._data = data
         self.size = len(data)
 
-    def read(self, spans: Sequence[tuple[int, int]]) -> list[bytes]:
-        """Return the bytes of ranges."""
+    def read(self, spans: Sequence[tuple[int, int]], *, fresh: bool = False) -> list[Any]:
+        """Return the bytes of ranges; they are copied already."""
         return [self._data[start:end] for start, end in spans]
 
 
 def hold(store: Store, key: str) -> HeldFile | None:
     """Open the local file behind a key; ``None`` where there is none, or where only the store can open it."""
-    if not store.capabilities.local or not hasattr(os, "pread"):
+    if not store.capabilities.local or not hasattr(os, "preadv"):
         return None
     try:
         path = store.local_path(key)

@@ -8,7 +8,7 @@ from typing import Any
 from holdall.containers.archive import Cursor
 from holdall.containers.checking import check_below, check_blocks, check_length, check_value
 from holdall.containers.errors import FormatError
-from holdall.containers.members import MOST_NESTED, member
+from holdall.containers.members import MOST_NESTED, inner, member
 from holdall.containers.toc import Blocks, Combined, Indexed, Leaf, RunMap
 from holdall.containers.waves import Steps, Want, together
 
@@ -71,13 +71,12 @@ def _whole(cursor: Cursor, node: Leaf | Indexed, budget: _Budget) -> Steps[Any]:
     check_length(cursor, end - start)
     budget.take(end - start)
     (data,) = yield Want([cursor.archive.at(start, end)])
-    if cursor.archive.options.verify != "read":
-        return cursor.archive.decoded(data)
-    check_below(cursor, data, start)
+    if cursor.archive.options.verify == "read":
+        check_below(cursor, data, start)
     value = cursor.archive.decoded(data)
-    if not isinstance(node, Leaf) or node.run is not None:
-        check_value(cursor, value)
-    return value
+    if isinstance(node, Leaf) and node.run is None and node.array is None:
+        return value
+    return check_value(cursor, value)
 
 
 def _list(cursor: Cursor, node: Blocks, budget: _Budget) -> Steps[list[Any]]:
@@ -95,6 +94,9 @@ def _list(cursor: Cursor, node: Blocks, budget: _Budget) -> Steps[list[Any]]:
             if archive.options.verify == "read":
                 check_blocks(cursor, node, group, memoryview(data), start)
             items += archive.items(data, sum(node.counts[group[0] : group[-1] + 1]))
+    for i in node.nested:
+        at = node.edges[i] - 1
+        items[at] = check_value(inner(cursor, node, i, at), items[at])
     return items
 
 
@@ -103,7 +105,14 @@ def block_of(cursor: Cursor, node: Blocks | RunMap, block: int, data: bytes, *, 
     start = node.starts[block]
     if node.checksums and block not in node.nested:
         cursor.archive.checked(data, node.checksums[block], (*cursor.path, f"block {block}"), start)
-    return cursor.archive.items(data, node.counts[block], is_map=is_map)
+    found = cursor.archive.items(data, node.counts[block], is_map=is_map)
+    if block in node.nested:
+        at = next(iter(found)) if is_map else 0
+        place = inner(cursor, node, block, at if is_map else node.edges[block] - 1)
+        if cursor.archive.options.verify == "read":
+            check_below(place, data, start)
+        found[at] = check_value(place, found[at])
+    return found
 
 
 def grouped(node: Blocks | RunMap, first: int, largest: int) -> Iterable[range]:

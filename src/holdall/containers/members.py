@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from holdall.containers.archive import Archive, Cursor, Origin, table_of
-from holdall.containers.errors import FormatError
+from holdall.containers.errors import DamagedError, FormatError
 from holdall.containers.header import HEADER, Header, parse_header
-from holdall.containers.paths import key_error
+from holdall.containers.paths import key_error, shown
 from holdall.containers.toc import Blocks, Combined, Indexed, Leaf, Node, RunMap
 from holdall.containers.waves import Steps, Want
 
@@ -17,20 +17,22 @@ MOST_NESTED = 64
 """Archives within archives, and tables within tables that have no range of their own."""
 
 
-def check_size(origin: Origin, header: Header, size: int) -> None:
+def check_size(origin: Origin, header: Header, size: int, where: str = "") -> None:
     """Check where a header says that its table lies.
 
     Raises:
-        FormatError: Outside the archive, or larger than the options allow.
+        DamagedError: Outside the archive.
+        FormatError: Larger than the options allow.
     """
     if header.end > size or header.toc_size < 1:
-        raise FormatError(f"the header points to byte {header.end} of {size}", kind="header", offset=30, key=origin.key)
+        said = f"{where}the header points to byte {header.end} of {size}"
+        raise DamagedError(said, kind="header", offset=30, key=origin.key)
     if header.toc_size > origin.options.max_toc_bytes:
-        raise FormatError(f"a table of contents of {header.toc_size} bytes", kind="limit", offset=40, key=origin.key)
+        raise FormatError(f"{where}a table of contents of {header.toc_size} bytes", kind="limit", offset=40, key=origin.key)
 
 
-def embedded(archive: Archive, offset: int, end: int) -> Steps[Archive]:
-    """Open an embedded archive: its header and the end of its slot are fetched in one wave."""
+def embedded(archive: Archive, offset: int, end: int, path: tuple[Any, ...]) -> Steps[Archive]:
+    """Open an embedded archive: its header and the end of its slot are fetched in one wave; errors name its path."""
     known = archive.children.get(offset)
     if known is not None:
         return known
@@ -38,10 +40,10 @@ def embedded(archive: Archive, offset: int, end: int) -> Steps[Archive]:
     if archive.nesting >= MOST_NESTED:
         raise FormatError(f"archives nested deeper than {MOST_NESTED}", kind="depth", key=origin.key)
     base, stop = archive.at(offset, end)
-    size, window = stop - base, archive.options.window
+    size, window, where = stop - base, archive.options.window, f"{shown(path)}: "
     front, back = yield Want([(base, min(base + window, stop)), (max(base, stop - window), stop)])
-    header = parse_header(front, archive.options.magic)
-    check_size(origin, header, size)
+    header = parse_header(front, archive.options.magic, where)
+    check_size(origin, header, size, where)
     low, high = HEADER + header.toc_start, header.end
     if high <= len(front):
         toc = front[low:high]
@@ -49,7 +51,7 @@ def embedded(archive: Archive, offset: int, end: int) -> Steps[Archive]:
         toc = back[low - (size - len(back)) : high - (size - len(back))]
     else:
         (toc,) = yield Want([(base + low, base + high)])
-    child = Archive(origin, table_of(front, toc, size, archive.options), base, archive.nesting + 1)
+    child = Archive(origin, table_of(front, toc, size, archive.options, where), base, archive.nesting + 1)
     return archive.children.setdefault(offset, child)
 
 
@@ -61,7 +63,7 @@ def member(cursor: Cursor, node: Indexed | Combined, segment: Any) -> Steps[Curs
     except (KeyError, TypeError):
         raise key_error(cursor.path, segment) from None
     if isinstance(node, Combined):
-        child = yield from embedded(cursor.archive, chosen, node.slots[chosen])
+        child = yield from embedded(cursor.archive, chosen, node.slots[chosen], (*cursor.path, segment))
         return Cursor(child, child.table.node, (*cursor.path, segment))
     return below(cursor, node, chosen, segment)
 

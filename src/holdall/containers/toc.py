@@ -13,7 +13,7 @@ from itertools import accumulate
 from operator import ge, gt, sub
 from typing import Any, TypeAlias
 
-from holdall.containers.arrays import itemsize
+from holdall.containers.arrays import itemsize, slab_length
 from holdall.containers.errors import FormatError
 
 __all__ = [
@@ -41,11 +41,28 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class ArrayInfo:
-    """A typed array that can be read in part: dtype, shape, and where its elements start (one start per slab)."""
+    """A typed array that can be read in part.
+
+    Attributes:
+        dtype, shape: What it is.
+        starts: Where its elements start, or those of each of its slabs.
+        slab: Bytes of a slab; the last one may be smaller.
+    """
 
     dtype: str
     shape: tuple[int, ...]
     starts: tuple[int, ...]
+    slab: int
+
+    def spans(self, begin: int, end: int) -> list[tuple[int, int]]:
+        """Return where a range of the elements' bytes lies."""
+        found: list[tuple[int, int]] = []
+        while begin < end:
+            at, offset = divmod(begin, self.slab)
+            size = min(end - begin, self.slab - offset)
+            found.append((self.starts[at] + offset, self.starts[at] + offset + size))
+            begin += size
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,9 +315,18 @@ def _array(raw: object, start: int, end: int) -> ArrayInfo | None:
     starts: Iterable[Any] = at if isinstance(at, (list, tuple)) else (at,)
     if not isinstance(shape, (list, tuple)) or not all(_is_position(x) for x in (*shape, *starts)):
         raise _fault("a malformed 'n'")
-    if itemsize(dtype) * math.prod(shape) > end - start or not all(start <= x <= end for x in starts):
+    begins, size = tuple(starts), itemsize(dtype) * math.prod(shape)
+    slab = size
+    if len(begins) != 1:
+        if not begins or not shape or not size:
+            raise _fault("a malformed 'n'")
+        slab = slab_length(shape[0], len(begins)) * (size // shape[0])
+    lengths = [min(slab, size - at * slab) for at in range(len(begins))]
+    if len(begins) > 1 and lengths[-1] < 1:
+        raise _fault("more slabs than an array has")
+    if size > end - start or not all(start <= x <= end - length for x, length in zip(begins, lengths, strict=True)):
         raise FormatError("an array's elements outside its value", kind="range", offset=50 + start)
-    return ArrayInfo(dtype, tuple(shape), tuple(starts))
+    return ArrayInfo(dtype, tuple(shape), begins, slab)
 
 
 def _span(start: int, end: int, low: int, high: int) -> tuple[int, int]:

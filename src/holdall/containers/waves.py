@@ -14,10 +14,16 @@ T = TypeVar("T")
 
 
 class Want(NamedTuple):
-    """A request for ranges of the object, answered by their bytes; ``keep`` says whether they may go into the cache."""
+    """A request for ranges of the object, answered by their bytes.
+
+    Attributes:
+        keep: Whether they may go into the cache.
+        fresh: Whether they are best given as a `bytearray` that is nobody else's; ``bytes`` are given where that takes a copy.
+    """
 
     spans: list[Span]
     keep: bool = True
+    fresh: bool = False
 
 
 Steps = Generator[Want, Any, T]

@@ -6,7 +6,20 @@ import sys
 import numpy as np
 import pytest
 
-from holdall.containers import LazyArray, LazyReader, TypedArray, WriteOptions, dump, dumps, loads
+from holdall.containers import (
+    FormatError,
+    LazyArray,
+    LazyReader,
+    ReadOptions,
+    TypedArray,
+    WriteOptions,
+    arrays,
+    dump,
+    dumps,
+    load,
+    loads,
+)
+from holdall.containers.toc import Bounds, parse_node
 from holdall.containers.views import to_obj
 
 KINDS = [
@@ -68,6 +81,95 @@ def test_a23_parts_of_an_array_cost_their_bytes():
                 lazy[index]
         assert np.asarray(lazy, dtype="f8").dtype == np.float64
         assert len(lazy) == 30
+
+
+SLABS = [(7, 30, 50), (1000, 33), (100_000,), (2, 40_000), (11, 10_000), (1, 90_000)]
+
+
+@pytest.mark.parametrize("shape", SLABS)
+def test_a23_slabs_are_one_array_by_every_path(shape, monkeypatch, tmp_path):
+    monkeypatch.setattr(arrays, "SLAB", 60_000)  # a GiB otherwise
+    array = made("<f8", shape)
+    other = {f"k{i:04}": "v" * 50 for i in range(900)}
+    document = {
+        "x": array,
+        "list": [*range(9000), array, *range(9000)],
+        "map": {**other, "zz": array},
+        "shuffled": {"zz": array, **other},
+        "deep": [[array], {"y": array}],
+    }
+    dump(tmp_path / "a", document)
+    for source in (tmp_path / "a", (tmp_path / "a").read_bytes()):
+        for options in (ReadOptions(), ReadOptions(verify="never")):
+            with LazyReader(source, cached=False, options=options) as reader:
+                whole = reader.to_obj()
+                found = [
+                    reader["x"], to_obj(reader["x"]), whole["x"], reader["list"][9000], whole["list"][9000], reader["map/zz"],
+                    whole["map"]["zz"], dict(reader["map"].items())["zz"], reader["shuffled/zz"], whole["shuffled"]["zz"],
+                    dict(reader["shuffled"].items())["zz"], to_obj(reader["deep"])[0][0], whole["deep"][1]["y"],
+                    to_obj(reader["list"])[9000], list(reader["list"])[9000], reader["list"][8999:9001][1],
+                ]  # fmt: skip
+                assert all(same(one, array) for one in found)
+                assert whole["list"][:9000] == list(range(9000))
+                assert reader.verify().leaves > 5
+                lazy = reader["x"]
+                middle, row = shape[0] // 2, array[0].nbytes
+                for index, size in ((middle, row), (slice(0, middle + 1), (middle + 1) * row), (slice(None), array.nbytes)):
+                    reader.stats.clear()
+                    assert np.array_equal(lazy[index], array[index])
+                    assert reader.stats.bytes == size
+                assert np.array_equal(lazy[..., -1], array[..., -1])
+    with LazyReader(tmp_path / "a") as reader:
+        starts = reader["x"]._cursor.node.array.starts
+        assert (len(starts) > 1) is (shape[0] > 1)
+    dump(tmp_path / "again", LazyReader(tmp_path / "a")["x"])
+    assert same(load(tmp_path / "again"), array)
+    code = (
+        "import sys; sys.modules['numpy'] = None\n"
+        "from holdall.containers import load\n"
+        f"found = load({str(tmp_path / 'a')!r})['list'][9000]\n"
+        "print(found.shape, sum(bytes(found.data)))\n"
+    )
+    if shape == SLABS[0]:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout == f"{shape} {sum(array.tobytes())}\n"
+
+
+def test_slabs_with_lies_about_them():
+    good = [np.arange(6, dtype="<i4").reshape(2, 3), np.arange(3, dtype="<i4").reshape(1, 3)]
+    assert np.array_equal(arrays.joined("<i4", (3, 3), good), np.concatenate(good))
+    for dtype, shape, parts in (
+        ("<i4", (4, 3), good), ("<i8", (3, 3), good), ("<i4", (3, 3), [*good, 1]), ("<i4", (3, 3), 5), ("<i4", (9,), good),
+        ("<i4", (3, 3), [*good, np.zeros((0, 4), "<i4")]),
+    ):  # fmt: skip
+        with pytest.raises(FormatError):
+            arrays.joined(dtype, shape, parts)
+    for raw in (
+        ["<i4", [3, 3], []],
+        ["<i4", [], [5, 6]],
+        ["<i4", [0, 3], [5, 6]],
+        ["<i4", [3, 3], [5, 9, 10, 11]],
+        ["<i4", [3, 3], [5, 90]],
+    ):
+        with pytest.raises(FormatError):
+            parse_node({"p": [0, 100], "n": raw}, Bounds(100, 100))
+    assert parse_node({"p": [0, 100], "n": ["<i4", [3, 3], [5, 40]]}, Bounds(100, 100)).array.spans(20, 36) == [
+        (25, 29),
+        (40, 52),
+    ]
+
+
+def test_what_is_read_of_an_array_is_the_callers(tmp_path):
+    array = np.arange(300_000, dtype="<f8").reshape(300, 1000)
+    dump(tmp_path / "a", array)
+    for source in (tmp_path / "a", (tmp_path / "a").read_bytes()):
+        with LazyReader(source) as reader:
+            for index in (..., slice(None), slice(3, 200), 7, (slice(None), 7), (4, slice(None)), (slice(None, None, 2), 1)):
+                for _ in range(2):
+                    found = reader.root[index]
+                    assert np.array_equal(found, array[index])
+                    found += 1  # writable, and nobody else's
+            assert np.array_equal(reader.root.to_obj(), array)
 
 
 def test_a23_without_numpy(tmp_path):
