@@ -163,9 +163,17 @@ class UnauthenticatedError(PermissionDeniedError):
 
 
 class UnavailableError(HoldallError, ConnectionError):
-    """The storage could not be asked; never to be read as "not there"."""
+    """The storage could not be asked; never to be read as "not there".
+
+    Attributes:
+        retry_after: Seconds after which the service wants to be asked again (``Retry-After``), if it said so and the driver hears it.
+    """
 
     kind = "unavailable"
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None, **named: Any) -> None:
+        super().__init__(message, **named)
+        self.retry_after = retry_after
 
 
 class StoreTimeoutError(UnavailableError, TimeoutError):
@@ -187,8 +195,7 @@ class CircuitOpenError(UnavailableError):
     kind = "circuit_open"
 
     def __init__(self, message: str = "", *, retry_after: float = 0.0, **named: Any) -> None:
-        super().__init__(message, **named)
-        self.retry_after = retry_after
+        super().__init__(message, retry_after=retry_after, **named)
 
 
 class NotSupportedError(HoldallError, NotImplementedError):

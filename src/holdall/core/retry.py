@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
 from holdall.errors import CircuitOpenError, ConfigError, IntegrityError, UnavailableError
 
-__all__ = ["Breaker", "BreakerPolicy", "Budget", "Latencies", "RetryPolicy", "Timeouts", "could_not_be_asked"]
+__all__ = ["Breaker", "BreakerPolicy", "Budget", "Latencies", "RetryPolicy", "Timeouts", "could_not_be_asked", "retry_after"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +245,25 @@ class Latencies:
         """Return what that share of them did not exceed; ``None`` if there were none."""
         ordered = sorted(self._seconds.copy())
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
+
+
+def retry_after(header: str | None, now: datetime | None = None) -> float | None:
+    """Return the seconds that a ``Retry-After`` header asks for: a number or a date; ``None`` if it is neither.
+
+    Example:
+        >>> retry_after("120"), retry_after("Fri, 31 Dec 1999 23:59:59 GMT"), retry_after("soon")
+        (120.0, 0.0, None)
+    """
+    if header is None:
+        return None
+    if header.strip().isdecimal():
+        return float(header)
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415  # seldom needed, and not small
+
+    try:
+        return max(0.0, (parsedate_to_datetime(header) - (now or datetime.now(UTC))).total_seconds())
+    except (TypeError, ValueError):
+        return None
 
 
 def could_not_be_asked(error: BaseException) -> bool:

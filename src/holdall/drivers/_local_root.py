@@ -464,7 +464,9 @@ class Root:
             return (
                 answer
                 if isinstance(answer, UnavailableError)
-                else UnavailableError(f"a directory above {key!r} was removed while it was written", **named)
+                else UnavailableError(
+                    f"a directory above {key!r} was removed while it was written", key=key, store=self.display
+                )
             )
         kind, what = _MEANINGS.get(code or 0, (UnavailableError, "the disk does not answer for {key!r}: {why}"))
         return kind(what.format(key=key, why=error.strerror or type(error).__name__), **named)

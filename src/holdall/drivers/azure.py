@@ -49,7 +49,7 @@ class AzureStore(ObstoreStore):
     place = "container"
     update: Update = "quoted"
     retries_hidden = False
-    deletes_aside = True  # services and emulators without the batch interface answer 500 to it
+    deletes_aside = True  # obstore's batches do not tell of which key they failed, and Azurite answers 500 to them
     most_parts = 50_000
 
     def __init__(

@@ -25,6 +25,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from holdall.core.meta import Attributes, Kind, ListPage, ObjectMeta
 from holdall.core.options import CopyOptions, GetOptions, PutOptions, SignOptions
 from holdall.core.preconditions import check_get, etag_matches, strip_etag
+from holdall.core.retry import retry_after
+from holdall.drivers.azurebatch import MOST, batch_of, verdicts_of
 from holdall.drivers.objects_client import AGENT, ClientSettings, NoRedirect
 from holdall.drivers.objects_errors import Answer, Facts, failure
 from holdall.drivers.objects_parts import part_plan
@@ -134,19 +136,49 @@ class AzureExtra:
         return self._published(key, path, data, headers, options, {})
 
     def delete(self, keys: Sequence[tuple[str, str]]) -> list[HoldallError | None]:
-        """Delete keys; an error or ``None`` for each. See `SideChannel.delete`."""
+        """Delete keys, many in one request; an error or ``None`` for each. See `SideChannel.delete`."""
         found: list[HoldallError | None] = []
-        for key, path in keys:
-            try:
-                self._send("DELETE", path, verb="delete", key=key).close()
-                found.append(None)
-            except NotFoundError:
-                found.append(None)
-            except UnavailableError as error:
-                return found + [error] * (len(keys) - len(found))  # the others would wait as long for the same
-            except HoldallError as error:
-                found.append(error)
+        for start in range(0, len(keys), MOST):
+            group = keys[start : start + MOST]
+            verdicts = self._delete_batch(group) if len(group) > 1 else {}
+            for i, (key, path) in enumerate(group):
+                facts = verdicts.get(i)
+                try:
+                    if facts is None:
+                        self._send("DELETE", path, verb="delete", key=key).close()
+                    elif facts.status is None or facts.status >= 300:
+                        raise failure(facts, verb="delete", key=key, store=self.store, place="container")
+                    found.append(None)
+                except NotFoundError:
+                    found.append(None)
+                except UnavailableError as error:
+                    return found + [error] * (len(keys) - len(found))  # the others would wait as long for the same
+                except HoldallError as error:
+                    found.append(error)
         return found
+
+    def _delete_batch(self, keys: Sequence[tuple[str, str]]) -> dict[int, Facts]:
+        """Delete keys in one request; return what is known of each. Those left out are to be asked for one by one."""
+        content_type, body = batch_of(self._batched(path) for _, path in keys)
+        headers = {"content-type": content_type}
+        query = {"restype": "container", "comp": "batch"}
+        try:
+            with self._send("POST", None, query=query, headers=headers, body=body, verb="delete", again=False) as answer:
+                told = verdicts_of(answer.headers.get("Content-Type", ""), answer.read())
+        except (HoldallError, OSError, http.client.HTTPException):  # an emulator without batches, a lost answer
+            return {}
+        known = {
+            i: Facts(answer=_ANSWERS.get(status, "other"), status=status, code=code) for i, (status, code) in told.items()
+        }
+        return {i: facts for i, facts in known.items() if not facts.transient}
+
+    def _batched(self, path: str) -> tuple[str, dict[str, str]]:
+        """Return the target and the headers of one deletion in a batch."""
+        target = f"{urlsplit(self.base).path}/{quote(path, safe='/~')}"
+        if self._key is None:
+            return (f"{target}?{self._sas}" if self._sas else target), {}
+        headers = {"x-ms-date": formatdate(usegmt=True)}
+        return target, headers | {"Authorization": self._signature("DELETE", target, {}, headers, None)}
 
     def page(
         self, prefix: str, delimiter: str | None, after: str | None, mark: str | None, cut: int
@@ -313,6 +345,7 @@ class AzureExtra:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         create: bool = False,
+        again: bool = True,
     ) -> Any:
         """Send one request, again if that may help, and return the open answer."""
         tries, deadline = 0, time.monotonic() + self._client.deadline
@@ -327,10 +360,11 @@ class AzureExtra:
                 facts, cause = _transport(error), error
             # a conditional write whose answer got lost must not be repeated: it would meet itself
             once = method == "PUT" and headers is not None and ("if-match" in headers or "if-none-match" in headers)
-            if once or not facts.transient or tries >= self._client.retries or time.monotonic() > deadline:
+            if once or not again or not facts.transient or tries >= self._client.retries or time.monotonic() > deadline:
                 raise failure(facts, verb=verb, key=key, store=self.store, place="container") from cause
             tries += 1
-            time.sleep(min(5.0, 0.1 * 2**tries) * random.uniform(0.5, 1.0))  # noqa: S311  # jitter
+            own = 0.1 * 2**tries * random.uniform(0.5, 1.0)  # noqa: S311  # jitter
+            time.sleep(min(5.0, own if facts.retry_after is None else facts.retry_after))
 
     def _open(
         self, method: str, path: str | None, query: Mapping[str, str], headers: dict[str, str], body: bytes | None
@@ -421,7 +455,7 @@ def _facts(error: urllib.error.HTTPError, create: bool) -> Facts:
         answer = "exists" if create else "precondition"
     elif error.code == 412 and create:
         answer = "exists"
-    return Facts(answer=answer, status=error.code, code=code)
+    return Facts(answer=answer, status=error.code, code=code, retry_after=retry_after(error.headers.get("Retry-After")))
 
 
 def _transport(error: Exception) -> Facts:

@@ -60,7 +60,7 @@ class ObjectsBase(Store):
     doubts_place: bool = True
     """Whether a miss may mean a missing bucket."""
     deletes_aside: bool = False
-    """Whether deletions that fail in bulk are worth a try by the side channel, whatever the failure."""
+    """Whether the side channel deletes many keys, as it tells the verdict on each; and one, whatever else failed at it."""
     in_process: bool = False
     """Whether objects are at hand without a network: a copy may pass through here."""
     unproven: bool = False

@@ -113,6 +113,7 @@ class Facts:
         unsuffixed: The service has no "last n bytes".
         undecodable: The object has a header that is no text; only the side channel can read it.
         errno: Error number of a system call, of obstore's local store.
+        retry_after: Seconds that the service asked to wait; obstore does not tell its headers.
     """
 
     answer: Answer = "other"
@@ -125,6 +126,7 @@ class Facts:
     unsuffixed: bool = False
     undecodable: bool = False
     errno: int | None = None
+    retry_after: float | None = None
 
     @property
     def no_bucket(self) -> bool:
@@ -245,6 +247,8 @@ def failure(
         text = f"cannot {what}: the {place} does not exist or is not available"
     else:
         text = f"cannot {what}: {words or _said(facts)}"
+    if issubclass(kind, UnavailableError):
+        return kind(text, key=key, store=store, retry_after=facts.retry_after)
     return kind(text, key=key, store=store)
 
 

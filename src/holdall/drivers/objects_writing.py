@@ -243,7 +243,8 @@ def delete(store: ObstoreStore, keys: Sequence[str]) -> list[DeleteResult]:
     paths = [store.at(key) for key in keys]
     if store.unready:
         run(store.make_ready)
-    plain = [i for i, path in enumerate(paths) if not is_odd(path)]
+    aside = store.deletes_aside and store.has_side and len(paths) > 1
+    plain = [] if aside else [i for i, path in enumerate(paths) if not is_odd(path)]
     results: dict[int, DeleteResult] = {}
     batches = [plain[i : i + BATCH] for i in range(0, len(plain), BATCH)]
 

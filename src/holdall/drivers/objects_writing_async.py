@@ -245,7 +245,8 @@ async def delete_async(store: ObstoreStore, keys: Sequence[str]) -> list[DeleteR
     paths = [store.at(key) for key in keys]
     if store.unready:
         await run_async(store.make_ready)
-    plain = [i for i, path in enumerate(paths) if not is_odd(path)]
+    aside = store.deletes_aside and store.has_side and len(paths) > 1
+    plain = [] if aside else [i for i, path in enumerate(paths) if not is_odd(path)]
     results: dict[int, DeleteResult] = {}
     batches = [plain[i : i + BATCH] for i in range(0, len(plain), BATCH)]
 

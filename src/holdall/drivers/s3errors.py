@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Generator
 from typing import Any
 
+from holdall.core.retry import retry_after
 from holdall.drivers.objects_errors import Answer, Facts, failure
 from holdall.errors import ConfigError, HoldallError, UnauthenticatedError
 
@@ -47,7 +48,9 @@ def boto_facts(error: Exception) -> Facts:
         answer = _ANSWERS.get(code, "other")
         if named is None and answer == "other" and status is not None:
             answer = _ANSWERS.get(str(status), "other")
-        return Facts(answer=answer, status=status, code=named, message=message)
+        headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        asked = retry_after(headers.get("retry-after"))
+        return Facts(answer=answer, status=status, code=named, message=message, retry_after=asked)
     name = type(error).__name__
     if name in _TIMEOUTS:
         return Facts(transport="Timeout")

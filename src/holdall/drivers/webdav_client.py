@@ -21,6 +21,7 @@ import httpx
 
 from holdall.core.meta import NO_ATTRIBUTES, Attributes
 from holdall.core.preconditions import strip_etag
+from holdall.core.retry import retry_after
 from holdall.drivers.os_errors import of_status
 from holdall.drivers.tree import Entry
 from holdall.errors import HoldallError, NotFoundError, NotSupportedError, UnavailableError
@@ -41,6 +42,8 @@ _LOCK = (
     b"<D:locktype><D:write/></D:locktype><D:owner>holdall</D:owner></D:lockinfo>"
 )
 LOCK_SECONDS = 60
+LONGEST = 5.0
+"""Seconds up to which a server's ``Retry-After`` is obeyed."""
 
 
 class _Login(httpx.Auth):
@@ -132,6 +135,10 @@ class DavClient:
             else:
                 if pause is None or response.status_code not in BUSY:
                     return response
+                asked = retry_after(response.headers.get("Retry-After"))
+                if asked is not None:
+                    time.sleep(min(asked, LONGEST))
+                    continue
             time.sleep(pause)
         raise AssertionError  # pragma: no cover  # the last pause is None
 
@@ -312,6 +319,8 @@ def raise_for(response: httpx.Response, what: str) -> None:
     if response.status_code == 423:
         raise UnavailableError(f"{what} is locked by somebody else", kind="locked")
     error = of_status(response.status_code, what)
+    if isinstance(error, UnavailableError):
+        error.retry_after = retry_after(response.headers.get("Retry-After"))
     if error is not None:
         raise error
 

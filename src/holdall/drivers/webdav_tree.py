@@ -18,7 +18,6 @@ import httpx
 
 from holdall.core.options import PutOptions
 from holdall.core.preconditions import missing
-from holdall.drivers.os_errors import of_status
 from holdall.drivers.tree import (
     BlockingReader,
     BlockingTree,
@@ -348,8 +347,8 @@ class WebDAVReader(BlockingReader):
         if response.status_code in {404, 412}:
             raise self._changed()
         if response.status_code not in {200, 206}:
-            error = of_status(response.status_code, repr(self._path))
-            raise error or UnavailableError(f"the server answered {response.status_code}")
+            raise_for(response, repr(self._path))
+            raise UnavailableError(f"the server answered {response.status_code}")
         skip = start if response.status_code == 200 else 0
         wanted = end - start
         if not self._same(response, start, end):

@@ -107,6 +107,8 @@ class Reader:
         try:
             while True:
                 for location in pending:
+                    if rounds and time.monotonic() - started >= self.tiers.rules.retry.deadline:
+                        break
                     wait = None if location.quick or location is self.chosen[-1] else patience
                     found = await asked.of_async(location, location.store if insist else location.once, wait)
                     if found is not None:
@@ -123,10 +125,12 @@ class Reader:
                     continue
                 pending = [location for location, error in failures.items() if could_not_be_asked(error)]
                 rounds += 1
+                told = [getattr(failures[location], "retry_after", None) for location in pending]
                 pause = self.tiers.rules.retry.next(
                     rounds,
                     elapsed=time.monotonic() - started,
                     chance=random.random(),  # noqa: S311  # spreads load, hides nothing
+                    asked=max((seconds for seconds in told if seconds is not None), default=None),
                 )
                 if not pending or pause is None:
                     break

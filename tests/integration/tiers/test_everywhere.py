@@ -20,6 +20,7 @@ from holdall.errors import (
     UnavailableError,
 )
 from holdall.testing import Fault, FaultProxy
+from holdall.testing.servers.process import free_port
 from holdall.tiers import FileStore, PartialWriteError
 from holdall.wrappers import _resilient, _resilient_async
 
@@ -65,9 +66,9 @@ def test_a06_a_server_in_trouble(place, fault, tmp_path, colour):
         assert list(tmp_path.iterdir()) == []
 
 
-@on("s3")
-def test_a20_repetitions_are_counted_and_spread(place, monkeypatch, colour):
-    """500 n times, then success: n + 1 requests, at pauses within the bounds of the policy."""
+@pytest.fixture
+def pauses(monkeypatch):
+    """The pauses before repetitions, which are noted and not made."""
     pauses = []
 
     async def noted(pause):
@@ -75,6 +76,22 @@ def test_a20_repetitions_are_counted_and_spread(place, monkeypatch, colour):
 
     monkeypatch.setattr(_resilient, "sleep", pauses.append)
     monkeypatch.setattr(_resilient_async, "sleep_async", noted)
+    return pauses
+
+
+@on("azure")
+def test_a20_retry_after_is_obeyed(place, pauses, colour):
+    """Up to the cap. Listings of this service are requests of our own, so that the header is heard."""
+    with FileStore(place.url(), retry=RetryPolicy(cap=4.0), breaker=NEVER) as plain:
+        for asked in ("3", "60"):
+            place.proxy.fail(Fault(answer=503, headers={"Retry-After": asked}))
+            assert list(colour(plain).list()) == []
+    assert pauses == [3.0, 4.0]
+
+
+@on("s3")
+def test_a20_repetitions_are_counted_and_spread(place, pauses, colour):
+    """500 n times, then success: n + 1 requests, at pauses within the bounds of the policy."""
     with FileStore(place.url(), retry=RetryPolicy(attempts=5, first=0.1, factor=2, cap=0.5), breaker=NEVER) as plain:
         fs = colour(plain)
         fs.put("k", b"x")
@@ -195,6 +212,73 @@ def test_a11_a_body_that_is_cut_off(place, colour):
         assert place.proxy.traffic.faults > 1
     with FileStore(place.url(), **ONCE) as plain, pytest.raises((UnavailableError, IntegrityError)):
         colour(plain).get("k")
+
+
+CUTTING = """
+import sys
+from pathlib import Path
+from pyftpdlib.authorizers import DummyAuthorizer
+from pyftpdlib.handlers import FTPHandler
+from pyftpdlib.servers import ThreadedFTPServer
+
+root, port, cuts = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+
+class Short:
+    left = 1_000_000
+    def __init__(self, inner, fails):
+        self.inner, self.fails = inner, fails
+    def more(self):
+        data = self.inner.more()[: self.left]
+        self.left -= len(data)
+        if not data and self.fails:
+            raise OSError("the disk broke")
+        return data
+
+class Handler(FTPHandler):
+    use_sendfile = False
+    def push_dtp_data(self, data, isproducer=False, file=None, cmd=None):
+        way, left = cuts.read_text().split()
+        if cmd == "RETR" and int(left):
+            cuts.write_text(f"{way} {int(left) - 1}")
+            data = Short(data, way == "broken")
+        super().push_dtp_data(data, isproducer=isproducer, file=file, cmd=cmd)
+
+Handler.authorizer = DummyAuthorizer()
+Handler.authorizer.add_user("user", "word", root, perm="elradfmwMT")
+server = ThreadedFTPServer(("127.0.0.1", port), Handler)
+print("ready", flush=True)
+server.serve_forever()
+"""
+
+
+@pytest.mark.parametrize("way", ["short", "broken"])
+def test_a11_ftp(way, tmp_path, colour):
+    """A server that ends a body too early, and says that all is well, or that it is not."""
+    root, cuts, port = tmp_path / "root", tmp_path / "cuts", free_port()
+    root.mkdir()
+    (root / "k").write_bytes(DATA)
+    (root / "empty").write_bytes(b"")
+    cuts.write_text(f"{way} 0")
+    url = f"ftp://user:word@127.0.0.1:{port}/?name=ftp"
+    far = MemoryStore()
+    far.put("k", DATA)
+    command = [sys.executable, "-W", "ignore", "-c", CUTTING, str(root), str(port), str(cuts)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
+        try:
+            assert server.stdout.readline() == b"ready\n"
+            with FileStore(url, **QUICK) as plain:
+                cuts.write_text(f"{way} 1")
+                assert colour(plain).get("k") == DATA
+                assert cuts.read_text() == f"{way} 0"
+                assert colour(plain).get("empty") == b""
+            cuts.write_text(f"{way} 1000")
+            with FileStore(url, far, **ONCE) as plain:
+                assert colour(plain).get("k") == DATA
+            with FileStore(url, **ONCE) as plain, pytest.raises((UnavailableError, IntegrityError)):
+                colour(plain).get("k")
+            assert cuts.read_text() != f"{way} 1000"
+        finally:
+            server.kill()
 
 
 def test_a11_a14_http(nginx_site, tmp_path, colour):

@@ -22,7 +22,8 @@ from tests.tier_places import tier_place
 
 from holdall.core.retry import RetryPolicy
 from holdall.drivers import s3settings
-from holdall.errors import HoldallError, PermissionDeniedError, UnavailableError
+from holdall.errors import HoldallError, PermissionDeniedError, PreconditionError, UnavailableError
+from holdall.testing import Fault
 from holdall.testing.ground import LocalGround
 from holdall.testing.servers.process import free_port
 from holdall.tiers import FileStore
@@ -317,6 +318,43 @@ def test_a19_azure(request, colour):
                 with pytest.raises(PermissionDeniedError) as caught:
                     call()
                 assert wrong not in str(caught.value)
+
+
+def test_a19_six_hundred_deletions_on_azure_are_three_requests(request, colour):
+    """And each has its own verdict: what is leased stays, and is told; what is not there counts as deleted."""
+    names = [f"d {i}%ü" for i in range(600)]
+    with tier_place("azure", request) as place:
+        server = place.folder.server
+        for name in names[::30]:
+            place.ground.write(name, b"x")
+        with FileStore(place.url()) as plain:
+            assert colour(plain).delete_batch(names) == []
+        sent = place.proxy.traffic.requests
+        assert [(method, "comp=batch" in target) for method, target in sent] == [("POST", True)] * 3
+        assert place.ground.everything() == set()
+        place.ground.write(names[0], b"x")
+        place.ground.write(names[1], b"x")
+        leased = f"/{place.folder.name}/base/nested/{quote(names[0])}?comp=lease"
+        server.request("PUT", leased, x_ms_lease_action="acquire", x_ms_lease_duration="-1")
+        with FileStore(place.url()) as plain:
+            failed = colour(plain).delete_batch(names[:3])
+            assert [name for name, *_ in failed] == names[:1]
+            assert isinstance(failed[0][2], PreconditionError)
+            assert place.ground.everything() == {names[0]}
+            server.request("PUT", leased, x_ms_lease_action="break", x_ms_lease_break_period="0")
+            place.proxy.fail(Fault(answer=500), method="POST")  # no batches here: then one by one
+            assert colour(plain).delete_batch(names[:3]) == []
+            assert place.ground.everything() == set()
+        place.ground.write(names[0], b"x")
+        with FileStore(place.url(access_key=None, sas_token=quote(account_sas(server), safe=""))) as plain:
+            assert colour(plain).delete_batch(names[:3]) == []
+            assert place.ground.everything() == set()
+        with FileStore(place.url(), retry=RetryPolicy(attempts=1)) as plain:
+            place.proxy.down()
+            failed = colour(plain).delete_batch(names[:300])
+            place.proxy.up()
+            assert len(failed) == 300
+            assert all(isinstance(error, UnavailableError) for _, _, error in failed)
 
 
 class Stub(BaseHTTPRequestHandler):

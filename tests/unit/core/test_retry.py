@@ -1,10 +1,21 @@
 """Policies of retry and breaker: arithmetic, without a clock."""
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdall.core.retry import Breaker, BreakerPolicy, Budget, Latencies, RetryPolicy, Timeouts, could_not_be_asked
+from holdall.core.retry import (
+    Breaker,
+    BreakerPolicy,
+    Budget,
+    Latencies,
+    RetryPolicy,
+    Timeouts,
+    could_not_be_asked,
+    retry_after,
+)
 from holdall.errors import CircuitOpenError, ConfigError, IntegrityError, NotFoundError, StoreTimeoutError, ThrottledError
 
 
@@ -31,6 +42,14 @@ def test_what_a_server_asks_for_is_obeyed_up_to_the_cap():
     policy = RetryPolicy(cap=5)
     assert policy.pause(1, chance=0, asked=3) == 3
     assert policy.pause(1, chance=0, asked=60) == 5
+
+
+def test_retry_after_is_a_number_or_a_date():
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert retry_after("12", now) == 12.0
+    assert retry_after("Thu, 01 Jan 2026 00:01:30 GMT", now) == 90.0
+    assert retry_after("Thu, 01 Jan 2026 00:01:30 -0000", now) is None
+    assert [retry_after(text, now) for text in (None, "", "soon", "-5", "1.5", "²")] == [None] * 6
 
 
 def test_attempts_and_deadline_end_it():

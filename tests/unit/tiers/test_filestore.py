@@ -19,12 +19,14 @@ from tests.leftovers import Threads
 
 import holdall.tiers
 from holdall.core.keys import ReservedKey
+from holdall.core.meta import ListPage, ObjectMeta
 from holdall.core.options import PutOptions
 from holdall.core.retry import BreakerPolicy, RetryPolicy
 from holdall.drivers.local import LocalStore
 from holdall.drivers.memory import MemoryStore
 from holdall.engine.table import MountTable, default_table, set_default
 from holdall.errors import ClosedError, ConfigError, HoldallError, InvalidKeyError, NotFoundError, UnavailableError
+from holdall.results import PutResult
 from holdall.testing import CountingStore, FlakyStore
 from holdall.tiers import FileStore, PartialWriteError, Sharded, checking, checking_async, loader
 from holdall.tiers.sorting import Listed, Sorter
@@ -385,22 +387,37 @@ def test_a30_batches(fs, tmp_path):
     assert list(fs.list()) == []
 
 
+class Sink(ForwardingStore):
+    """Takes content and forgets it; everything can be deleted."""
+
+    def __init__(self, inner):
+        super().__init__(inner)
+        self.puts = []
+
+    def put(self, key, source, options=None):
+        self.puts.append(key)
+        return PutResult(key=key, size=10)
+
+
 def test_a30_ten_thousand_from_a_generator(tmp_path):
-    """Exactly the missing sources and the refused names fail; what is kept of the others is bounded."""
+    """Exactly the missing sources and the refused names fail; no more is drawn than is under way, no more kept than the failures."""
     source = tmp_path / "source"
     source.write_bytes(b"x" * 10)
-    with FileStore(MemoryStore(), retry=QUICK) as fs:
-        batch = fs.upload_batch(
-            (tmp_path / "absent" if i % 1000 == 7 else source, f"../{i}" if i % 1000 == 9 else f"b/{i:05}")
-            for i in range(10_000)
-        )
+    sink = Sink(MemoryStore())
+
+    def pairs():
+        for i in range(10_000):
+            assert i - len(sink.puts) < 100
+            yield (tmp_path / "absent" if i % 1000 == 7 else source), (f"../{i}" if i % 1000 == 9 else f"b/{i:05}")
+
+    with FileStore(sink, retry=QUICK) as fs:
+        batch = fs.upload_batch(pairs())
         assert sorted(dest for _, dest, _ in batch) == sorted(
             [f"b/{i:05}" for i in range(7, 10_000, 1000)] + [f"../{i}" for i in range(9, 10_000, 1000)]
         )
-        assert batch.done == 9_980
+        assert batch.done == len(sink.puts) == 9_980
         assert len(batch.outcomes) < 1100
         assert fs.delete_batch(f"b/{i:05}" for i in range(10_000)) == []
-        assert list(fs.list()) == []
 
 
 def test_a30_a_batch_that_is_cancelled_leaves_whole_objects(places, tmp_path):
@@ -430,17 +447,28 @@ def test_a30_a_batch_that_is_cancelled_leaves_whole_objects(places, tmp_path):
     assert {path.stat().st_size for path in (tmp_path / "near").iterdir() if path.name.startswith("k")} == {100_000}
 
 
+class Long(ForwardingStore):
+    """Lists a hundred thousand names but every fourth, made as they are asked for."""
+
+    def __init__(self, without):
+        super().__init__(MemoryStore())
+        self.without = without
+        self.drawn = 0
+
+    def list(self, prefix="", *, delimiter=None, start_after=None):
+        assert (prefix, delimiter, start_after) == ("", None, None)
+        for self.drawn in range(1000, 101_000, 1000):
+            numbers = (i for i in range(self.drawn - 1000, self.drawn) if i % 4 != self.without)
+            yield ListPage([ObjectMeta(key=f"k{i:06}", size=0, last_modified=None) for i in numbers], [])
+
+
 def test_a31_a_hundred_thousand_names():
-    """Half of them in both places: each once, in order, with the right locations."""
-    one, two = MemoryStore(), MemoryStore()
-    for i in range(100_000):
-        if i % 4 != 0:
-            one.put(f"k{i:06}", b"")
-        if i % 4 != 1:
-            two.put(f"k{i:06}", b"")
-    with FileStore(one, two) as fs:
+    """Half of them in both places: each once, in order, with the right locations; no more than two pages are held of each."""
+    places = Long(0), Long(1)
+    with FileStore(*places) as fs:
         for i, entry in enumerate(fs.list()):
             assert (entry.path, len(entry.locations)) == (f"k{i:06}", 1 if i % 4 in {0, 1} else 2)
+            assert max(place.drawn for place in places) - i <= 2000
         assert i == 99_999
 
 
