@@ -301,7 +301,7 @@ def rows():
 
 
 def main():
-    asked = measuring.arguments(__doc__, percent=100)
+    asked = measuring.arguments(__doc__, percent=100, delay=0)  # that one is for `s3`, which runs with the same options
     if asked.worker:
         work(*asked.worker)
         return
