@@ -144,15 +144,15 @@ def test_a28_nodes_of_nodes_and_inline_content_are_served(storage):
 names = st.text(max_size=40)
 
 
+@pytest.mark.parametrize("storage", ["ram", "disk"], indirect=True)  # moto answers 500 to control characters in a key
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(names, names, names)
-def test_a33_no_name_or_stored_value_makes_another_header(name, key, kind):
-    storage = StorageManager({"ram": {"type": "memory"}})
+@given(name=names, key=names, kind=names)
+def test_a33_no_name_or_stored_value_makes_another_header(storage, name, key, kind):
     key = re.sub(r"[/\0]|^\.+$|^$", "x", key) or "x"
-    node = storage.node("ram", key, raw=True)
+    node = storage.node("here", key, raw=True)
     try:
         node.put(b"data", content_type=kind)
-    except ValueError:
+    except (ValueError, NotSupportedError):  # no header can carry it
         node.put(b"data")
     plain = asked(node)
     status, head, data = asked(node, download_name=name, download=True)
