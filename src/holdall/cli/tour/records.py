@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["scene"]
 
-RECORDS = 1000
-"""How many records are written: moto, the server of the tour, takes some hundred of them a second."""
-MOST = 5000
-"""How many with ``--files 5000``."""
+RECORDS = 5000
+"""How many records are written at most; moto, the server of the tour, takes some hundred of them a second."""
 CITIES = ("Ghent", "London", "Oslo", "Turin")
 
 
@@ -32,7 +30,7 @@ def scene(stage: Stage) -> bool:
         from holdall.testing.servers import Moto  # noqa: PLC0415  # of the extra "testing"
     except ImportError as error:
         raise MissingExtraError('the tour needs an S3 server: pip install "holdall[testing,s3]"') from error
-    count = RECORDS if stage.files is None else min(MOST, stage.files)
+    count = RECORDS if stage.files is None else min(RECORDS, stage.files)
     stage.title(f"records: {count} of them on S3, asked and migrated")
     started = timed()
     with tempfile.TemporaryDirectory(prefix="holdall-tour-") as home, Moto.running() as moto:
@@ -82,7 +80,7 @@ def _played(stage: Stage, moto: Moto, home: Path, count: int) -> bool:
             step("select_query, count(*)", lambda: _counted(reader)) == count,
         ]
         with SQLDatabase(f"sqlite:///{home / 'old.sqlite'}") as old:
-            old.batch_create(Record({"id": f"order-{n:04}", "total": n}) for n in range(count // 5))
+            old.batch_create(Record({"id": f"order-{n:04}", "total": n}) for n in range(max(20, count // 10)))
             target = ObjectDatabase(store, prefix="orders/", mirror="memory")
             moved = step(
                 "migrate from SQLite", lambda: migrate(old, target, Filter("total", ">=", 10), verify="full").written
