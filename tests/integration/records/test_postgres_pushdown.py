@@ -35,7 +35,7 @@ INSERT = sa.text("INSERT INTO t VALUES (:id, CAST(:fields AS jsonb), CAST(:metad
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(found=records, condition=conditions)
-def test_pushdown_is_a_superset_and_certain_a_subset(table, found, condition):
+def test_a04_pushdown_is_a_superset_and_certain_a_subset(table, found, condition):
     table.rollback()
     names = ("id", "fields", "metadata", "created", "updated")
     table.execute(INSERT, [dict(zip(names, row, strict=True)) for row in rows(found)])

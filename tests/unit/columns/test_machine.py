@@ -143,5 +143,5 @@ class Rows(RuleBasedStateMachine):
                 assert keys_of(self.store) == sorted(held)
 
 
-TestRows = Rows.TestCase
-TestRows.settings = settings(max_examples=12, stateful_step_count=14, deadline=None, derandomize=True)
+TestA05Rows = Rows.TestCase
+TestA05Rows.settings = settings(max_examples=12, stateful_step_count=14, deadline=None, derandomize=True)

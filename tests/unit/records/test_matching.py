@@ -56,7 +56,7 @@ def holds(op, value, stored):
         ("contains", "a", "abc", False), ("contains", None, [None], True), ("contains", 1, ..., False),
     ],
 )  # fmt: skip
-def test_rules(op, value, stored, wanted):
+def test_a04_rules(op, value, stored, wanted):
     assert holds(op, value, stored) is wanted
 
 

@@ -32,7 +32,7 @@ def chosen(database, where, parameters):
 
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(found=records, condition=conditions)
-def test_pushdown_is_a_superset_and_certain_a_subset(database, found, condition):
+def test_a04_pushdown_is_a_superset_and_certain_a_subset(database, found, condition):
     database.execute("DELETE FROM t")
     database.executemany("INSERT INTO t VALUES (?, ?, ?, ?, ?)", rows(found))
     wanted = {record.id for record in found if matches(condition, record)}
