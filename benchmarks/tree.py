@@ -275,7 +275,7 @@ def here_holdall(place):
     from holdall.engine import transfer
 
     source, target = LocalStore(place["source"]), LocalStore(place["target"], create=True)
-    return lambda: transfer.copy((source, ""), (target, ""), options(place))
+    return lambda: transfer.copy((source, ""), (target, ""))
 
 
 def here_holdall_async(place):
@@ -283,7 +283,7 @@ def here_holdall_async(place):
     from holdall.engine import transfer_async
 
     source, target = LocalStore(place["source"]), LocalStore(place["target"], create=True)
-    return lambda: asyncio.run(transfer_async.copy_async((source, ""), (target, ""), options(place)))
+    return lambda: asyncio.run(transfer_async.copy_async((source, ""), (target, "")))
 
 
 ROWS = {
@@ -339,7 +339,7 @@ def main():
             shutil.rmtree(found)
 
         rows = {
-            f"{asked.files} x 4 KiB, {title}, {asked.concurrency} at once": (
+            f"{asked.files} x 4 KiB, {title}" + ("" if title == "local" else f", {asked.concurrency} at once"): (
                 [f"{name}: {title}" for name in acts if name != "rclone" or place["rclone"]],
                 goal,
             )

@@ -162,14 +162,22 @@ class CopyOptions:
         if_match: Etag that the source must have.
         version: Version of the source.
         metadata: Replaces the user metadata (``None`` keeps it).
+        modified: Time of modification of the copy, aware; needs the capability ``set_modified``. Unlike `Store.set_modified` after the
+            copy it is there from the beginning where the store can (local disk, memory), so the etag of the result stays right.
+
+    Raises:
+        ValueError: An unknown mode, or a naive time.
     """
 
     mode: CopyMode = "overwrite"
     if_match: str | None = None
     version: str | None = None
     metadata: Mapping[str, str] | None = None
+    modified: datetime | None = None
 
     def __post_init__(self) -> None:
+        if self.modified is not None and self.modified.tzinfo is None:
+            raise ValueError("the time of modification must be an aware datetime")
         if self.mode not in {"overwrite", "create"}:
             raise ValueError(f"mode is 'overwrite' or 'create', not {self.mode!r}")
         if self.metadata is not None:

@@ -69,7 +69,8 @@ class TransferRules:
             (trees on object stores, not copied by the server) need ``"all"``; ``"strict"`` is ``"all"`` and fails on any loss.
         empty_dirs: Make empty directories where directories are real.
         errors: ``raise`` stops at the first failure; ``collect`` goes on and raises `TransferError` at the end.
-        concurrency: Parts in flight over all files; default 8 parts, or 32 files of at most 1 MiB.
+        concurrency: Parts in flight over all files; default 8 parts, or 32 files of at most 1 MiB; from local disk to local disk one
+            file after the other (give 8 for disks of a network, say).
         part_size: Bytes per part (default 8 MiB, grown where an object would need more than 10,000 parts).
         delete: `sync` removes from the target what the source lacks.
         max_delete: `sync` deletes nothing if more than so many would go.
@@ -208,17 +209,26 @@ class Route:
 
     @classmethod
     def between(
-        cls, source: Capabilities, source_at: Identity, target: Capabilities, target_at: Identity, rules: TransferRules
+        cls,
+        source: Capabilities,
+        source_at: Identity,
+        target: Capabilities,
+        target_at: Identity,
+        rules: TransferRules,
+        *,
+        spread: bool = False,
     ) -> Route:
-        """Look at what both sides can do.
+        """Look at what both sides can do. ``spread`` says that others do the work: an executor.
 
         Example:
             >>> here = Identity(service="memory", place="1")
             >>> Route.between(Capabilities(), here, Capabilities(copy=True), here, TransferRules()).server
             True
         """
-        concurrency = rules.concurrency or PARTS
-        part_units = 1 if rules.concurrency else 4
+        # From disk to disk the kernel copies, and threads would only take turns at asking it.
+        alone = source.local and target.local and not spread
+        concurrency = rules.concurrency or (1 if alone else PARTS)
+        part_units = 1 if rules.concurrency or alone else 4
         in_process = source.local or source.temporary
         return cls(
             server=target.copy and (source_at.service, source_at.principal) == (target_at.service, target_at.principal),

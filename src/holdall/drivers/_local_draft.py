@@ -7,6 +7,7 @@ import errno
 import os
 import stat as modes
 import time
+from collections.abc import Callable
 
 from holdall.core.options import CopyOptions, PutMode, PutOptions
 from holdall.core.preconditions import check_put, etag_matches
@@ -113,7 +114,7 @@ class Draft:
             raise self._root.explain(error, self.key, writing=True) from error
 
     def fill(self, source: int, size: int, *, offset: int = 0) -> int:
-        """Add bytes of an open file, within the kernel where possible; return how many there were."""
+        """Put in bytes of an open file, within the kernel where possible; return how many there were. No `write` comes after it."""
         try:
             done = 0
             while done < size:
@@ -126,7 +127,6 @@ class Draft:
                     break
                 done += count
                 self.size += count
-            os.lseek(self.fd, self.size, os.SEEK_SET)
         except OSError as error:
             raise self._root.explain(error, self.key, writing=True) from error
         return done
@@ -155,11 +155,23 @@ class Draft:
         finally:
             os.close(source)
 
-    def publish(self, options: PutOptions | CopyOptions | None = None, kept: Kept | None = None) -> PutResult:
-        """Put the content at its key, under the mode of the options, with what is kept beside it."""
+    def in_turn(self, size: int, work: Callable[[], PutResult]) -> PutResult:
+        """Do all that there is to write; a small file when it is this thread's turn."""
+        root = self._root
+        turn = size <= CHUNK and not root.durable and root.turns.take()
+        try:
+            return work()
+        finally:
+            if turn:
+                root.turns.leave()
+
+    def publish(
+        self, options: PutOptions | CopyOptions | None = None, kept: Kept | None = None, modified: int | None = None
+    ) -> PutResult:
+        """Put the content at its key, under the mode of the options, with what is kept beside it and the time given (nanoseconds)."""
         root = self._root
         try:
-            stat = self.seal(kept)
+            stat = self.seal(kept, modified)
             if self.stopped:
                 raise StoppedError
             folder = self._folder
@@ -179,9 +191,9 @@ class Draft:
             raise root.explain(error, self.key, writing=True) from error
         return PutResult(key=self.key, size=stat.st_size, etag=etag_of(stat), last_modified=moment(stat.st_mtime_ns))
 
-    def seal(self, kept: Kept | None) -> os.stat_result:
+    def seal(self, kept: Kept | None, modified: int | None = None) -> os.stat_result:
         """Finish the temporary file and return what it is; its etag is that of the object to come."""
-        stat = seal(self._root, self._shelf, self.fd, self._temporary, kept)
+        stat = seal(self._root, self._shelf, self.fd, self._temporary, kept, modified)
         fd, self.fd = self.fd, -1
         os.close(fd)
         return stat
@@ -202,14 +214,13 @@ class Draft:
             self._made = []
 
 
-def seal(root: Root, shelf: Shelf, fd: int, path: str, kept: Kept | None) -> os.stat_result:
-    """Give a finished temporary file its time, attributes, permissions and durability.
+def seal(root: Root, shelf: Shelf, fd: int, path: str, kept: Kept | None, modified: int | None = None) -> os.stat_result:
+    """Give a finished temporary file its time (``modified`` in nanoseconds, or now), attributes, permissions and durability.
 
-    The time is set to the nanosecond: the kernel's own advances only every few milliseconds, and with an inode that is
+    Now is set to the nanosecond: the kernel's own time advances only every few milliseconds, and with an inode that is
     used again a third content of equal size could get the etag of the first.
     """
-    now = time.time_ns()
-    system.set_time(fd, path, now)
+    system.set_time(fd, path, time.time_ns() if modified is None else modified)
     stat = os.fstat(fd)
     if kept is not None:
         shelf.write(fd, stat, kept, fresh=True)

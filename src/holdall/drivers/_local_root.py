@@ -12,6 +12,7 @@ from collections.abc import Callable
 from holdall.core.keys import RESERVED, check_key
 from holdall.core.preconditions import missing
 from holdall.drivers import _local_system as system
+from holdall.drivers._local_turns import Turns
 from holdall.errors import (
     AlreadyExistsError,
     ClosedError,
@@ -73,6 +74,7 @@ class Root:
         durable: Ask the disk to keep what is written before saying so.
         file_mode, dir_mode: Permissions of what is made; the process's umask decides where ``None``.
         display: The store as shown in errors.
+        turns: For threads that write small files.
         plain: Opens a path below `base` for reading, if no part of it is a link; ``None`` before first use and where there is no
             such call (see `system.plain_opener`).
         base: The root with a separator, as the system wants it.
@@ -90,6 +92,7 @@ class Root:
         self.real = ""
         self.before = ""
         self.closed = False
+        self.turns = Turns()
         self.base = b""
         self.plain: Callable[[bytes], int] | None = None
         self._plain_directory: Callable[[bytes], int] | None = None

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from holdall._lazy import lazy
 from holdall.core.options import CopyOptions, PutOptions
-from holdall.drivers._local_attributes import Kept, Shelf
+from holdall.drivers._local_attributes import NOTHING, Kept, Shelf
 from holdall.drivers._local_draft import Draft, StoppedError, check_match
+from holdall.drivers._local_meta import nanoseconds
 from holdall.drivers._local_object import find
 from holdall.drivers._local_root import Root
 from holdall.errors import IntegrityError
@@ -35,14 +36,19 @@ def write(draft: Draft, source: Source, options: PutOptions | None) -> PutResult
     """Write a source and publish it; whatever goes wrong, nothing is left of it."""
     try:
         if isinstance(source, (bytes, bytearray, memoryview)):
-            draft.open(long=len(source) > CHUNK)
-            draft.write(source if type(source) is bytes else memoryview(as_bytes(source)))
-        else:
-            _pour(draft, source)
+            data = source if type(source) is bytes else memoryview(as_bytes(source))
+            return draft.in_turn(len(data), lambda: _write_whole(draft, data, options))
+        _pour(draft, source)
         return draft.publish(options, _kept(options))
     except BaseException:
         draft.discard()
         raise
+
+
+def _write_whole(draft: Draft, data: bytes | memoryview, options: PutOptions | None) -> PutResult:
+    draft.open(long=len(data) > CHUNK)
+    draft.write(data)
+    return draft.publish(options, _kept(options))
 
 
 async def write_async(draft: Draft, source: AsyncIterable[bytes], options: PutOptions | None) -> PutResult:
@@ -73,12 +79,17 @@ def write_copy(draft: Draft, source: tuple[Root, Shelf, str], options: CopyOptio
     fd, stat, kept = find(root, shelf, key)
     try:
         check_match(root, key, stat, options.if_match, "copied")
-        draft.open()
-        if draft.fill(fd, stat.st_size) != stat.st_size:
-            raise IntegrityError(f"{key!r} was cut short while it was copied", key=key, store=root.display)
         if options.metadata is not None:
             kept = replace(kept, attributes=replace(kept.attributes, metadata=options.metadata))
-        return draft.publish(options, kept)
+
+        def fill() -> PutResult:
+            draft.open(long=stat.st_size > CHUNK)
+            if draft.fill(fd, stat.st_size) != stat.st_size:
+                raise IntegrityError(f"{key!r} was cut short while it was copied", key=key, store=root.display)
+            modified = None if options.modified is None else nanoseconds(options.modified)
+            return draft.publish(options, None if kept is NOTHING else kept, modified)
+
+        return draft.in_turn(stat.st_size, fill)
     finally:
         os.close(fd)
         draft.discard()

@@ -227,6 +227,8 @@ class AzureStore(ObstoreStore):
             raise self._refusal("copy", f"not from {owner!r} on the server's side")
         if options.version is not None:
             raise self._refusal("copy versions")
+        if options.modified is not None:
+            raise self._refusal("set_modified")
         origin, target = owner.at(key), self.at(dst)
         if origin == target and owner.container == self.container:
             meta = self.extra.head(dst, target, None)

@@ -317,18 +317,25 @@ class FsspecS3Store(FsspecStore):
 
     def copy(self, src: str, dst: str, options: CopyOptions | None = None, *, source: Store | None = None) -> PutResult:
         """Copy on the server's side, of any size. See `Store.copy`."""
-        self.checked(dst)
+        options = self._check_copy(dst, options)
         origin, key = self.origin_of(self.checked(src), source)
-        return fsspec_s3_write.copy(self, self.calls(), origin, key, dst, options or CopyOptions())
+        return fsspec_s3_write.copy(self, self.calls(), origin, key, dst, options)
 
     async def copy_async(
         self, src: str, dst: str, options: CopyOptions | None = None, *, source: Store | None = None
     ) -> PutResult:
         """Copy on the server's side, of any size. See `Store.copy`."""
-        self.checked(dst)
+        options = self._check_copy(dst, options)
         calls = await self.calls_async()
         origin, key = self.origin_of(self.checked(src), source)
-        return await fsspec_s3_write_async.copy_async(self, calls, origin, key, dst, options or CopyOptions())
+        return await fsspec_s3_write_async.copy_async(self, calls, origin, key, dst, options)
+
+    def _check_copy(self, dst: str, options: CopyOptions | None) -> CopyOptions:
+        self.checked(dst)
+        options = options or CopyOptions()
+        if options.modified is not None:
+            raise self._refusal("set_modified")
+        return options
 
     # -- addresses, versions, tags ------------------------------------------------------------------------------------
 

@@ -220,7 +220,7 @@ class MemoryStore(Store):
         if options.metadata is not None:
             attributes = replace(attributes, metadata=dict(options.metadata))
         put = PutOptions.from_attributes(attributes, tags=found.tags, mode=options.mode)
-        return self._publish(dst, found.data, put)
+        return self._publish(dst, found.data, put, options.modified)
 
     async def copy_async(
         self, src: str, dst: str, options: CopyOptions | None = None, *, source: Store | None = None
@@ -416,7 +416,7 @@ class MemoryStore(Store):
                 raise missing(key, store=self)
             return history[-1]
 
-    def _publish(self, key: str, data: bytes, options: PutOptions) -> PutResult:
+    def _publish(self, key: str, data: bytes, options: PutOptions, modified: datetime | None = None) -> PutResult:
         with self._locked():
             history = self._history.get(key, [])
             current = history[-1] if history and history[-1].data is not None else None
@@ -426,7 +426,7 @@ class MemoryStore(Store):
             meta = ObjectMeta(
                 key=str(key),
                 size=len(data),
-                last_modified=datetime.now(UTC),
+                last_modified=datetime.now(UTC) if modified is None else modified.astimezone(UTC),
                 etag=f"{self._mark[:8]}-{number:x}",
                 version=f"{number:012x}" if self.versioned else None,
                 attributes=options.attributes,

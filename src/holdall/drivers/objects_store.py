@@ -210,6 +210,8 @@ class ObstoreStore(ObjectsBase):
         options = options or CopyOptions()
         if not self.capabilities.copy:
             raise self._refusal("copy")
+        if options.modified is not None:
+            raise self._refusal("set_modified")
         if source is not None:
             owner, src = source.locate(src)
             if owner is not self:

@@ -198,7 +198,11 @@ def copy(store: TreeStore, src: str, dst: str, options: CopyOptions | None, sour
         if options.if_match is not None:
             entry = tree.stat(src_path)
             check_get(GetOptions(if_match=options.if_match), key=src, etag=entry.etag, last_modified=None, store=store)
-        return result_of(dst, tree.copy(src_path, dst_path, options.mode))
+        entry = tree.copy(src_path, dst_path, options.mode)
+        if options.modified is not None:
+            tree.set_modified(dst_path, options.modified)
+            entry = tree.stat(dst_path)
+        return result_of(dst, entry)
 
 
 def rename(store: TreeStore, src: str, dst: str, mode: str) -> None:

@@ -198,7 +198,11 @@ async def copy_async(store: TreeStore, src: str, dst: str, options: CopyOptions 
         if options.if_match is not None:
             entry = await tree.stat_async(src_path)
             check_get(GetOptions(if_match=options.if_match), key=src, etag=entry.etag, last_modified=None, store=store)
-        return result_of(dst, await tree.copy_async(src_path, dst_path, options.mode))
+        entry = await tree.copy_async(src_path, dst_path, options.mode)
+        if options.modified is not None:
+            await tree.set_modified_async(dst_path, options.modified)
+            entry = await tree.stat_async(dst_path)
+        return result_of(dst, entry)
 
 
 async def rename_async(store: TreeStore, src: str, dst: str, mode: str) -> None:

@@ -135,8 +135,12 @@ class Copier:
     def _server(self, item: PlanItem, source: str, target: str) -> _Done:
         """Let the target's service copy."""
         other = None if self.source.store is self.target.store else self.source.store
+        modified = item.last_modified if self.route.modified else None
         options = CopyOptions(
-            mode="overwrite" if self.options.overwrite else "create", if_match=item.etag, version=self.options.version
+            mode="overwrite" if self.options.overwrite else "create",
+            if_match=item.etag,
+            version=self.options.version,
+            modified=modified,
         )
         put = self.target.store.copy(source, target, options, source=other)
         meta = ObjectMeta(
@@ -145,7 +149,8 @@ class Copier:
         if self._tells:  # no byte passes by here: it is told once, when it is there
             self.crew.post(Arrived(source, meta.size, meta.size))
         digest = self.verifier.server(source, target, meta, put, pinned=item.etag is not None)
-        return self._finish(_Done(put, meta, digest), target)
+        done = _Done(put, meta, digest)
+        return done if modified is not None else self._finish(done, target)
 
     def _whole(self, result: GetResult, source: str, target: str) -> _Done:
         """Copy through memory: one read, one write."""

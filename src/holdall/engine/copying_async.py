@@ -134,8 +134,12 @@ class Copier:
     async def _server_async(self, item: PlanItem, source: str, target: str) -> _Done:
         """Let the target's service copy."""
         other = None if self.source.store is self.target.store else self.source.store
+        modified = item.last_modified if self.route.modified else None
         options = CopyOptions(
-            mode="overwrite" if self.options.overwrite else "create", if_match=item.etag, version=self.options.version
+            mode="overwrite" if self.options.overwrite else "create",
+            if_match=item.etag,
+            version=self.options.version,
+            modified=modified,
         )
         put = await self.target.store.copy_async(source, target, options, source=other)
         meta = ObjectMeta(
@@ -144,7 +148,8 @@ class Copier:
         if self._tells:  # no byte passes by here: it is told once, when it is there
             self.crew.post(Arrived(source, meta.size, meta.size))
         digest = await self.verifier.server_async(source, target, meta, put, pinned=item.etag is not None)
-        return await self._finish_async(_Done(put, meta, digest), target)
+        done = _Done(put, meta, digest)
+        return done if modified is not None else await self._finish_async(done, target)
 
     async def _whole_async(self, result: GetResult, source: str, target: str) -> _Done:
         """Copy through memory: one read, one write."""

@@ -19,7 +19,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from holdall.engine.colours import finish_async
 
-__all__ = ["AsyncCrew", "Crew", "Ended", "Lane", "StoppedError"]
+__all__ = ["AsyncCrew", "Crew", "Ended", "StoppedError"]
 
 J = TypeVar("J")
 
@@ -43,14 +43,16 @@ class Crew(Generic[J]):
     Args:
         work: What to do with a job.
         limit: Most threads.
+        quick: Tells of a job whether the owner does it itself where there would be one thread: handing it over costs more.
+
+    Attributes:
+        ahead: So many quick jobs may wait for a free thread, so that threads need not wait for the owner.
     """
 
-    ahead = True
-    """Jobs may wait for a free thread, so that threads need not wait for the owner."""
-
-    def __init__(self, work: Callable[[J], Any], limit: int) -> None:
+    def __init__(self, work: Callable[[J], Any], limit: int, *, quick: Callable[[J], bool] | None = None) -> None:
         self.stopping = False
         self.busy = 0
+        self.ahead = max(16, 4 * limit)
         self._work = work
         self._limit = limit
         self._jobs: SimpleQueue[J | None] = SimpleQueue()
@@ -58,10 +60,14 @@ class Crew(Generic[J]):
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._waiting = False
         self._threads: list[threading.Thread] = []
+        self._quick = quick if limit == 1 else None
 
     def start(self, job: J) -> None:
         """Give a job to the crew."""
         self.busy += 1
+        if self._quick is not None and self.busy == 1 and self._quick(job):
+            self._posted.append(self._done(job))
+            return
         self._jobs.put(job)
         if len(self._threads) < min(self._limit, self.busy):
             thread = threading.Thread(target=self._run, name="holdall-transfer", daemon=True)
@@ -76,7 +82,7 @@ class Crew(Generic[J]):
 
     def end(self, ended: Ended[J]) -> None:
         """Post the end of a job; while more jobs wait, the owner is woken for several ends at once, which costs less."""
-        if ended.error is not None or len(self._posted) + 1 >= self._limit // 2 or self._jobs.empty():
+        if ended.error is not None or len(self._posted) + 1 >= self.ahead // 2 or self._jobs.empty():
             self.post(ended)
         else:
             self._posted.append(ended)
@@ -108,15 +114,18 @@ class Crew(Generic[J]):
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            ended = Ended(job)
-            try:
-                if self.stopping:
-                    raise StoppedError
-                ended.result = self._work(job)
-            except BaseException as error:  # noqa: BLE001  # it is handed to the owner
-                ended.error = error
-            self.end(ended)
-            del job, ended  # keep no big object while waiting for the next job
+            self.end(self._done(job))
+            del job  # keep no big object while waiting for the next job
+
+    def _done(self, job: J) -> Ended[J]:
+        ended = Ended(job)
+        try:
+            if self.stopping:
+                raise StoppedError
+            ended.result = self._work(job)
+        except BaseException as error:  # noqa: BLE001  # it is handed to the owner
+            ended.error = error
+        return ended
 
     def __enter__(self) -> Self:
         return self
@@ -138,26 +147,27 @@ class Crew(Generic[J]):
             thread.join(None if until is None else max(0.0, until - time.monotonic()))
 
 
-@dataclass(frozen=True, slots=True)
-class Lane(Generic[J]):
-    """A blocking way to do some jobs of an `AsyncCrew`: where a side blocks anyway, one thread does the whole of a small job.
-
-    Attributes:
-        worker: Made for the crew; gives the work.
-        takes: Tells whether a job goes this way.
-    """
-
-    worker: Callable[[Crew[J]], Callable[[J], Any]]
-    takes: Callable[[J], bool]
-
-
 class AsyncCrew(Generic[J]):
-    """Tasks that do jobs, and threads for those that a lane takes. See `Crew`."""
+    """Tasks that do jobs, and threads for the quick ones where a side blocks anyway. See `Crew`.
+
+    Args:
+        work: What to do with a job.
+        limit: Most tasks, or threads.
+        quick: Tells which jobs go to the threads.
+        worker: Gives their work, made for the crew that it gets; ``None`` if there are none.
+    """
 
     GRACE = 5.0
     """Seconds that a cancelled transfer waits for threads; small jobs end by themselves soon after."""
 
-    def __init__(self, work: Callable[[J], Awaitable[Any]], limit: int, *, lane: Lane[J] | None = None) -> None:
+    def __init__(
+        self,
+        work: Callable[[J], Awaitable[Any]],
+        limit: int,
+        *,
+        quick: Callable[[J], bool] | None = None,
+        worker: Callable[[Crew[J]], Callable[[J], Any]] | None = None,
+    ) -> None:
         self.stopping = False
         self.busy = 0
         self._work = work
@@ -165,18 +175,18 @@ class AsyncCrew(Generic[J]):
         self._wake: asyncio.Event = asyncio.Event()
         self._waiting = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self._takes = None if lane is None else lane.takes
-        self._threads = None if lane is None else _Threads(self, lane.worker, limit, asyncio.get_running_loop())
+        self._quick = quick
+        self._threads = None if worker is None else _Threads(self, worker, limit, asyncio.get_running_loop())
 
     @property
-    def ahead(self) -> bool:
-        """Whether jobs may wait for a free thread; tasks start at once."""
-        return self._threads is not None
+    def ahead(self) -> int:
+        """How many quick jobs may wait for a free thread; tasks start at once."""
+        return 0 if self._threads is None else self._threads.ahead
 
     def start(self, job: J) -> None:
         """Give a job to the crew."""
         self.busy += 1
-        if self._threads is not None and self._takes is not None and self._takes(job):
+        if self._threads is not None and self._quick is not None and self._quick(job):
             self._threads.start(job)
             return
         task = asyncio.create_task(self._run(job))

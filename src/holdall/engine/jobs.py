@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from holdall.core.plans import PlanItem, Route
+from holdall.core.plans import SMALL, PlanItem, Route
 
-__all__ = ["Arrived", "Budget", "Job"]
+__all__ = ["Arrived", "Budget", "Job", "quick"]
+
+_WHOLE = frozenset({"server", "rename"})
 
 
 @dataclass(slots=True)
@@ -15,6 +17,12 @@ class Job:
 
     item: PlanItem
     units: int
+
+
+def quick(job: Job) -> bool:
+    """Tell whether a job is done in one go: small, or the work of a service."""
+    item = job.item
+    return job.units == 1 and (item.method in _WHOLE or (item.size is not None and item.size <= SMALL))
 
 
 @dataclass(slots=True)
@@ -31,14 +39,14 @@ class Budget:
 
     Args:
         route: Says how many units there are.
-        ahead: Small jobs may queue up, so that workers need not wait for their owner.
+        ahead: So many small jobs may queue up, so that workers need not wait for their owner.
     """
 
-    def __init__(self, route: Route, *, ahead: bool) -> None:
+    def __init__(self, route: Route, *, ahead: int) -> None:
         self._units = route.units
         self._used = 0
         self._big = 0
-        self._ahead = route.units if ahead else 0
+        self._ahead = ahead
 
     def admit(self, wanted: int) -> int:
         """Return how many units an item gets, 0 if it has to wait."""

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from holdall.core.plans import SMALL
 from holdall.engine import copying, renaming
 from holdall.engine.copying_async import Copier
-from holdall.engine.crew import Crew, Lane
+from holdall.engine.crew import Crew
 from holdall.engine.jobs import Job
 from holdall.engine.progress import TransferItem
 
 __all__ = ["lane_of"]
 
 
-def lane_of(copier: Copier) -> Lane[Job] | None:
-    """Return the lane for a copier's small jobs, ``None`` if neither side is local."""
+def lane_of(copier: Copier) -> Callable[[Crew[Job]], Callable[[Job], TransferItem]] | None:
+    """Return what makes the blocking work for a copier's quick jobs, ``None`` if neither side is local."""
     if not (copier.source.store.capabilities.local or copier.target.store.capabilities.local):
         return None
 
@@ -37,10 +36,4 @@ def lane_of(copier: Copier) -> Lane[Job] | None:
         blocking.carrier = copier.carrier
         return blocking.run
 
-    return Lane(worker, _takes)
-
-
-def _takes(job: Job) -> bool:
-    item = job.item
-    by_itself = item.method in {"server", "rename"}
-    return job.units == 1 and (by_itself or (item.size is not None and item.size <= SMALL))
+    return worker

@@ -26,7 +26,7 @@ from holdall.core.plans import PlanItem, Route
 from holdall.engine.colours import closed, told
 from holdall.engine.copying import Copier
 from holdall.engine.crew import Crew, Ended, StoppedError
-from holdall.engine.jobs import Arrived, Budget, Job
+from holdall.engine.jobs import Arrived, Budget, Job, quick
 from holdall.engine.places import Side, relation
 from holdall.engine.planning import Planner
 from holdall.engine.progress import ProgressEvent, TransferItem, TransferOptions, TransferReport
@@ -280,7 +280,12 @@ class _Transfer:
     def _planner(self) -> Planner:
         source, target = self.source, self.target
         route = Route.between(
-            source.store.capabilities, source.store.identity, target.store.capabilities, target.store.identity, self.options
+            source.store.capabilities,
+            source.store.identity,
+            target.store.capabilities,
+            target.store.identity,
+            self.options,
+            spread=self.options.executor is not None,
         )
         return Planner(
             source,
@@ -360,6 +365,7 @@ class _Transfer:
         crew = Crew(
             copier.run,
             route.units,
+            quick=quick,
         )
         with crew:
             copier.crew = crew

@@ -25,7 +25,7 @@ from holdall.core.plans import PlanItem, Route
 from holdall.engine.colours import closed_async, told_async
 from holdall.engine.copying_async import Copier
 from holdall.engine.crew import AsyncCrew, Ended, StoppedError
-from holdall.engine.jobs import Arrived, Budget, Job
+from holdall.engine.jobs import Arrived, Budget, Job, quick
 from holdall.engine.lanes import lane_of  # async only
 from holdall.engine.places import Side, relation
 from holdall.engine.planning_async import Planner
@@ -281,7 +281,12 @@ class _Transfer:
     def _planner(self) -> Planner:
         source, target = self.source, self.target
         route = Route.between(
-            source.store.capabilities, source.store.identity, target.store.capabilities, target.store.identity, self.options
+            source.store.capabilities,
+            source.store.identity,
+            target.store.capabilities,
+            target.store.identity,
+            self.options,
+            spread=self.options.executor is not None,
         )
         return Planner(
             source,
@@ -361,7 +366,8 @@ class _Transfer:
         crew = AsyncCrew(
             copier.run_async,
             route.units,
-            lane=None if self.options.executor else lane_of(copier),  # async only
+            quick=quick,
+            worker=None if self.options.executor else lane_of(copier),  # async only
         )
         async with crew:
             copier.crew = crew

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 
 import pytest
 
@@ -85,6 +86,23 @@ class CopyContract(ContractBase):
                 assert verbs.head(key).content_type == content_type
             if caps.tags:
                 assert verbs.tags(key) == tags
+
+    @needs("copy", "write")
+    def test_copy_with_a_time(self, verbs: Store, ground: Ground) -> None:
+        """The copy has the time that was asked for, and the etag of the result; where times cannot be set, it is refused."""
+        ground.write("src", b"x")
+        moment = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
+        if not verbs.capabilities.set_modified:
+            with pytest.raises(NotSupportedError):
+                verbs.copy("src", "dst", CopyOptions(modified=moment))
+            assert ground.keys() == {"src"}
+            return
+        result = verbs.copy("src", "dst", CopyOptions(modified=moment))
+        meta = verbs.head("dst")
+        assert (meta.last_modified, meta.etag) == (moment, result.etag)
+        assert ground.read("dst") == b"x"
+        with pytest.raises(ValueError, match="aware"):
+            CopyOptions(modified=moment.replace(tzinfo=None))
 
     @needs("copy")
     def test_copy_large(self, verbs: Store, ground: Ground) -> None:
