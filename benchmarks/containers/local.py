@@ -1,10 +1,11 @@
-"""Nested data in local files: holdall.containers, msglc (both writers), msgpack, msgspec, ormsgpack, Parquet, HDF5, zarr.
+"""Nested data in local files: holdall.containers, msglc (both writers), msgpack, msgspec, ormsgpack, Parquet, SQLite, HDF5, zarr.
 
 ``python -m benchmarks.containers.local [--percent N] [--rounds N] [--json]``. Each library keeps its own files and takes turns with the
 others; each answer is compared with the document before its time counts. Files lie in /dev/shm where there is one. Documents:
 a lists of floats, b records, a map of texts in order or shuffled, d an irregular tree, e a stream of texts, array of float64.
 """
 
+import contextlib
 import itertools
 import os
 import sys
@@ -156,8 +157,30 @@ def documents(library, place, percent):
         assert codec.tiny() == TINY
         found["a document of 30 bytes, there and back"] = codec.tiny, 1
     if library == "holdall":
-        found["column of b"] = (lambda: [row["x"] for row in codec.full(place / "holdall.b")]), 1
+        found |= tables(codec, place / "holdall.b", data.document("b", percent))
     return found
+
+
+def tables(codec, path, rows):
+    """Return the rows of what tables are for: a column, a filter, one record by its key, one record changed."""
+    last = len(rows) - 1
+    changed = path.with_name("holdall.b.changed")
+
+    def find():
+        (found,) = [row for row in codec.module.LazyReader(path, cached=False) if row["name"] == f"name-{last}"]
+        assert found == rows[last]
+
+    def change():
+        found = codec.full(path)
+        found[last]["x"] = -1.0
+        codec.write(changed, found)
+
+    return {
+        "column of b": (lambda: [row["x"] for row in codec.full(path)], 1),
+        "filter of b": (lambda: [row for row in codec.full(path) if row["tag"] == "b" and row["x"] < 100], 1),
+        "find one of b": (find, 1),
+        "change one of b": (change, 1),
+    }
 
 
 def opening(codec, path, where, expected):
@@ -197,13 +220,46 @@ def parquet(library, place, percent):
     def column():
         return pq.read_table(path, columns=["x"])["x"].to_pylist()
 
+    def some():
+        return pq.read_table(path, filters=[("tag", "==", "b"), ("x", "<", 100)]).to_pylist()
+
     write()
     assert pq.read_table(path).to_pylist() == value
+    assert some() == [row for row in value if row["tag"] == "b" and row["x"] < 100]
     return {
         "write b": (write, 1),
         "full read b": (lambda: pq.read_table(path).to_pylist(), 1),
         "column of b": (column, 1),
+        "filter of b": (some, 1),
     }
+
+
+def sqlite(library, place, percent):
+    """Return the rows of SQLite: records in a table with an index."""
+    import sqlite3
+
+    value, path = data.document("b", percent), place / f"{library}.b"
+    last = len(value) - 1
+
+    def write():
+        path.unlink(missing_ok=True)
+        with contextlib.closing(sqlite3.connect(path)) as base:
+            base.execute("CREATE TABLE b (id INTEGER PRIMARY KEY, x REAL, name TEXT, ok INTEGER, tag TEXT)")
+            base.executemany("INSERT INTO b VALUES (:id, :x, :name, :ok, :tag)", value)
+            base.execute("CREATE INDEX names ON b (name)")
+            base.commit()
+
+    def find():
+        with contextlib.closing(sqlite3.connect(path)) as base:
+            assert base.execute("SELECT id FROM b WHERE name = ?", (f"name-{last}",)).fetchall() == [(last,)]
+
+    def change():
+        with contextlib.closing(sqlite3.connect(path)) as base:
+            base.execute("UPDATE b SET x = -1.0 WHERE id = ?", (last,))
+            base.commit()
+
+    write()
+    return {"write b": (write, 1), "find one of b": (find, 1), "change one of b": (change, 1)}
 
 
 def arrays(library, place, percent):
@@ -260,6 +316,7 @@ def with_zarr(path, values):
     return write, lambda: zarr.open_array(store=str(path), mode="r")
 
 
+TABLES = {"parquet": parquet, "sqlite": sqlite}
 ARRAYS = {
     "h5py": with_h5py,
     "h5py chunked": lambda path, values: with_h5py(path, values, chunks=(10, 500), compression="gzip", compression_opts=1),
@@ -275,16 +332,16 @@ def work(library, place, percent):
         found |= documents(library, place, percent)
     if library in ARRAYS:
         found |= arrays(library, place, percent)
-    if library == "parquet":
-        found |= parquet(library, place, percent)
+    if library in TABLES:
+        found |= TABLES[library](library, place, percent)
     measuring.answer(found)
 
 
 def sizes(place):
     """Return dataset -> library -> bytes of its file, and how much that is above plain msgpack."""
     found = {}
-    for path in sorted(place.iterdir()):
-        library, dataset = path.name.split(".")[:2]
+    for path in sorted(path for path in place.iterdir() if path.name.count(".") == 1):  # what was written first
+        library, dataset = path.name.split(".")
         total = (
             path.stat().st_size if path.is_file() else sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
         )
@@ -295,17 +352,18 @@ def sizes(place):
 def rows():
     """Return the rows in order, with the calls that a measurement asks for."""
     each = [f"{act} {name}" for act in ("write", "full read") for name in (*NAMES, "array")]
-    leaf = [f"open {name}, one leaf" for name in NAMES] + ["write e", "column of b", "column of array"]
+    leaf = [f"open {name}, one leaf" for name in NAMES] + ["write e", "column of b", "filter of b", "column of array"]
+    leaf += ["find one of b", "change one of b"]
     many = [f"{READS} leaves {name}" for name in NAMES] + [f"{READS} leaves b, with open", f"{READS} numbers of array"]
     return dict.fromkeys(each + leaf, 1) | dict.fromkeys(many, READS) | {"a document of 30 bytes, there and back": 500}
 
 
 def main():
-    asked = measuring.arguments(__doc__, percent=100, delay=0)  # that one is for `s3`, which runs with the same options
+    asked = measuring.arguments(__doc__, percent=100)
     if asked.worker:
         work(*asked.worker)
         return
-    names = list(dict.fromkeys([*CODECS, "parquet", *ARRAYS]))
+    names = list(dict.fromkeys([*CODECS, *TABLES, *ARRAYS]))
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as root:
         found = measuring.alternate("benchmarks.containers.local", names, rows(), asked.rounds, root, str(asked.percent))
         large = sizes(Path(root))

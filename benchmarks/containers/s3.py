@@ -1,7 +1,7 @@
 """Archives on S3 behind a proxy that counts requests and bytes: holdall.containers next to msglc over s3fs.
 
-``python -m benchmarks.containers.s3 [--percent N] [--rounds N] [--delay MS] [--json]``. The server is moto; once without a delay, once with one
-per request. Both libraries keep their own archives of the same documents, and each answer is compared before its time counts. msglc
+``python -m benchmarks.containers.s3 [--percent N] [--rounds N] [--json]``. The server is moto; without a delay, and with three of them on each
+request. Both libraries keep their own archives of the same documents, and each answer is compared before its time counts. msglc
 combines local files only, so its parts lie on the local disk; those of holdall are on S3.
 """
 
@@ -16,6 +16,8 @@ from benchmarks.containers import data
 peers.PEERS.setdefault("msglc", ["msglc", "s3fs"])
 NAMES = ("a", "b", "shuffled", "d")
 AT_ONCE = 100
+DELAYS = (0, 10, 50, 100)
+"""Milliseconds added to each request."""
 
 
 class Holdall:
@@ -165,7 +167,7 @@ def reading(archives, name, value):
 
 
 def main():
-    asked = measuring.arguments(__doc__, percent=20, delay=50)
+    asked = measuring.arguments(__doc__, percent=20)
     if asked.worker:
         work(asked.worker[0], json.loads(asked.worker[1]))
         return
@@ -181,7 +183,7 @@ def main():
             "secret": moto.secret_key,
             "percent": asked.percent,
         }
-        found = counting.count("benchmarks.containers.s3", LIBRARIES, ROWS, proxy, asked.rounds, (0, asked.delay), known)
+        found = counting.count("benchmarks.containers.s3", LIBRARIES, ROWS, proxy, asked.rounds, DELAYS, known)
     measuring.save("benchmarks.containers.s3", {"percent": asked.percent} | found, as_json=asked.json)
     if not asked.json:
         for title, rows in found.items():

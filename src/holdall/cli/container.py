@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json as codec
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, Annotated, Any, TypeVar
+from itertools import chain
+from types import TracebackType
+from typing import IO, Annotated, Self
 
 import typer
 
+from holdall.cli.jsons import JsonText, lines, texts
 from holdall.cli.output import emit, emit_json, human, is_terminal, plain
 from holdall.cli.places import Places
-from holdall.containers import FormatError, LazyList, LazyReader, WriteOptions, dump, stream_list, to_obj
+from holdall.containers import LazyList, LazyReader, WriteOptions, dump, stream_list, to_obj
 from holdall.errors import ConfigError
 
 __all__ = ["group"]
@@ -29,7 +31,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, one value per li
 Lines = Annotated[bool, typer.Option("--lines", "-l", help="JSON lines: one item of a list per line, streamed.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 One = Annotated[str, typer.Argument(metavar="PLACE")]
-T = TypeVar("T")
+BLOCK = 1024 * 1024
+"""Characters that are written, or told of, at a time."""
 
 
 @contextmanager
@@ -79,27 +82,29 @@ def get(
     """Print one value as JSON; only what it needs is read."""
     with _opened(place, config) as reader:
         value = reader.read(path)
-        emit_json([to_obj(item) for item in value] if isinstance(value, list) else to_obj(value))
+        if isinstance(value, list):  # of a slice: members may be views
+            value = [to_obj(item) for item in value]
+        sys.stdout.writelines(chain(texts(value), "\n"))
 
 
 @group.command("pack")
 def pack(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A JSON file; - for stdin.")],
     target: Annotated[str, typer.Argument(metavar="TARGET")],
-    lines: Lines = False,
+    by_line: Lines = False,
     codec_name: Annotated[str, typer.Option("--codec", help="msgpack or cbor.")] = "msgpack",
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Make a container of a JSON file."""
+    """Make a container of a JSON file, member by member of its outermost list or map: neither text nor document is in memory whole."""
     if codec_name not in {"msgpack", "cbor"}:
         raise ConfigError(f"--codec is msgpack or cbor, not {codec_name!r}")
     options = WriteOptions(codec="msgpack" if codec_name == "msgpack" else "cbor")
     places = Places(config)
     try:
         goal = places.read(target).node
-        with _text(places, source) as file:
-            document = stream_list(_counted(map(_parsed, file), quiet=quiet)) if lines else _parsed(file.read())
+        with _text(places, source) as (file, size), _Meter("read", size, quiet=quiet) as meter:
+            document = stream_list(lines(file, meter.add)) if by_line else JsonText(file, meter.add).document()
             result = dump(goal.key, document, store=goal.store, options=options)
     finally:
         places.close()
@@ -111,53 +116,74 @@ def pack(
 def unpack(
     place: One,
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A JSON file; - for stdout.")] = "-",
-    lines: Lines = False,
+    by_line: Lines = False,
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Write a container's document as JSON."""
+    """Write a container's document as JSON while it is read: times as text, bytes as base64, arrays as lists."""
     with _opened(place, config) as reader:
         root = reader.root
-        if lines and not isinstance(root, (list, LazyList)):
+        if by_line and not isinstance(root, (list, LazyList)):
             raise ConfigError("--lines is for a document that is a list")
-        texts: Iterable[str] = (
-            (f"{codec.dumps(to_obj(item), default=str)}\n" for item in _counted(root, quiet=quiet or target == "-"))
-            if lines
-            else [f"{codec.dumps(reader.to_obj(), default=str)}\n"]
-        )
+        pieces = chain.from_iterable((*texts(item), "\n") for item in root) if by_line else chain(texts(root), "\n")
         if target == "-":
-            sys.stdout.writelines(texts)
+            sys.stdout.writelines(pieces)
             return
         places = Places(config)
         try:
             goal = places.read(target).node
-            goal.store.put(goal.key, (text.encode() for text in texts))
+            with _Meter("written", None, quiet=quiet) as meter:
+                goal.store.put(goal.key, _blocks(pieces, meter))
         finally:
             places.close()
 
 
 @contextmanager
-def _text(places: Places, source: str) -> Generator[IO[str]]:
+def _text(places: Places, source: str) -> Generator[tuple[IO[str], int | None]]:
+    """Open the text, and tell its size if it is known."""
     if source == "-":
-        yield sys.stdin
+        yield sys.stdin, None
         return
-    with places.read(source).node.open("r", encoding="utf-8") as file:
-        yield file
+    node = places.read(source).node
+    with node.open("r", encoding="utf-8-sig") as file:
+        yield file, node.size
 
 
-def _parsed(text: str) -> Any:
-    try:
-        return codec.loads(text)
-    except ValueError as error:
-        raise FormatError(f"the source is no JSON: {error}") from error
+def _blocks(pieces: Iterable[str], meter: _Meter) -> Iterator[bytes]:
+    """Join small pieces of text."""
+    held: list[str] = []
+    size = 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size >= BLOCK:
+            meter.add(size)
+            yield "".join(held).encode()
+            held, size = [], 0
+    yield "".join(held).encode()
 
 
-def _counted(items: Iterable[T], *, quiet: bool) -> Iterator[T]:
-    """Pass items on, and tell on a terminal how many there were."""
-    shown = not quiet and is_terminal()
-    for number, item in enumerate(items, 1):
-        if shown and number % 10_000 == 0:
-            print(f"\r{number} items", end="", file=sys.stderr, flush=True)  # noqa: T201  # progress
-        yield item
-    if shown:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)  # noqa: T201  # progress
+class _Meter:
+    """Tells on a terminal how far an act is."""
+
+    def __init__(self, verb: str, total: int | None, *, quiet: bool) -> None:
+        self._verb = verb
+        self._total = "" if total is None else f" of {human(total)}"
+        self._shown = not quiet and is_terminal()
+        self._done = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._show("")
+
+    def add(self, size: int) -> None:
+        """Take note of what was done."""
+        before, self._done = self._done, self._done + size
+        if before // BLOCK != self._done // BLOCK:
+            self._show(f"{human(self._done)}{self._total} {self._verb}")
+
+    def _show(self, text: str) -> None:
+        if self._shown:
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)  # noqa: T201  # progress

@@ -48,8 +48,7 @@ def check_below(cursor: Cursor, data: bytes | memoryview, start: int) -> None:
         elif isinstance(node, Indexed):
             named: Any = node.children.items() if isinstance(node.children, dict) else enumerate(node.children)
             for segment, raw in named:
-                place = raw.get("p") if type(raw) is dict and raw.keys() == _LEAF else None
-                if place is None or not _tallies(place, raw["c"], view, start):
+                if not _sound(raw, view, start):
                     stack.append(below(at, node, raw, segment))  # anything but a sound leaf of ours: a look in detail
 
 
@@ -63,12 +62,17 @@ def check_blocks(cursor: Cursor, node: Blocks | RunMap, blocks: Iterable[int], v
             cursor.archive.checked(piece, node.checksums[i], (*cursor.path, f"block {i}"), node.starts[i])
 
 
-def _tallies(place: Any, checksum: Any, view: memoryview, start: int) -> bool:
-    """Tell whether a range is there and has this CRC-32."""
-    if type(place) is not list or len(place) != 2 or type(place[0]) is not int or type(place[1]) is not int:
+def _sound(raw: Any, view: memoryview, start: int) -> bool:
+    """Tell whether an entry of the table is a leaf of ours that is there and has its CRC-32."""
+    if type(raw) is not dict or len(raw) != 2:
         return False
-    low, high = place[0] - start, place[1] - start
-    return 0 <= low < high <= len(view) and zlib.crc32(view[low:high]) == checksum
+    place = raw.get("p")
+    if type(place) is not list or len(place) != 2:
+        return False
+    low, high = place
+    if type(low) is not int or type(high) is not int or not start <= low < high <= start + len(view):
+        return False
+    return zlib.crc32(view[low - start : high - start]) == raw.get("c")
 
 
 def check_value(cursor: Cursor, value: Any) -> Any:

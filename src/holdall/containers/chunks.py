@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 
@@ -34,14 +34,22 @@ class Slices:
 class Pairs:
     """The keys and values of a mapping, in turn."""
 
-    __slots__ = ("_pairs",)
+    __slots__ = ("_keys", "_pairs", "_values")
 
     def __init__(self, mapping: Mapping[Any, Any]) -> None:
+        plain = type(mapping) is dict
+        self._keys: Iterator[Any] | None = iter(mapping) if plain else None
+        self._values: Iterator[Any] | None = iter(mapping.values()) if plain else None
         self._pairs = iter(mapping.items())
 
     def take(self, count: int) -> list[Any]:
         """Return the next keys and values."""
-        return list(chain.from_iterable(islice(self._pairs, count)))
+        if self._keys is None or self._values is None:
+            return list(chain.from_iterable(islice(self._pairs, count)))
+        keys = list(islice(self._keys, count))
+        found: list[Any] = [None] * (2 * len(keys))
+        found[::2], found[1::2] = keys, islice(self._values, count)
+        return found
 
 
 class Groups:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
-from holdall.containers import fetching, fetching_async, iterating, loading, members, verifying, walking
-from holdall.containers.archive import Archive, ByteCache, Cursor, Origin
-from holdall.containers.options import MiB, ReadOptions, ReadStats, VerifyReport
+from holdall.containers import fetching, fetching_async, iterating, loading, verifying, walking
+from holdall.containers.archive import Archive, Cursor
+from holdall.containers.handle import Handle
+from holdall.containers.options import VerifyReport
 from holdall.containers.outline import Line, outline
 from holdall.containers.paths import Path, segments
-from holdall.containers.places import place_of
 from holdall.containers.toc import Combined
 from holdall.containers.views import LazyDict, viewed
-from holdall.store import Store
 
 __all__ = ["RAISE", "LazyReader", "load", "load_async"]
 
@@ -22,7 +20,7 @@ RAISE: Any = object()
 """Default of `LazyReader.read_many`: a missing path raises."""
 
 
-class LazyReader:
+class LazyReader(Handle):
     """Reads one archive in part. Opens at first use, or as a context manager of either colour.
 
     Args:
@@ -45,81 +43,6 @@ class LazyReader:
     """
 
     lazy_kind: ClassVar[str] = "value"
-
-    def __init__(
-        self,
-        source: Any,
-        *,
-        fs: Any = None,
-        s3fs: Any = None,
-        store: Store | None = None,
-        version: str | None = None,
-        if_match: str | None = None,
-        cached: bool = True,
-        cache_bytes: int | None = 64 * MiB,
-        stats: ReadStats | None = None,
-        options: ReadOptions | None = None,
-    ) -> None:
-        found = place_of(source, fs=fs, s3fs=s3fs, store=store)
-        self._path: tuple[Any, ...] = ()
-        self._origin = Origin(
-            found.store,
-            found.key,
-            options or ReadOptions(),
-            stats if stats is not None else ReadStats(),
-            ByteCache(cache_bytes if cached else 0),
-            etag=if_match,
-            version=version if version is not None else found.version,
-            size=found.size,
-            file=found.held,
-            recipe=found.recipe,
-        )
-
-    # -- life ---------------------------------------------------------------------------------------------------------
-
-    def open(self) -> Self:
-        """Open the archive now.
-
-        Raises:
-            FormatError: The object is no archive.
-        """
-        self._archive()
-        return self
-
-    async def open_async(self) -> Self:
-        """Open the archive now. See `open`."""
-        await self._archive_async()
-        return self
-
-    def close(self) -> None:
-        """Let go of the source and the cache; plain values survive, views and child readers raise `ClosedError`."""
-        self._origin.close()
-
-    async def close_async(self) -> None:
-        """Let go of the source and the cache. See `close`."""
-        self._origin.close()
-
-    @property
-    def closed(self) -> bool:
-        """Whether the reader was closed."""
-        return self._origin.closed
-
-    def __enter__(self) -> Self:
-        return self.open()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return await self.open_async()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close_async()
-
-    def __repr__(self) -> str:
-        return f"LazyReader({self._origin.key!r}, {self._origin.store!r})"
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -233,11 +156,12 @@ class LazyReader:
 
     def raw(self) -> Iterator[bytes]:
         """Iterate over the bytes of the whole archive."""
-        return fetching.stretch(self._origin, *_extent(self._archive()))
+        return fetching.stretch(self._origin, *self._extent)
 
     async def raw_async(self) -> AsyncIterator[bytes]:
         """Iterate over the bytes of the whole archive."""
-        async for data in fetching_async.stretch_async(self._origin, *_extent(await self._archive_async())):
+        await self._archive_async()
+        async for data in fetching_async.stretch_async(self._origin, *self._extent):
             yield data
 
     def outline(self, *, depth: int = 3, most: int = 50) -> list[Line]:
@@ -293,80 +217,40 @@ class LazyReader:
 
     def keys(self) -> Any:
         """Return the root's keys."""
-        return self._map().keys()
+        return _map(self.root).keys()
 
     def values(self) -> Any:
         """Return the root's values."""
-        return self._map().values()
+        return _map(self.root).values()
 
     def items(self) -> Any:
         """Return the root's pairs."""
-        return self._map().items()
+        return _map(self.root).items()
 
-    # -- what it is ---------------------------------------------------------------------------------------------------
+    async def keys_async(self) -> AsyncIterator[Any]:
+        """Iterate over the root's keys."""
+        async for key, _ in self.items_async():
+            yield key
 
-    @property
-    def stats(self) -> ReadStats:
-        """What reading has cost so far."""
-        return self._origin.stats
+    async def values_async(self) -> AsyncIterator[Any]:
+        """Iterate over the root's values."""
+        async for _, value in self.items_async():
+            yield value
 
-    @property
-    def codec(self) -> str:
-        """``msgpack`` or ``cbor``."""
-        return self._archive().table.header.codec
-
-    @property
-    def kind(self) -> str:
-        """What the document is: ``map``, ``list``, ``array``, ``value``; ``combined map`` or ``combined list`` for archives in one."""
-        return members.kind_of(self._archive().table.node)
-
-    @property
-    def size(self) -> int:
-        """Bytes of the archive."""
-        start, end = _extent(self._archive())
-        return end - start
-
-    @property
-    def etag(self) -> str | None:
-        """The etag that every read is pinned to."""
-        archive = self._archive()
-        file = archive.origin.file
-        return archive.origin.etag if file is None else file.etag
-
-    @property
-    def meta(self) -> Mapping[str, Any]:
-        """The writer's small map of metadata."""
-        root = self._archive().table.root
-        return {} if root is None else root.meta
+    async def items_async(self) -> AsyncIterator[tuple[Any, Any]]:
+        """Iterate over the root's pairs."""
+        root = _map(await self.read_async())
+        if isinstance(root, LazyDict):
+            async for pair in root.items_async():
+                yield pair
+        else:
+            for pair in root.items():
+                yield pair
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        from holdall.containers.recipes import reader_recipe  # noqa: PLC0415  # it makes readers
-
-        return reader_recipe(self._origin, self._path)
-
-    def _archive(self) -> Archive:
-        return fetching.descend(self._origin, self._path)
-
-    async def _archive_async(self) -> Archive:
-        return await fetching_async.descend_async(self._origin, self._path)
-
-    def _root(self) -> Cursor:
-        return Cursor(self._archive(), self._archive().table.node, ())
-
-    async def _root_async(self) -> Cursor:
-        archive = await self._archive_async()
-        return Cursor(archive, archive.table.node, ())
-
     def _read(self, path: tuple[Any, ...]) -> Generator[Any, Any, Any]:
         return (yield from loading.settle((yield from walking.resolve(self._root(), path))))
-
-    def _drive(self, steps: Generator[Any, Any, Any]) -> Any:
-        return fetching.drive(self._origin, steps)
-
-    async def _drive_async(self, steps: Generator[Any, Any, Any]) -> Any:
-        return await fetching_async.drive_async(self._origin, steps)
 
     def _of(self, cursor: Cursor) -> LazyReader:
         reader = object.__new__(LazyReader)
@@ -383,12 +267,6 @@ class LazyReader:
         limit = self._origin.cache.limit
         return limit if max_bytes is None else max_bytes if limit is None else min(limit, max_bytes)
 
-    def _map(self) -> Mapping[Any, Any]:
-        root = self.root
-        if not isinstance(root, (dict, LazyDict)):
-            raise TypeError(f"the document is no map but a {type(root).__name__}")
-        return root
-
     def _or_default(self, found: Any, default: Any) -> Any:
         if isinstance(found, (KeyError, IndexError)):
             if default is RAISE:
@@ -397,22 +275,18 @@ class LazyReader:
         return viewed(found)
 
 
+def _map(root: Any) -> Mapping[Any, Any]:
+    if not isinstance(root, (dict, LazyDict)):
+        raise TypeError(f"the document is no map but a {type(root).__name__}")
+    return root
+
+
 def _parsed(paths: Sequence[Path] | None) -> list[tuple[Any, ...]] | None:
     return None if paths is None else [segments(path) for path in paths]
 
 
 def _payload(archive: Archive) -> tuple[int, int]:
     return archive.at(0, archive.table.header.toc_start)
-
-
-def _extent(archive: Archive) -> tuple[int, int]:
-    """Return where an archive lies in its object, without what follows it in its slot."""
-    root = archive.table.root
-    said = None if root is None else root.length
-    size = archive.table.size
-    if archive.nesting:
-        size = min(size, archive.table.header.end if said is None else said)
-    return archive.base, archive.base + size
 
 
 def load(source: Any, **named: Any) -> Any:

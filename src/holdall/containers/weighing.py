@@ -8,7 +8,7 @@ from typing import Any
 
 from holdall.containers.plain import as_container, is_array
 
-__all__ = ["Scale", "at_least"]
+__all__ = ["FEW", "NUMBERS", "Scale", "at_least"]
 
 DEEP = 128
 """Levels that a look at a value goes down; the encoders in C give up some way below."""
@@ -17,7 +17,7 @@ FEW = 64
 SAMPLE = 16
 SCRAP = 100_000
 """Remembered weights, at most."""
-_NUMBERS = frozenset({float, int, bool, type(None)})
+NUMBERS = frozenset({float, int, bool, type(None)})
 
 
 class Scale:
@@ -107,7 +107,7 @@ class Scale:
             return self.limit
         every = value.values() if is_map else value
         kinds = set(map(type, every))
-        if kinds <= _NUMBERS:
+        if kinds <= NUMBERS:
             return 9 * count + (keys * count // len(members))
         if kinds == {str}:
             return sum(map(len, every)) + 3 * count + keys * count // len(members)

@@ -2,22 +2,12 @@
 
 import asyncio
 import random
-from concurrent.futures import ThreadPoolExecutor
+import tracemalloc
 
 import pytest
 
-from holdall.containers import (
-    FileInfo,
-    LazyReader,
-    WriteOptions,
-    append,
-    combine,
-    combine_async,
-    dump,
-    dump_async,
-    load,
-    stream_list,
-)
+from holdall import containers
+from holdall.containers import FileInfo, LazyReader, WriteOptions, dump_async, dumps, stream_list
 from holdall.core.capabilities import PartRules
 from holdall.drivers.local import LocalStore
 from holdall.drivers.memory import MemoryStore
@@ -35,49 +25,34 @@ def store(request, tmp_path):
     return MemoryStore() if request.param == "memory" else LocalStore(tmp_path)
 
 
-@pytest.mark.parametrize("large", [False, True])
-def test_a16_of_twenty_writers_one_wins(store, large):
-    padding = ["p" * MiB] * 6 if large else []  # of several parts, or of one
+@pytest.mark.parametrize("condition", ["create", "create large", "update"])
+def test_a16_of_twenty_writers_one_wins(store, face, colour, condition):
+    padding = ["p" * MiB] * 6 if condition == "create large" else []  # of several parts, or of one
+    named = {"mode": "x"}
+    if condition == "update":
+        named = {"if_match": face.dump("a", ["old"], store=store).etag}
 
-    def write(number):
+    def write(number, own):
         try:
-            dump("a", [number, padding], store=store, mode="x", options=PARTS)
-        except AlreadyExistsError:
+            own(containers).dump("a", [number, padding], store=store, options=PARTS, **named)
+        except (AlreadyExistsError, PreconditionError):
             return None
         return number
 
-    with ThreadPoolExecutor(20) as pool:
-        won = [number for number in pool.map(write, range(20)) if number is not None]
+    won = [number for number in colour.in_threads(20, write) if number is not None]
     assert len(won) == 1
-    assert load("a", store=store)[0] == won[0]
+    assert face.load("a", store=store)[0] == won[0]
+    assert store.uploads() == []
 
-    if large:
-        return
 
+def test_a16_of_twenty_tasks_one_wins(store):
     async def all_at_once():
-        return await asyncio.gather(
-            *[dump_async("b", [i], store=store, mode="x", options=PARTS) for i in range(20)], return_exceptions=True
-        )
+        writes = [dump_async("b", [i], store=store, mode="x", options=PARTS) for i in range(20)]
+        return await asyncio.gather(*writes, return_exceptions=True)
 
     found = asyncio.run(all_at_once())
     assert sum(not isinstance(one, BaseException) for one in found) == 1
     assert sum(isinstance(one, AlreadyExistsError) for one in found) == 19
-    assert store.uploads() == []
-
-
-def test_a16_of_twenty_updates_one_wins(store):
-    etag = dump("a", ["old"], store=store).etag
-
-    def write(number):
-        try:
-            dump("a", [number], store=store, if_match=etag)
-        except PreconditionError:
-            return None
-        return number
-
-    with ThreadPoolExecutor(20) as pool:
-        won = [number for number in pool.map(write, range(20)) if number is not None]
-    assert load("a", store=store) == won
 
 
 class Parts(PartWriter):
@@ -137,44 +112,38 @@ class EqualStore(MemoryStore):
         return self.parts(key, options, upload_id=upload_id)
 
 
-def test_a14_parts_of_one_size_in_any_order():
+def test_a14_parts_of_one_size_in_any_order(face, colour):
     store = EqualStore()
     nested = {"rows": stream_list(iter(BIG)), "more": (str(i) * 100_000 for i in range(100))}
     expected = {"rows": BIG, "more": [str(i) * 100_000 for i in range(100)]}
-    dump("a", nested, store=store, options=PARTS)
-    assert load("a", store=store) == expected
+    face.dump("a", nested, store=store, options=PARTS)
+    assert face.load("a", store=store) == expected
     assert store.log[-1] == 1  # the part with the header goes last
 
     # a table of contents that is larger than a part
     meta = {"notes": "n" * (6 * MiB)}
     store.log.clear()
-    asyncio.run(dump_async("b", BIG[:6000], store=store, options=WriteOptions(part_size=5 * MiB, meta=meta)))
+    face.dump("b", BIG[:6000], store=store, options=WriteOptions(part_size=5 * MiB, meta=meta))
     assert len(store.log) == 3
-    with LazyReader("b", store=store) as reader:
+    with colour(LazyReader("b", store=store)) as reader:
+        assert reader.read("-1") == BIG[5999]
         assert reader.meta == meta
-        assert reader[-1] == BIG[5999]
-    combine("c", [FileInfo("a", "a", store=store), FileInfo(obj=[1], name="b")], store=store, options=PARTS)
-    assert load("c", store=store) == {"a": expected, "b": [1]}
+    face.combine("c", [FileInfo("a", "a", store=store), FileInfo(obj=[1], name="b")], store=store, options=PARTS)
+    assert face.load("c", store=store) == {"a": expected, "b": [1]}
 
 
-@pytest.mark.parametrize("verb", ["parts", "put_part", "complete"])
-@pytest.mark.parametrize("nth", [1, 3])
-def test_a14_a15_whatever_fails_leaves_the_old_object(store, verb, nth):
-    combine("a", [FileInfo(obj="old", name="old")], store=store)
-    dump("big", BIG, store=store, options=PARTS)
+@pytest.mark.parametrize(("verb", "nth"), [("parts", 1), ("put_part", 1), ("put_part", 3), ("complete", 1)])
+def test_a14_a15_whatever_fails_leaves_the_old_object(store, verb, nth, face):
+    face.combine("a", [FileInfo(obj="old", name="old")], store=store)
+    face.dump("big", BIG, store=store, options=PARTS)
     before = store.get("a").bytes(), store.head("a").etag
-
-    def acts(flaky):
-        yield lambda: dump("a", BIG, store=flaky, options=PARTS)
-        yield lambda: asyncio.run(dump_async("a", BIG, store=flaky, options=PARTS))
-        yield lambda: combine("a", [FileInfo("big", "b", store=store)], store=flaky, options=PARTS)
-        yield lambda: asyncio.run(combine_async("a", [FileInfo(obj=BIG, name="b")], store=flaky, options=PARTS))
-        yield lambda: append("a", [FileInfo("big", "b", store=store)], store=flaky, options=PARTS)
-
-    if nth > 1 and verb != "put_part":
-        return
     flaky = FlakyStore(store)
-    for act in acts(flaky):
+    for act in (
+        lambda: face.dump("a", BIG, store=flaky, options=PARTS),
+        lambda: face.combine("a", [FileInfo("big", "b", store=store)], store=flaky, options=PARTS),
+        lambda: face.combine("a", [FileInfo(obj=BIG, name="b")], store=flaky, options=PARTS),
+        lambda: face.append("a", [FileInfo("big", "b", store=store)], store=flaky, options=PARTS),
+    ):
         flaky.fail(verb, nth=nth)
         with pytest.raises(UnavailableError):
             act()
@@ -185,29 +154,48 @@ def test_a14_a15_whatever_fails_leaves_the_old_object(store, verb, nth):
 
 
 @pytest.mark.parametrize(("verb", "nth"), [("get", 1), ("get_ranges", 1), ("get_ranges", 2)])
-@pytest.mark.parametrize("join", [combine, append])
-def test_a15_a_source_that_fails_while_it_is_read(verb, nth, join):
+@pytest.mark.parametrize("join", ["combine", "append"])
+def test_a15_a_source_that_fails_while_it_is_read(verb, nth, join, face):
     store = MemoryStore()
-    combine("a", [FileInfo(obj="old", name="old")], store=store)
-    dump("big", BIG, store=store, options=PARTS)
+    face.combine("a", [FileInfo(obj="old", name="old")], store=store)
+    face.dump("big", BIG, store=store, options=PARTS)
     before = store.get("a").bytes(), store.head("a").etag
     flaky = FlakyStore(store)
     flaky.fail(verb, nth=nth)
     with pytest.raises(UnavailableError):
-        join("a", [FileInfo(obj=1, name="one"), FileInfo("big", "big", store=flaky)], store=store, options=PARTS)
+        files = [FileInfo(obj=1, name="one"), FileInfo("big", "big", store=flaky)]
+        getattr(face, join)("a", files, store=store, options=PARTS)
     assert (store.get("a").bytes(), store.head("a").etag) == before
     assert store.uploads() == []
 
 
-def test_a17_a_source_that_is_replaced_meanwhile():
+def test_a17_a_source_that_is_replaced_meanwhile(face, colour):
     store = MemoryStore()
-    dump("big", BIG, store=store, options=PARTS)
-    combine("a", [FileInfo(obj="old", name="old")], store=store)
+    face.dump("big", BIG, store=store, options=PARTS)
+    face.combine("a", [FileInfo(obj="old", name="old")], store=store)
     before = store.head("a").etag
     with LazyReader("big", store=store, cached=False) as reader:
-        reader.open()
-        dump("big", BIG[::-1], store=store, options=PARTS)
+        colour(reader).open()
+        face.dump("big", BIG[::-1], store=store, options=PARTS)
         with pytest.raises(PreconditionError) as caught:
-            combine("a", [FileInfo(reader, "big")], store=store, options=PARTS)
+            face.combine("a", [FileInfo(reader, "big")], store=store, options=PARTS)
     assert caught.value.kind == "changed"
     assert store.head("a").etag == before
+
+
+def test_a17_a_hundred_archives_stream_through_within_the_memory_that_is_promised(tmp_path, face, void):
+    block = bytes(range(256)) * 400
+    part = dumps([block] * 98)  # 10 MB
+    (tmp_path / "part").write_bytes(part)
+    store, options = void, WriteOptions()
+    face.combine("warm", [FileInfo(tmp_path / "part", "one")], store=MemoryStore())
+    tracemalloc.start()
+    try:
+        files = (FileInfo(tmp_path / "part", f"n{i}") for i in range(100))
+        result = face.combine("all", files, store=store)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert result.size == sum(store.last.sizes.values()) == 50 + 100 * len(part) + result.toc_size
+    assert (result.size - 100 * len(part)) / result.size < 0.0001
+    assert peak <= options.part_size * (1 + 1 + options.in_flight) + 32 * MiB + result.toc_size

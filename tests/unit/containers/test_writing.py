@@ -20,11 +20,8 @@ from holdall.containers import (
     dump,
     dump_async,
     dumps,
-    load,
-    loads,
     stream_list,
     stream_map,
-    to_obj,
 )
 from holdall.containers.encoder import Encoder
 from holdall.containers.sinks import PartSink, sink_for
@@ -44,70 +41,38 @@ def store(request, tmp_path):
     return MemoryStore() if request.param == "memory" else LocalStore(tmp_path)
 
 
-def test_a21_streams_at_every_level_equal_the_document(store):
+def test_a21_streams_at_every_level_equal_the_document(store, face, colour):
+    async def later(items):
+        for item in items:
+            yield item
+
     def pairs():
         yield "first", 1
-        yield "rows", (row for row in BIG)
+        yield "rows", later(BIG) if colour.name == "async" else (row for row in BIG)
         yield "deep", stream_map((str(i), stream_list(iter([i, i + 1]))) for i in range(50))
 
     expected = {"first": 1, "rows": BIG, "deep": {str(i): [i, i + 1] for i in range(50)}}
-    result = dump("a", stream_map(pairs()), store=store, options=SMALL)
+    result = face.dump("a", stream_map(pairs()), store=store, options=SMALL)
     assert result.requests > 3
     assert not result.spooled
-    assert load("a", store=store) == expected
-
-    async def rows():
-        for row in BIG:
-            yield row
-
-    asyncio.run(dump_async("b", {"first": 1, "rows": rows()}, store=store, options=SMALL))
-    assert load("b", store=store) == {"first": 1, "rows": BIG}
-    with pytest.raises(EncodeError, match="write_async"):
-        dump("c", rows(), store=store)
+    assert face.load("a", store=store) == expected
     with pytest.raises(ValueError, match="twice"):
-        dump("c", stream_map([("k", 1), ("k", 2)]), store=store)
+        face.dump("c", stream_map([("k", 1), ("k", 2)]), store=store)
     assert not store.delete(["c"])[0].existed
 
 
-class Forgotten:
-    """Parts that are counted and let go."""
-
-    def __init__(self, inner):
-        self.inner, self.sizes = inner, {}
-        self.key, self.upload_id = inner.key, inner.upload_id
-
-    def put_part(self, number, data):
-        self.sizes[number] = len(data)
-
-    def sent(self):
-        return {}
-
-    def complete(self, *, mode=None, if_match=None):
-        self.inner.put_part(1, b"what was written is gone")
-        return self.inner.complete(mode=mode, if_match=if_match)
-
-    def abort(self):
-        self.inner.abort()
-
-
-class Void(MemoryStore):
-    """A store that keeps nothing of large objects."""
-
-    def parts(self, key, options=None, *, upload_id=None):
-        self.last = Forgotten(super().parts(key, options, upload_id=upload_id))
-        return self.last
-
-
-def test_a21_two_gib_within_the_memory_that_is_promised():
-    store, options, text = Void(), WriteOptions(), "t" * MiB
+def test_a21_ten_gb_within_the_memory_that_is_promised(face, colour, void):
+    total = 10**10 if colour.name == "blocking" else 10**9
+    store, options, block = void, WriteOptions(), b"t" * (4 * MiB)
     tracemalloc.start()
     try:
-        result = dump("a", (f"{i:08}{text}" for i in range(2048)), store=store)
+        result = face.dump("a", (block for _ in range(total // len(block) + 1)), store=store)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert result.size == sum(store.last.sizes.values()) > 2 << 30
-    assert peak <= options.part_size * (1 + 1 + options.in_flight) + 32 * MiB + result.toc_size + len(text)
+    assert result.size == sum(store.last.sizes.values()) > total
+    current = max(store.last.sizes.values())  # parts grow after the first thousand
+    assert peak <= current * (1 + 1 + options.in_flight) + 32 * MiB + result.toc_size + len(block)
 
 
 @settings(max_examples=25, deadline=None)
@@ -135,8 +100,8 @@ def test_parts_hold_what_was_written_and_patched(data):
     assert store.get("k").bytes() == bytes(expected) + b"tail"
 
 
-def test_a15_a_failing_source_leaves_the_old_object(store):
-    dump("a", "old", store=store)
+def test_a15_a_failing_source_leaves_the_old_object(store, face, colour):
+    face.dump("a", "old", store=store)
     before = store.get("a").bytes(), store.head("a").etag
 
     def rows():
@@ -144,14 +109,21 @@ def test_a15_a_failing_source_leaves_the_old_object(store):
         raise RuntimeError("the source broke")
 
     with pytest.raises(RuntimeError, match="broke"):
-        dump("a", rows(), store=store, options=SMALL)
-    with pytest.raises(RuntimeError, match="block"), LazyWriter("a", store=store) as writer:
+        face.dump("a", rows(), store=store, options=SMALL)
+    with pytest.raises(RuntimeError, match="block"), colour(LazyWriter("a", store=store)) as writer:
         writer.write(1)
         raise RuntimeError("in the block")
     with pytest.raises(EncodeError):
-        dump("a", [*BIG, ...], store=store, options=SMALL)
-    with pytest.raises(ValueError, match="nothing was written"), LazyWriter("a", store=store):
+        face.dump("a", [*BIG, ...], store=store, options=SMALL)
+    with pytest.raises(ValueError, match="nothing was written"), colour(LazyWriter("a", store=store)):
         pass
+    assert (store.get("a").bytes(), store.head("a").etag) == before
+    assert store.uploads() == []
+
+
+def test_a15_a_cancelled_task_leaves_the_old_object(store):
+    dump("a", "old", store=store)
+    before = store.get("a").bytes(), store.head("a").etag
 
     async def cancelled():
         begun = asyncio.Event()
@@ -175,33 +147,32 @@ def test_a15_a_failing_source_leaves_the_old_object(store):
     assert store.uploads() == []
 
 
-def test_a16_conditions_hold_for_small_and_large(store):
+def test_a16_conditions_hold_for_small_and_large(store, face):
     for document in (1, BIG):
         store.delete("a")
-        etag = dump("a", document, store=store, mode="x", options=SMALL).etag
+        etag = face.dump("a", document, store=store, mode="x", options=SMALL).etag
         with pytest.raises(AlreadyExistsError):
-            dump("a", document, store=store, mode="x", options=SMALL)
-        dump("a", [document], store=store, if_match=etag, options=SMALL)
+            face.dump("a", document, store=store, mode="x", options=SMALL)
+        face.dump("a", [document], store=store, if_match=etag, options=SMALL)
         with pytest.raises(PreconditionError):
-            dump("a", document, store=store, if_match=etag, options=SMALL)
-        assert load("a", store=store) == [document]
+            face.dump("a", document, store=store, if_match=etag, options=SMALL)
+        assert face.load("a", store=store) == [document]
     with pytest.raises(ValueError, match="one of them"):
         LazyWriter("a", store=store, mode="x", if_match="e")
 
 
-def test_a13_memory_stays_within_a_few_parts(tmp_path):
+def test_a13_memory_stays_within_a_few_parts(tmp_path, face, colour):
     text = "x" * (256 * 1024)
-    dump(tmp_path / "warm", [1])
+    face.dump(tmp_path / "warm", [1])
     tracemalloc.start()
     try:
-        dump(tmp_path / "a", (f"{i:08d}{text}" for i in range(320)), options=SMALL)
+        face.dump(tmp_path / "a", (f"{i:08d}{text}" for i in range(320)), options=SMALL)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert peak < 8 * 5 * MiB
-    with LazyReader(tmp_path / "a") as reader:
-        assert len(reader) == 320
-        assert reader[-1].startswith("00000319")
+    with colour(LazyReader(tmp_path / "a")) as reader:
+        assert reader.read("-1").startswith("00000319")
 
 
 @pytest.mark.parametrize("codec", ["msgpack", "cbor"])
@@ -254,53 +225,46 @@ def _chain(depth, core):
     return core
 
 
-def test_keys_that_nobody_could_read_back_are_refused():
+def test_keys_that_nobody_could_read_back_are_refused(packed):
     for key in ((1, 2), frozenset({1})):
         for codec in ("msgpack", "cbor"):
             with pytest.raises(EncodeError, match="key"):
-                dumps({"a": [{key: 1}]}, options=WriteOptions(codec=codec))
+                packed({"a": [{key: 1}]}, codec=codec)
             with pytest.raises(EncodeError):
-                dumps({key: 1}, options=WriteOptions(codec=codec))
+                packed({key: 1}, codec=codec)
     loop = []
     loop.append(loop)
     with pytest.raises(EncodeError, match="nested deeper"):
-        dumps(loop, options=WriteOptions(max_depth=200))
+        packed(loop, max_depth=200)
 
 
-def test_views_are_values(store):
+def test_views_are_values(store, face, colour):
     document = {"rows": BIG[:3000], "map": {f"k{i}": "v" * 30 for i in range(4000)}, "small": [1, {"a": None}]}
-    dump("a", document, store=store)
+    face.dump("a", document, store=store)
     with LazyReader("a", store=store) as reader:
-        assert loads(dumps(reader)) == document
-        assert loads(dumps({"x": [reader["rows"], reader["map"]]})) == {"x": [document["rows"], document["map"]]}
-        dump("b", {"copy": reader["map"]}, store=store, options=WriteOptions(codec="cbor"))
-
-    async def copied():
-        async with LazyReader("a", store=store) as reader:
-            await dump_async("c", [reader, await reader.read_async("rows")], store=store)
-
-    asyncio.run(copied())
-    assert load("b", store=store) == {"copy": document["map"]}
-    assert load("c", store=store) == [document, document["rows"]]
+        face.dump("b", [reader, {"x": [reader["rows"], reader["map"]]}], store=store)
+        face.dump("c", {"copy": reader["map"]}, store=store, options=WriteOptions(codec="cbor"))
+    assert face.load("b", store=store) == [document, {"x": [document["rows"], document["map"]]}]
+    assert face.load("c", store=store) == {"copy": document["map"]}
 
 
-def test_a_store_without_parts_is_served_by_a_spool(tmp_path):
+def test_a_store_without_parts_is_served_by_a_spool(face):
     class Whole(MemoryStore):
         @property
         def capabilities(self):
             return super().capabilities.narrowed(parts=None)
 
     store = Whole()
-    assert dump("a", BIG, store=store, options=WriteOptions(spool_memory=1000)).spooled
-    assert load("a", store=store) == BIG
+    assert face.dump("a", BIG, store=store, options=WriteOptions(spool_memory=1000)).spooled
+    assert face.load("a", store=store) == BIG
     assert isinstance(sink_for(store, "b", PutOptions(), WriteOptions()), SpoolSink)
     with pytest.raises(NotSupportedError, match="never"):
-        dump("b", BIG, store=store, options=WriteOptions(spool="never"))
+        face.dump("b", BIG, store=store, options=WriteOptions(spool="never"))
 
 
-def test_a_dropped_writer_warns_and_publishes_nothing(store):
+def test_a_dropped_writer_warns_and_publishes_nothing(store, face, colour):
     started = Threads()
-    writer = LazyWriter("a", store=store, options=SMALL)
+    writer = colour(LazyWriter("a", store=store, options=SMALL))
     writer.write(BIG)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -309,13 +273,13 @@ def test_a_dropped_writer_warns_and_publishes_nothing(store):
     assert any(issubclass(w.category, ResourceWarning) for w in caught)
     assert store.uploads() == []
     assert started.left() == []
-    with LazyWriter("a", store=store) as writer:
+    with colour(LazyWriter("a", store=store)) as writer:
         writer.write(1)
         with pytest.raises(ValueError, match="one document"):
             writer.write(2)
     with pytest.raises(ClosedError):
         writer.write(3)
-    assert to_obj(load("a", store=store)) == 1
+    assert face.load("a", store=store) == 1
 
 
 def test_options_are_checked():

@@ -1,0 +1,217 @@
+"""JSON of any size: read member by member, and written while views are walked, so that neither the text nor the document is in memory whole."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, time
+from decimal import Decimal
+from typing import IO, Any
+from uuid import UUID
+
+from holdall.containers import FormatError, LazyArray, LazyDict, LazyList, stream_list, stream_map, to_obj
+
+__all__ = ["JsonText", "lines", "texts"]
+
+CHUNK = 1024 * 1024
+"""Characters read at a time."""
+NEAR = 64
+"""Characters from the end of what was read within which an error may only mean that more has to be read."""
+_SPACE = " \t\n\r"
+_GOES_ON = frozenset({"", *".eE"})
+"""What may stand where a number was cut off: the end of what was read, or the beginning of its other half."""
+
+
+class JsonText:
+    """A JSON text that is parsed while it is read: the members of its outermost list or map one by one.
+
+    Args:
+        file: The text.
+        told: Called with the characters that each read brought.
+    """
+
+    def __init__(self, file: IO[str], told: Callable[[int], None]) -> None:
+        self._file = file
+        self._told = told
+        self._text = ""
+        self._at = 0
+        self._ended = False
+        self._line = 1
+        self._column = 1
+        self._parse = json.JSONDecoder().raw_decode
+
+    def document(self) -> Any:
+        """Return the document: a stream of its members, if it has any.
+
+        Raises:
+            FormatError: It is no JSON; says where.
+        """
+        first = self._next()
+        if first == "{":
+            return stream_map(self._members("}", self._pair))
+        if first == "[":
+            return stream_list(self._members("]", self._value))
+        value = self._value()
+        self._end()
+        return value
+
+    def _members(self, closing: str, member: Callable[[], Any]) -> Iterator[Any]:
+        self._at += 1
+        if self._next() != closing:
+            while True:
+                yield member()
+                if self._next() != ",":
+                    break
+                self._at += 1
+        self._expect(closing)
+        self._end()
+
+    def _pair(self) -> tuple[str, Any]:
+        if self._next() != '"':
+            raise self._fault("expecting a key in double quotes", self._at)
+        key = self._value()
+        self._next()
+        self._expect(":")
+        return key, self._value()
+
+    def _value(self) -> Any:
+        """Return the value that comes next; more is read until it is there."""
+        self._next()
+        while True:
+            try:
+                value, end = self._parse(self._text, self._at)
+            except json.JSONDecodeError as error:
+                cut = error.msg.startswith("Unterminated") or error.pos >= len(self._text) - NEAR
+                if self._ended or not cut:
+                    raise self._fault(error.msg, error.pos) from error
+            except RecursionError as error:
+                raise self._fault("nested too deep", self._at) from error
+            else:
+                if self._ended or self._text[end : end + 1] not in _GOES_ON:
+                    self._at = end
+                    return value
+            self._more()
+
+    def _next(self) -> str:
+        """Go to the next character that is no space, and return it; ``""`` at the end."""
+        while True:
+            text, at = self._text, self._at
+            while at < len(text) and text[at] in _SPACE:
+                at += 1
+            self._at = at
+            if at < len(text):
+                return text[at]
+            if self._ended:
+                return ""
+            self._more()
+
+    def _expect(self, mark: str) -> None:
+        if self._text[self._at : self._at + 1] != mark:
+            raise self._fault(f"expecting {mark!r}", self._at)
+        self._at += 1
+
+    def _end(self) -> None:
+        if self._next():
+            raise self._fault("more behind the document", self._at)
+
+    def _more(self) -> None:
+        """Read on; as much again as a value has taken so far, so that a large one is not parsed too often."""
+        self._line, self._column = self._place(self._at)
+        rest = self._text[self._at :]
+        try:
+            more = self._file.read(max(CHUNK, len(rest)))
+        except UnicodeDecodeError as error:
+            raise FormatError(f"the source is no UTF-8 text: {error}") from error
+        self._ended = not more
+        self._told(len(more))
+        self._text, self._at = rest + more, 0
+
+    def _place(self, at: int) -> tuple[int, int]:
+        """Return line and column of a position in what was read last."""
+        before = self._text.count("\n", 0, at)
+        column = at - self._text.rfind("\n", 0, at) if before else self._column + at
+        return self._line + before, column
+
+    def _fault(self, why: str, at: int) -> FormatError:
+        line, column = self._place(at)
+        return FormatError(f"the source is no JSON: line {line} column {column}: {why}")
+
+
+def lines(file: Iterable[str], told: Callable[[int], None]) -> Iterator[Any]:
+    """Iterate over the values of JSON lines; blank ones are passed over.
+
+    Raises:
+        FormatError: A line is no JSON; names it.
+    """
+    for number, line in enumerate(file, 1):
+        told(len(line))
+        if line.isspace():
+            continue
+        try:
+            yield json.loads(line)
+        except (ValueError, RecursionError) as error:
+            why = f"column {error.colno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else error
+            raise FormatError(f"the source is no JSON: line {number} {why}") from error
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Iterate over the JSON of a value or view, whose members are read as they are written.
+
+    Raises:
+        FormatError: JSON has no such key.
+    """
+    stack: list[tuple[Iterator[Any], str]] = [(iter((("", value),)), "")]
+    while stack:
+        members, closing = stack[-1]
+        for before, member in members:
+            if isinstance(member, LazyDict):
+                yield f"{before}{{"
+                stack.append((_keyed(member), "}"))
+                break
+            if isinstance(member, LazyList):
+                yield f"{before}["
+                stack.append((_listed(member), "]"))
+                break
+            plain = to_obj(member) if isinstance(member, LazyArray) else member
+            yield before + _dumped(plain)
+        else:
+            yield closing
+            stack.pop()
+
+
+def _keyed(view: LazyDict) -> Iterator[tuple[str, Any]]:
+    before = ""
+    for key, member in view.items():
+        name = _dumped(key)
+        if isinstance(key, bytes):
+            raise FormatError(f"JSON has no key such as {key!r}")
+        yield f"{before}{name if isinstance(key, str) else json.dumps(name)}: ", member
+        before = ", "
+
+
+def _listed(view: LazyList) -> Iterator[tuple[str, Any]]:
+    before = ""
+    for member in view:
+        yield before, member
+        before = ", "
+
+
+def _dumped(value: Any) -> str:
+    try:
+        return json.dumps(value, default=_plain)
+    except (TypeError, RecursionError) as error:
+        raise FormatError(f"JSON cannot hold this value: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    """Return what stands for a value that JSON lacks: text for times and numbers, base64 for bytes, lists for arrays."""
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, (Decimal, UUID)):
+        return str(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"a {type(value).__name__}")
