@@ -12,18 +12,15 @@ from collections.abc import Callable
 from holdall.core.keys import RESERVED, check_key
 from holdall.core.preconditions import missing
 from holdall.drivers import _local_system as system
+from holdall.drivers._local_errors import meaning
 from holdall.drivers._local_turns import Turns
 from holdall.errors import (
-    AlreadyExistsError,
     ClosedError,
     HoldallError,
     InvalidKeyError,
-    IsDirectoryError,
     NotDirectoryError,
-    NotEmptyError,
     NotFoundError,
     PermissionDeniedError,
-    StorageFullError,
     StoreTimeoutError,
     UnavailableError,
 )
@@ -459,7 +456,6 @@ class Root:
         if isinstance(error, HoldallError):
             return error
         code = error.errno
-        named: dict[str, str] = {"key": key, "store": self.display}
         if code in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO} and not writing:
             return self.missing(key)
         if code == errno.ENOENT:
@@ -471,8 +467,7 @@ class Root:
                     f"a directory above {key!r} was removed while it was written", key=key, store=self.display
                 )
             )
-        kind, what = _MEANINGS.get(code or 0, (UnavailableError, "the disk does not answer for {key!r}: {why}"))
-        return kind(what.format(key=key, why=error.strerror or type(error).__name__), **named)
+        return meaning(error, key, self.display)
 
 
 def _known(stat: os.stat_result) -> os.stat_result | None:
@@ -485,19 +480,3 @@ def _same(path: str, fd: int) -> bool:
         return os.path.samestat(os.lstat(path), os.fstat(fd))
     except FileNotFoundError:
         return False
-
-
-_MEANINGS: dict[int, tuple[type[HoldallError], str]] = {
-    code: meaning
-    for names, meaning in {
-        ("EACCES", "EPERM", "EROFS", "ETXTBSY"): (PermissionDeniedError, "no permission for {key!r}: {why}"),
-        ("ENOSPC", "EDQUOT", "EFBIG"): (StorageFullError, "no space left for {key!r}: {why}"),
-        ("ENAMETOOLONG", "EILSEQ"): (InvalidKeyError, "this file system cannot hold {key!r}: {why}"),
-        ("ENOTDIR", "ELOOP"): (NotDirectoryError, "a file stands where {key!r} needs a directory"),
-        ("EISDIR",): (IsDirectoryError, "a directory stands at {key!r}"),
-        ("EEXIST",): (AlreadyExistsError, "{key!r} already exists"),
-        ("ENOTEMPTY",): (NotEmptyError, "the directory {key!r} is not empty"),
-        ("ETIMEDOUT",): (StoreTimeoutError, "the disk did not answer in time for {key!r}"),
-    }.items()
-    for code in [getattr(errno, name) for name in names if hasattr(errno, name)]
-}

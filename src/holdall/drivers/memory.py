@@ -18,12 +18,13 @@ from holdall._lazy import lazy
 from holdall.core.capabilities import Capabilities, Identity, PartRules
 from holdall.core.keys import ReservedKey, check_key, check_prefix, is_reserved
 from holdall.core.meta import ListPage, ObjectMeta, ObjectVersion, empty
-from holdall.core.options import CopyMode, CopyOptions, GetOptions, PutMode, PutOptions
+from holdall.core.options import CopyMode, CopyOptions, GetOptions, PutOptions
 from holdall.core.preconditions import check_get, check_put, etag_matches, missing
 from holdall.core.ranges import Coalesce
+from holdall.drivers._memory_parts import MemoryParts, Pending
 from holdall.errors import ClosedError, InvalidKeyError, NotFoundError, PreconditionError, VersionNotFoundError
 from holdall.results import CHUNK, DeleteResult, GetResult, PutResult, Upload
-from holdall.sources import AsyncSource, BytesLike, Source, as_bytes, check_source, iter_chunks, iter_chunks_async
+from holdall.sources import AsyncSource, Source, as_bytes, check_source, iter_chunks, iter_chunks_async
 from holdall.store import PartWriter, Store
 
 if TYPE_CHECKING:
@@ -55,8 +56,6 @@ _CAPABILITIES = Capabilities(
     directories="marker",
     temporary=True,
 )
-
-
 _PLAIN = PutOptions()
 
 
@@ -67,14 +66,6 @@ class _Version:
     meta: ObjectMeta
     data: bytes | None
     tags: Mapping[str, str] = field(default_factory=empty)
-
-
-@dataclass(slots=True)
-class _Upload:
-    key: str
-    options: PutOptions
-    started: datetime
-    parts: dict[int, bytes] = field(default_factory=dict)
 
 
 class MemoryStore(Store):
@@ -99,7 +90,7 @@ class MemoryStore(Store):
         self._numbers = itertools.count(1)
         self._history: dict[str, builtins.list[_Version]] = {}
         self._keys: builtins.list[str] = []
-        self._uploads: dict[str, _Upload] = {}
+        self._uploads: dict[str, Pending] = {}
         self._lock = threading.RLock()
         self._guard = ForkGuard()
         self._closed = False
@@ -338,10 +329,10 @@ class MemoryStore(Store):
         with self._locked():
             if upload_id is None:
                 upload_id = uuid.uuid4().hex
-                self._uploads[upload_id] = _Upload(key, options, datetime.now(UTC))
+                self._uploads[upload_id] = Pending(key, options, datetime.now(UTC))
             elif upload_id not in self._uploads or self._uploads[upload_id].key != key:
                 raise NotFoundError(f"no unfinished upload {upload_id!r} of {key!r}", key=key, store=self)
-        return _MemoryParts(self, key, upload_id)
+        return MemoryParts(self, key, upload_id)
 
     async def parts_async(self, key: str, options: PutOptions | None = None, *, upload_id: str | None = None) -> PartWriter:
         """Begin or take up an upload by parts. See `Store.parts`."""
@@ -498,86 +489,6 @@ class MemoryStore(Store):
                 yield ListPage(objects, prefixes)
             if not more:
                 return
-
-
-class _MemoryParts(PartWriter):
-    """Parts in a dict until they are joined."""
-
-    def __init__(self, store: MemoryStore, key: str, upload_id: str) -> None:
-        self._store = store
-        self.key = key
-        self.upload_id = upload_id
-
-    def __repr__(self) -> str:
-        return f"PartWriter({self.key!r}, {self._store!r})"
-
-    def put_part(self, number: int, data: BytesLike) -> None:
-        """Send one part. See `PartWriter.put_part`."""
-        if not 1 <= number <= 10_000:
-            raise ValueError(f"a part's number is 1 to 10,000, not {number}")
-        with self._store._locked():
-            self._upload.parts[number] = as_bytes(data)
-
-    async def put_part_async(self, number: int, data: BytesLike) -> None:
-        """Send one part. See `PartWriter.put_part`."""
-        self.put_part(number, data)
-
-    def copy_part(
-        self, number: int, src: str, range: tuple[int, int], *, if_match: str | None = None, source: Store | None = None
-    ) -> None:
-        """Copy a range into a part. See `PartWriter.copy_part`."""
-        owner, key = (source or self._store).locate(src)
-        if not isinstance(owner, MemoryStore):
-            raise self._store._refusal("copy parts", f"{source!r} is no memory store")
-        self.put_part(number, owner.get(key, GetOptions(range=range, if_match=if_match)).bytes())
-
-    async def copy_part_async(
-        self, number: int, src: str, range: tuple[int, int], *, if_match: str | None = None, source: Store | None = None
-    ) -> None:
-        """Copy a range into a part. See `PartWriter.copy_part`."""
-        self.copy_part(number, src, range, if_match=if_match, source=source)
-
-    def sent(self) -> dict[int, int]:
-        """Return the sizes of the parts held. See `PartWriter.sent`."""
-        with self._store._locked():
-            return {number: len(data) for number, data in sorted(self._upload.parts.items())}
-
-    async def sent_async(self) -> dict[int, int]:
-        """Return the sizes of the parts held. See `PartWriter.sent`."""
-        return self.sent()
-
-    def complete(self, *, mode: PutMode | None = None, if_match: str | None = None) -> PutResult:
-        """Publish the parts. See `PartWriter.complete`."""
-        with self._store._locked():
-            upload = self._upload
-            options = upload.options
-            if mode is not None or if_match is not None:
-                options = replace(options.unconditional(), mode=mode or "overwrite", if_match=if_match)
-            data = b"".join(upload.parts[number] for number in sorted(upload.parts))
-            result = self._store._publish(self.key, data, options)
-            del self._store._uploads[self.upload_id]
-            self._done = True
-            return result
-
-    async def complete_async(self, *, mode: PutMode | None = None, if_match: str | None = None) -> PutResult:
-        """Publish the parts. See `PartWriter.complete`."""
-        return self.complete(mode=mode, if_match=if_match)
-
-    def abort(self) -> None:
-        """Drop the parts. See `PartWriter.abort`."""
-        self._done = True
-        self._store._uploads.pop(self.upload_id, None)
-
-    async def abort_async(self) -> None:
-        """Drop the parts. See `PartWriter.abort`."""
-        self.abort()
-
-    @property
-    def _upload(self) -> _Upload:
-        try:
-            return self._store._uploads[self.upload_id]
-        except KeyError:
-            raise ClosedError(f"the upload of {self.key!r} was completed or aborted", key=self.key) from None
 
 
 def _pieces(data: bytes, start: int, end: int) -> Iterator[bytes]:
