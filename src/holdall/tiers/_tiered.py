@@ -65,6 +65,7 @@ class Verbs(TieredBase):
         check_source(source, blocking=False)
         writer = Writer(self.tiers, self.chosen)
         self._check_conditional(options)
+        writer.check(key, options)
         content = content_of(source, self.tiers.rules.digest)
         try:
             report = writer.put(key, content, options)

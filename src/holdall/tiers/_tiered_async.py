@@ -64,6 +64,7 @@ class Verbs(TieredBase):
         check_source(source, blocking=False)
         writer = Writer(self.tiers, self.chosen)
         self._check_conditional(options)
+        writer.check(key, options)
         content = await content_of_async(source, self.tiers.rules.digest)
         try:
             report = await writer.put_async(key, content, options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from holdall.errors import (
@@ -25,7 +26,7 @@ from holdall.store import Store
 from holdall.tiers.errors import LocationsDeniedError, LocationsUnavailableError
 from holdall.tiers.locations import Location
 
-__all__ = ["Answer", "Ask", "AsyncAsk", "all_open", "settled", "unasked"]
+__all__ = ["NO_FAILURES", "Answer", "Ask", "AsyncAsk", "all_open", "settled", "unasked"]
 
 T = TypeVar("T")
 
@@ -46,7 +47,10 @@ _ANSWERS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+NO_FAILURES: Mapping[Location, HoldallError] = MappingProxyType({})
+
+
+@dataclass(slots=True)
 class Answer(Generic[T]):
     """What a location answered.
 

@@ -95,8 +95,10 @@ class Calls(FileStoreBase):
         chosen = self._choose(location)
         reader = Reader(self._tiers, chosen)
         if isinstance(location, Text) and location.lower() == "any":
-            if chosen[0].local and await run_async(lambda: chosen[0].sees(path)):
-                return Presence(chosen[:1])
+            if chosen[0].local:
+                key = chosen[0].key(path)
+                if await run_async(lambda: chosen[0].glance(key)):
+                    return Presence(chosen[:1])
             try:
                 answer = await reader.head_async(path)
             except NotFoundError:
@@ -176,6 +178,8 @@ class Calls(FileStoreBase):
         async with result:
             if computed is not None:
                 await run_async(lambda: draft.hash_into(computed))
+            elif place.local and not result.buffered and await self._copied_async(draft, place, result, name):
+                return result.meta
             async for chunk in result:
                 if computed is not None:
                     computed.update(chunk)
@@ -184,6 +188,21 @@ class Calls(FileStoreBase):
             draft.restart(None, None)
             raise corrupt(place, name, str(algorithm))
         return result.meta
+
+    @staticmethod
+    async def _copied_async(draft: Draft, place: Location, result: GetResult, name: str) -> bool:
+        """Let the kernel copy a local file, as long as it is the version that was opened."""
+        path, etag, (start, end) = place.bare.local_path(place.key(name)), result.meta.etag, result.range
+        if path is None or etag is None or start:
+            return False
+        at = 0
+        while at < end:
+            count = await run_async(lambda at=at: draft.fill(path, etag, at))  # type: ignore[misc]
+            if not count:
+                draft.empty()
+                return False
+            at += count
+        return True
 
     async def _begin_async(self, draft: Draft, place: Location, store: Store, name: str) -> GetResult:
         """Open a copy, behind what an earlier attempt left of the same version if there is any."""
@@ -269,8 +288,13 @@ class Calls(FileStoreBase):
         return Writer(self._tiers, self._choose(where), "replace" if force else None)
 
     async def _put_async(self, writer: Writer, path: str, source: AsyncSource, options: PutOptions | None) -> WriteReport:
-        for place in writer.chosen:
-            place.key(path)
+        writer.check(path, options)
+        if options is None:
+            if isinstance(source, os.PathLike):
+                os.stat(source)  # an error of the source is one, whatever the locations have
+            report = await writer.kept_async(path)
+            if report is not None:
+                return report
         content = await content_of_async(source, self._tiers.rules.digest)
         try:
             return await writer.put_async(path, content, options)

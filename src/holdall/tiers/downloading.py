@@ -5,13 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
+import threading
 from typing import IO
 
+from holdall.drivers._local_meta import etag_of
+from holdall.drivers._local_system import copy_range
 from holdall.sources import iter_chunks
 from holdall.tiers.content import Hasher
 
 __all__ = ["Draft"]
+
+_PIECE = 64 << 20
+"""Bytes that are copied before somebody may cancel."""
 
 
 class Draft:
@@ -26,6 +31,7 @@ class Draft:
         self._dest = os.path.abspath(os.fsdecode(os.fspath(dest)))
         self._resume = resume
         self._file: IO[bytes] | None = None
+        self._lock = threading.Lock()
         folder, name = os.path.split(self._dest)
         self._folder = folder
         self._path = os.path.join(folder, f".{name}.holdall-part")
@@ -53,20 +59,36 @@ class Draft:
         if self._file is not None:
             self._file.close()
         os.makedirs(self._folder, exist_ok=True)
-        if not self._resume:
-            if self._file is None:
-                handle, self._path = tempfile.mkstemp(prefix=".", suffix=".holdall-part", dir=self._folder)
-                os.close(handle)
-            self._file = open(self._path, "wb")  # noqa: SIM115
+        if not self._resume and self._file is None:
+            self._path = os.path.join(self._folder, f".{os.urandom(8).hex()}.holdall-part")
+            self._file = open(self._path, "xb")  # noqa: SIM115
             return
         self._file = open(self._path, "wb")  # noqa: SIM115
-        with open(self._note, "w", encoding="utf-8") as note:
-            json.dump({"location": location, "etag": etag}, note)
+        if self._resume:
+            with open(self._note, "w", encoding="utf-8") as note:
+                json.dump({"location": location, "etag": etag}, note)
 
     def write(self, chunk: bytes) -> None:
         """Write a chunk."""
         assert self._file is not None  # begun by restart or go_on
         self._file.write(chunk)
+
+    def fill(self, path: str, etag: str, at: int) -> int:
+        """Let the kernel copy the next piece of a local file; return its size, nothing if the file is not that version (any more)."""
+        try:
+            source = open(path, "rb", buffering=0)  # noqa: SIM115  # closed below
+        except OSError:
+            return 0
+        with source, self._lock:
+            if self._file is None or self._file.closed or etag_of(os.fstat(source.fileno())) != etag:
+                return 0
+            return copy_range(source.fileno(), self._file.fileno(), _PIECE, src_offset=at, dst_offset=at)
+
+    def empty(self) -> None:
+        """Forget what was written since `restart`."""
+        assert self._file is not None  # begun by restart
+        self._file.seek(0)
+        self._file.truncate()
 
     def hash_into(self, computed: Hasher) -> None:
         """Take what is there already into a digest."""
@@ -80,18 +102,15 @@ class Draft:
         """Give the file its name."""
         assert self._file is not None  # begun by restart or go_on
         self._file.close()
-        if not self._resume:
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(self._path, 0o666 & ~mask)
         os.replace(self._path, self._dest)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._note)
+        if self._resume:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._note)
 
     def discard(self) -> None:
         """Remove what came, or keep it to go on later."""
         if self._file is not None:
-            with contextlib.suppress(OSError):  # a full disk does not take the last of it
+            with self._lock, contextlib.suppress(OSError):  # a full disk does not take the last of it
                 self._file.close()
             if not self._resume:
                 with contextlib.suppress(FileNotFoundError):

@@ -120,4 +120,5 @@ def key_of(layout: Layout, name: str) -> str:
     check_key(name)
     if layout is FLAT or isinstance(name, ReservedKey):
         return name
-    return check_key(layout.to_key(name))
+    key = layout.to_key(name)
+    return key if layout is SHARDED else check_key(key)  # of a name that is a key, ours makes a key

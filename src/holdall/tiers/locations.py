@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from holdall.core.convert import closest
 from holdall.errors import ConfigError, HoldallError
@@ -85,14 +85,18 @@ class Location:
         """
         return key_of(self.layout, name)
 
-    def sees(self, name: str) -> bool:
-        """Tell whether a file is seen at a glance, where files are local; if it is not, that proves nothing."""
-        key = self.key(name)
+    def glance(self, key: str) -> os.stat_result | Literal[False] | None:
+        """Look for a file at a glance, where files are local: return what the system says of it, or ``False`` if nothing is there.
+
+        ``None`` proves nothing: whoever asks properly is told.
+        """
         try:
             seen = self.bare.glance(key)
         except HoldallError:
-            return False  # whoever asks properly is told
-        return isinstance(seen, os.stat_result) and stat.S_ISREG(seen.st_mode)
+            return None
+        if seen is None:
+            return False
+        return seen if isinstance(seen, os.stat_result) and stat.S_ISREG(seen.st_mode) else None
 
     def __str__(self) -> str:
         return self.name

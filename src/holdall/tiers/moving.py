@@ -51,8 +51,7 @@ class Promoter:
 
     def copy(self, name: str, dest: str, writer: Writer) -> WriteReport:
         """Copy one object."""
-        for location in writer.chosen:
-            location.key(dest)
+        writer.check(dest)
         report = self._by_service(name, dest, writer)
         if report is not None:
             return report

@@ -50,8 +50,7 @@ class Promoter:
 
     async def copy_async(self, name: str, dest: str, writer: Writer) -> WriteReport:
         """Copy one object."""
-        for location in writer.chosen:
-            location.key(dest)
+        writer.check(dest)
         report = await self._by_service_async(name, dest, writer)
         if report is not None:
             return report

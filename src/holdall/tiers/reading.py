@@ -17,7 +17,7 @@ from holdall.core.retry import could_not_be_asked
 from holdall.errors import CircuitOpenError, HoldallError, IntegrityError, NotFoundError, StoreTimeoutError
 from holdall.results import GetResult
 from holdall.store import Store
-from holdall.tiers.asking import Answer, Ask, all_open, settled, unasked
+from holdall.tiers.asking import NO_FAILURES, Answer, Ask, all_open, settled, unasked
 from holdall.tiers.content import hasher
 from holdall.tiers.hedging import Begun
 from holdall.tiers.locations import Location
@@ -54,17 +54,21 @@ class _Asked(Generic[T]):
                 value = begun.result()
             else:
                 value = self._soon(location, store, patience or 0.0)
-        except NotFoundError as error:
+        except HoldallError as error:
+            self.note(location, error)
+            return None
+        self.failures.pop(location, None)
+        return (value,)
+
+    def note(self, location: Location, error: HoldallError) -> None:
+        """Note that a location said "not there", or could not be asked; raise what is another answer."""
+        if isinstance(error, NotFoundError):
             self.missing[location] = error
             self.failures.pop(location, None)
-        except HoldallError as error:
-            if not unasked(error):
-                raise
+        elif unasked(error):
             self.failures[location] = error
         else:
-            self.failures.pop(location, None)
-            return (value,)
-        return None
+            raise error
 
     def _soon(self, location: Location, store: Store, patience: float) -> T:
         begun = Begun(lambda: self.ask(location, store))
@@ -99,12 +103,25 @@ class Reader:
             UnavailableError: None has it, and one could not be asked.
         """
         started = time.monotonic()
-        sole = len(self.chosen) == 1
-        asked = _Asked(ask)
+        first, *others = self.chosen
+        patience = self.tiers.rules.hedge_after if hedged and others else None
+        if patience is not None and not first.quick:
+            return self._round(name, _Asked(ask), self.chosen, started, patience)
+        try:
+            return Answer(ask(first, first.once if others else first.store), first, NO_FAILURES)
+        except HoldallError as error:
+            asked = _Asked(ask)
+            asked.note(first, error)
+            if isinstance(error, CircuitOpenError):
+                self.tiers.background.probe(first)
+        return self._round(name, asked, others, started, patience)
+
+    def _round(
+        self, name: str, asked: _Asked[T], pending: Sequence[Location], started: float, patience: float | None
+    ) -> Answer[T]:
+        """Ask the locations that were not asked yet, and then those that failed once more, by the policy."""
         failures = asked.failures
-        pending: Sequence[Location] = self.chosen
-        patience = self.tiers.rules.hedge_after if hedged and not sole else None
-        rounds, insist = 0, sole
+        rounds, insist = 0, len(self.chosen) == 1
         try:
             while True:
                 for location in pending:

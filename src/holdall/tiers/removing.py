@@ -37,8 +37,6 @@ class Remover:
         Raises:
             PartialDeleteError: At least one location failed; all were tried.
         """
-        for location in self.chosen:
-            location.key(name)
         outcomes = self._everywhere([name])
         report = DeleteReport([outcomes[location][0] for location in self.chosen])
         error = self.failure(name, report)
@@ -48,9 +46,6 @@ class Remover:
 
     def many(self, names: builtins.list[str]) -> builtins.list[DeleteReport]:
         """Delete many objects everywhere, by bulk calls where a location has them; a report for each, errors in it."""
-        for location in self.chosen:
-            for name in names:
-                location.key(name)
         outcomes = self._everywhere(names)
         return [DeleteReport([outcomes[location][i] for location in self.chosen]) for i in range(len(names))]
 
@@ -75,7 +70,8 @@ class Remover:
         return error
 
     def _everywhere(self, names: builtins.list[str]) -> dict[Location, builtins.list[LocationOutcome]]:
-        thunks = [lambda location=location: self._one(location, names) for location in self.targets]
+        keys = {location: [location.key(name) for name in names] for location in self.chosen}
+        thunks = [lambda location=location: self._one(location, keys[location]) for location in self.targets]
         done = gather(thunks, limit=self.tiers.limit(self.targets))
         found = dict(zip(self.targets, done, strict=True))
         for location in self.chosen:
@@ -83,10 +79,9 @@ class Remover:
                 found[location] = [LocationOutcome(location=location, status="read_only")] * len(names)
         return found
 
-    def _one(self, location: Location, names: builtins.list[str]) -> builtins.list[LocationOutcome]:
+    def _one(self, location: Location, keys: builtins.list[str]) -> builtins.list[LocationOutcome]:
         started = time.monotonic()
         store = location.store if len(self.targets) == 1 else location.among
-        keys = [location.key(name) for name in names]
         try:
             results = store.delete(keys[0] if len(keys) == 1 else keys)
         except HoldallError as error:

@@ -36,8 +36,6 @@ class Remover:
         Raises:
             PartialDeleteError: At least one location failed; all were tried.
         """
-        for location in self.chosen:
-            location.key(name)
         outcomes = await self._everywhere_async([name])
         report = DeleteReport([outcomes[location][0] for location in self.chosen])
         error = self.failure(name, report)
@@ -47,9 +45,6 @@ class Remover:
 
     async def many_async(self, names: builtins.list[str]) -> builtins.list[DeleteReport]:
         """Delete many objects everywhere, by bulk calls where a location has them; a report for each, errors in it."""
-        for location in self.chosen:
-            for name in names:
-                location.key(name)
         outcomes = await self._everywhere_async(names)
         return [DeleteReport([outcomes[location][i] for location in self.chosen]) for i in range(len(names))]
 
@@ -74,7 +69,8 @@ class Remover:
         return error
 
     async def _everywhere_async(self, names: builtins.list[str]) -> dict[Location, builtins.list[LocationOutcome]]:
-        thunks = [lambda location=location: self._one_async(location, names) for location in self.targets]
+        keys = {location: [location.key(name) for name in names] for location in self.chosen}
+        thunks = [lambda location=location: self._one_async(location, keys[location]) for location in self.targets]
         done = await gather_async(thunks, limit=self.tiers.limit(self.targets))
         found = dict(zip(self.targets, done, strict=True))
         for location in self.chosen:
@@ -82,10 +78,9 @@ class Remover:
                 found[location] = [LocationOutcome(location=location, status="read_only")] * len(names)
         return found
 
-    async def _one_async(self, location: Location, names: builtins.list[str]) -> builtins.list[LocationOutcome]:
+    async def _one_async(self, location: Location, keys: builtins.list[str]) -> builtins.list[LocationOutcome]:
         started = time.monotonic()
         store = location.store if len(self.targets) == 1 else location.among
-        keys = [location.key(name) for name in names]
         try:
             results = await store.delete_async(keys[0] if len(keys) == 1 else keys)
         except HoldallError as error:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from holdall.core.meta import NO_ATTRIBUTES, ObjectMeta
-from holdall.core.options import PutOptions
+from holdall.core.options import PutMode, PutOptions
 from holdall.core.retry import BreakerPolicy, RetryPolicy, Timeouts
 from holdall.errors import ClosedError, ConfigError, NotSupportedError
 from holdall.tiers.background import Background
@@ -70,6 +71,7 @@ class Tiers:
         self.locations = tuple(locations)
         self.rules = rules
         self.arbiter = arbiter
+        self._digest_key = None if rules.digest is None else DIGEST_KEY.format(rules.digest)
         self.background = Background()
         self.given: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
         """What makes the same again: the locations and options as a caller gave them."""
@@ -90,7 +92,7 @@ class Tiers:
         Raises:
             NotSupportedError: None of those chosen.
         """
-        found = tuple(location for location in chosen if not location.read_only)
+        found = tuple([location for location in chosen if not location.read_only])
         if not found:
             names = ", ".join(location.name for location in chosen)
             raise NotSupportedError(f"read-only: no writable location among {names}", store=self)
@@ -110,15 +112,17 @@ class Tiers:
         """Return how many locations to ask at once."""
         return 1 if self.quick(chosen, size) else self.rules.concurrency
 
-    def options(self, location: Location, options: PutOptions | None, digest: str | None) -> PutOptions | None:
-        """Return options for one location: the caller's, with the digest where it can be kept, without conditions."""
-        named = {} if digest is None or self.rules.digest is None else {DIGEST_KEY.format(self.rules.digest): digest}
-        if not location.bare.capabilities.metadata:
+    def options(
+        self, location: Location, options: PutOptions | None, digest: str | None, *, create: bool = False
+    ) -> PutOptions | None:
+        """Return options for one location: the caller's, with the digest where it can be kept, and no condition but ``create``."""
+        named = {} if digest is None or self._digest_key is None else {self._digest_key: digest}
+        if named and not location.bare.capabilities.metadata:
             named = {}
+        mode: PutMode = "create" if create else "overwrite"
         if options is None:
-            return PutOptions(metadata=named) if named else None
-        plain = options.unconditional()
-        return replace(plain, metadata={**plain.metadata, **named}) if named else plain
+            return PutOptions(mode=mode, metadata=named) if named or create else None
+        return replace(options, mode=mode, if_match=None, metadata={**options.metadata, **named})
 
     def check_options(self, chosen: Sequence[Location], options: PutOptions | None) -> None:
         """Raise if a location could not keep what is asked for.
@@ -140,8 +144,12 @@ class Tiers:
             if missing:
                 raise NotSupportedError(f"location {location.name!r} cannot keep {', '.join(missing)}", store=self)
 
+    @cached_property
+    def _display(self) -> str:
+        return f"[{', '.join(map(repr, self.locations))}]"
+
     def __repr__(self) -> str:
-        return f"[{', '.join(repr(location) for location in self.locations)}]"
+        return self._display
 
 
 def digest_of(meta: ObjectMeta, algorithm: str | None) -> str | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from holdall._concurrency import gather, run
 from holdall.core.meta import ObjectMeta
 from holdall.core.options import PutOptions
 from holdall.core.retry import could_not_be_asked
+from holdall.drivers._local_meta import etag_of
 from holdall.errors import (
     AlreadyExistsError,
     HoldallError,
@@ -29,7 +31,7 @@ from holdall.tiers.content import DIGEST_KEY, Content
 from holdall.tiers.errors import PartialWriteError
 from holdall.tiers.locations import Location
 from holdall.tiers.reading import Reader
-from holdall.tiers.reports import LocationOutcome, WriteReport
+from holdall.tiers.reports import LocationOutcome, Status, WriteReport
 from holdall.tiers.settings import Existing, Tiers, digest_of, parse_etag, same_attributes
 
 __all__ = ["Writer"]
@@ -58,23 +60,43 @@ class Writer:
     def _store(self, location: Location) -> Store:
         return location.store if len(self.targets) == 1 else location.among
 
+    def check(self, name: str, options: PutOptions | None = None) -> None:
+        """Refuse a name, or options, that a location could not take; nothing was asked, and no source was read.
+
+        Raises:
+            InvalidKeyError: No location, or not each of them, could hold it.
+            NotSupportedError: A location could not keep what is asked for.
+        """
+        self.tiers.check_options(self.targets, options)
+        for location in self.chosen:
+            location.key(name)
+        if name[-1] == "/":
+            raise InvalidKeyError(f"{name!r} names a directory: locations have files only", key=name, store=self.tiers)
+        if "//" in name and any(location.bare.capabilities.directories == "real" for location in self.targets):
+            raise InvalidKeyError(
+                f"{name!r} has an empty segment, which no file system can hold", key=name, store=self.tiers
+            )
+
+    def kept(self, name: str) -> WriteReport | None:
+        """Return the report of a write that need not begin: names are kept, and local disks show this one at a glance."""
+        if self.existing != "keep" or not all(location.local for location in self.targets):
+            return None
+        started = time.monotonic()
+        seen = run(lambda: [location.glance(location.key(name)) for location in self.targets])
+        if not all(seen):
+            return None
+        found = dict(zip(self.targets, seen, strict=True))
+        seconds = time.monotonic() - started
+        return WriteReport([_seen(location, found.get(location), seconds) for location in self.chosen])
+
     def put(self, name: str, content: Content, options: PutOptions | None = None) -> WriteReport:
-        """Write, and return what happened where.
+        """Write what `check` found nothing against, and return what happened where.
 
         Raises:
             PartialWriteError: At least one location failed; the others hold it.
             AlreadyExistsError: ``mode="create"`` and something is there.
             PreconditionError: ``mode="update"`` and something else is there.
         """
-        self.tiers.check_options(self.targets, options)
-        if name.endswith("/"):
-            raise InvalidKeyError(f"{name!r} names a directory: locations have files only", key=name, store=self.tiers)
-        if "//" in name and any(location.bare.capabilities.directories == "real" for location in self.targets):
-            raise InvalidKeyError(
-                f"{name!r} has an empty segment, which no file system can hold", key=name, store=self.tiers
-            )
-        for location in self.chosen:
-            location.key(name)
         algorithm = self.tiers.rules.digest
         if algorithm is not None and not content.known(algorithm):
             run(lambda: content.digest(algorithm))
@@ -125,9 +147,11 @@ class Writer:
         ) from first
 
     @staticmethod
-    def _written(location: Location, content: Content, etag: str | None, started: float) -> LocationOutcome:
+    def _written(
+        location: Location, content: Content, etag: str | None, started: float, status: Status = "written"
+    ) -> LocationOutcome:
         return LocationOutcome(
-            location=location, status="written", size=content.size, etag=etag, seconds=time.monotonic() - started
+            location=location, status=status, size=content.size, etag=etag, seconds=time.monotonic() - started
         )
 
     # -- one location -------------------------------------------------------------------------------------------------
@@ -142,8 +166,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001  # W3: one failure never stops the others
             return LocationOutcome(location=location, status="failed", seconds=time.monotonic() - started, error=error)
         copies[location] = done
-        outcome = self._written(location, content, done.etag, started)
-        return replace(outcome, status="already") if already else outcome
+        return self._written(location, content, done.etag, started, "already" if already else "written")
 
     def _compared(self, location: Location, name: str, content: Content, options: PutOptions | None) -> tuple[Copy, bool]:
         """Write unless the same is there already; return the copy, and whether it was."""
@@ -153,7 +176,8 @@ class Writer:
         can = location.bare.capabilities
         create = can.create and (content.size <= FIRST or can.large_conditional)
         blind = create and content.size <= FIRST and not location.quick
-        found = None if blind else self._seen(store, key)
+        absent = blind or (location.local and run(lambda: location.glance(key)) is False)
+        found = None if absent else self._seen(store, key)
         if found is None and create:
             lost = False
             try:
@@ -194,9 +218,8 @@ class Writer:
     ) -> PutResult:
         """Write to one location, with the digest beside it where it can be kept."""
         algorithm = self.tiers.rules.digest
-        chosen = self.tiers.options(location, options, None if algorithm is None else content.digest(algorithm))
-        if create:
-            chosen = replace(chosen or PutOptions(), mode="create")
+        digest = None if algorithm is None else content.digest(algorithm)
+        chosen = self.tiers.options(location, options, digest, create=create)
         return self._store(location).put(location.key(name), content.source, chosen)
 
     # -- conditional writes (C1) --------------------------------------------------------------------------------------
@@ -279,3 +302,10 @@ class Writer:
             return False
         written = [location for location in copies if outcomes[location].status == "written"]
         return bool(written) and not all(copies[location].created for location in copies)
+
+
+def _seen(location: Location, stat: os.stat_result | bool | None, seconds: float) -> LocationOutcome:
+    """Return the outcome of a location that has a name already, or is read-only."""
+    if not isinstance(stat, os.stat_result):
+        return LocationOutcome(location=location, status="read_only")
+    return LocationOutcome(location=location, status="already", size=stat.st_size, etag=etag_of(stat), seconds=seconds)

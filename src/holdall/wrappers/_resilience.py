@@ -79,9 +79,13 @@ class Trial:
         Raises:
             CircuitOpenError: The storage is left alone for now.
         """
-        self._tried = now = time.monotonic()
+        if self._failures:
+            self._tried = time.monotonic()
         breaker = self._line.breaker
-        if breaker.open and not (breaker.admits(now, sole=self._sole) or (self._patient and breaker.due(now))):
+        if not breaker.open:
+            return
+        now = time.monotonic()
+        if not (breaker.admits(now, sole=self._sole) or (self._patient and breaker.due(now))):
             left = breaker.left(now)
             raise CircuitOpenError(
                 f"{self._line.name} failed {breaker.failures} times in a row and is left alone for {left:.1f} s",

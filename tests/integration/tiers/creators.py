@@ -1,5 +1,9 @@
-"""A program whose sixteen children create one key at once: ``python creators.py URL URL KEY...``; prints who won each key."""
+"""A program whose sixteen children create one key at once: ``python creators.py URL URL KEY...``; prints who won each key.
 
+Every other child writes in the async colour.
+"""
+
+import asyncio
 import os
 import sys
 
@@ -19,13 +23,20 @@ def main(urls: list[str], keys: list[str]) -> None:
             continue
         code = 1
         try:
-            with FileStore(*urls) as fs:
-                fs.exists("nothing yet")  # connects
+            with FileStore(*urls) as fs, asyncio.Runner() as runner:
+                if number % 2:
+                    runner.run(fs.exists_async("nothing yet"))  # connects
+                else:
+                    fs.exists("nothing yet")
                 for key in keys:
                     os.write(ready[1], b".")
                     os.read(starts[key][0], 1)
                     try:
-                        fs.put(key, f"{number} ".encode() * 500, mode="create")
+                        content = f"{number} ".encode() * 500
+                        if number % 2:
+                            runner.run(fs.put_async(key, content, mode="create"))
+                        else:
+                            fs.put(key, content, mode="create")
                     except AlreadyExistsError:
                         continue
                     os.write(1, f"{key} {number}\n".encode())

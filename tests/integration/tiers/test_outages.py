@@ -109,7 +109,14 @@ def test_a07_a_far_location_that_fails(moto_bucket, tmp_path, colour):
             assert [loc.name for loc in fs.put("k", DATA)] == ["broken"]
             assert [loc.name for loc in fs.upload(source, "u")] == ["broken"]
             assert fs.upload_batch([(source, "b")]) == []
-            assert moto_bucket.ground.read("base/b") == DATA
+            seen = {name: (tmp_path / name / "o").stat() for name in ("one", "two")}
+            with plain.open("o", "wb") as file:
+                file.write(DATA)
+            assert {
+                name: (tmp_path / name / "o").stat() for name in ("one", "two")
+            } == seen  # equal there: only far is written
+            for name in ("k", "u", "b", "o"):
+                assert moto_bucket.ground.read(f"base/{name}") == DATA
 
 
 def test_a11_a12_a_body_that_is_cut_off(moto_bucket, tmp_path, colour):

@@ -481,6 +481,18 @@ def test_a29_promote_on_read(places, colour):
         assert colour(fs).stat("k").location.name == "memory-0"
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a29_a_delete_during_a_promotion_leaves_nothing(places, colour, moment):
+    near = Meddled(places[0])
+    with FileStore(near, places[1], promote_on_read=True) as plain, FileStore(*places[:2]) as other:
+        plain.put("k", b"x", "far")
+        getattr(near, moment)["put"] = lambda: other.delete("k")
+        assert colour(plain).get("k") == b"x"
+        assert colour(plain).flush(60)
+        assert [held(place) for place in places[:2]] == [None, None]
+        assert colour(plain).get("k") is None
+
+
 # -- C: concurrency ---------------------------------------------------------------------------------------------------------
 
 
@@ -574,13 +586,12 @@ def test_c2_the_arbiter_is_right(places, plain_digest):
         assert [held(place) for place in places[:2]] == [b"of a later writer"] * 2
 
 
-@pytest.mark.parametrize("kept", [True, False])
-def test_a23_writers_of_one_key_leave_all_locations_equal(places, kept):
+def test_c2_writers_of_one_key_where_no_digest_is_kept(places):
     """Eight writers and two readers; readers see whole values that were written."""
 
     class Slow(ForwardingStore):
         def _narrowed(self, inner):
-            return inner.narrowed(temporary=False, metadata=kept)
+            return inner.narrowed(temporary=False, metadata=False)
 
         def put(self, key, source, options=None):
             pause.wait(random.random() * 0.003)
