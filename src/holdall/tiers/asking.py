@@ -93,6 +93,8 @@ def settled(
     """
     if not failures:
         error = next(iter(missing.values()))
+        if len(missing) == 1 and error.key == name:
+            return error
         raised = NotFoundError(f"nothing at {name!r}", key=name, store=shown)
         raised.__cause__ = error
         return raised

@@ -89,7 +89,7 @@ class WriteReport(list[Location]):
     """
 
     def __init__(self, outcomes: Sequence[LocationOutcome]) -> None:
-        super().__init__(o.location for o in outcomes if o.status == "written")
+        super().__init__([o.location for o in outcomes if o.status == "written"])
         self.outcomes = tuple(outcomes)
 
 
@@ -101,7 +101,7 @@ class DeleteReport(list[Location]):
     """
 
     def __init__(self, outcomes: Sequence[LocationOutcome]) -> None:
-        super().__init__(o.location for o in outcomes if o.status == "deleted")
+        super().__init__([o.location for o in outcomes if o.status == "deleted"])
         self.outcomes = tuple(outcomes)
 
 

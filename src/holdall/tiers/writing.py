@@ -56,6 +56,8 @@ class Writer:
         self.chosen = chosen
         self.existing: Existing = existing or tiers.rules.existing
         self.targets = tiers.writable(chosen)
+        self._unseen: tuple[Location, ...] = ()
+        """Local disks that did not show the name just now."""
 
     def _store(self, location: Location) -> Store:
         return location.store if len(self.targets) == 1 else location.among
@@ -82,10 +84,10 @@ class Writer:
         if self.existing != "keep" or not all(location.local for location in self.targets):
             return None
         started = time.monotonic()
-        seen = run(lambda: [location.glance(location.key(name)) for location in self.targets])
-        if not all(seen):
+        found = run(lambda: {location: location.glance(location.key(name)) for location in self.targets})
+        if not all(found.values()):
+            self._unseen = tuple(location for location, seen in found.items() if seen is False)
             return None
-        found = dict(zip(self.targets, seen, strict=True))
         seconds = time.monotonic() - started
         return WriteReport([_seen(location, found.get(location), seconds) for location in self.chosen])
 
@@ -176,7 +178,9 @@ class Writer:
         can = location.bare.capabilities
         create = can.create and (content.size <= FIRST or can.large_conditional)
         blind = create and content.size <= FIRST and not location.quick
-        absent = blind or (location.local and run(lambda: location.glance(key)) is False)
+        absent = blind or location in self._unseen
+        if not absent and location.local:
+            absent = run(lambda: location.glance(key)) is False
         found = None if absent else self._seen(store, key)
         if found is None and create:
             lost = False
