@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
-.PHONY: help tour test check cover bench docs twins servers clean
+.PHONY: help tour test check style mypy pyright cover bench docs twins servers clean
 
 help:                   ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -23,11 +23,17 @@ tour: $(STAMP)          ## run the main job on embedded defaults
 test: $(STAMP) servers  ## set up and pass the tests; ARGS="tests/unit -k name" for some of them
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
-check: $(STAMP)         ## format, lint, twins, types
+check: style mypy pyright  ## format, lint, twins, types; with -j at once
+
+style: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python tools/twins.py --check
+
+mypy: $(STAMP)
 	$(BIN)/mypy
+
+pyright: $(STAMP)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 cover: $(STAMP)         ## every branch of the pure core is tested

@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.object_stores import contained
+from tests.object_stores import SmallPages, contained
 
 from holdall.drivers.objects import AzureStore
 from holdall.testing import Ground, StoreContract
 from holdall.testing.servers import Container
 
 
-class TestAzure(StoreContract):
+class TestAzure(SmallPages, StoreContract):
+    batch = 260  # its batches are of 256
     put_headers = {"Content-Type": "application/octet-stream", "x-ms-blob-type": "BlockBlob"}  # noqa: RUF012  # read only
 
     @pytest.fixture

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.object_stores import pages_of
 
 from holdall.core.options import PutOptions
 from holdall.drivers.objects import AzureStore, HTTPStore, S3Store
@@ -19,8 +20,13 @@ PATIENCE = {"timeout": 2.0, "connect_timeout": 2.0, "retries": 2}
 
 class TestS3(FaultContract):
     secrets = ("testtest",)
-    many = 1001
+    many = 25
     large = 9 * 1024 * 1024
+
+    def test_listing_that_breaks(self, store: S3Store, ground: Ground, proxy: FaultProxy) -> None:
+        """With pages of ten."""
+        pages_of(store, 10)
+        super().test_listing_that_breaks(store=store, ground=ground, proxy=proxy)
 
     @pytest.fixture
     def proxy(self, moto_bucket: Bucket) -> Iterator[FaultProxy]:

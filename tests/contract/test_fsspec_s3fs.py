@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import s3fs
-from tests.object_stores import VersionedContract
+from tests.object_stores import SmallPages, VersionedContract
 
 from holdall.drivers.fsspec import FsspecStore
 from holdall.testing import Ground, StoreContract
@@ -38,17 +38,17 @@ class OverS3fs:
         return bucket.ground
 
 
-class TestS3fs(OverS3fs, StoreContract):
+class TestS3fs(OverS3fs, SmallPages, StoreContract):
     """A bucket."""
 
     @pytest.fixture
-    def bucket(self, moto_bucket: Bucket) -> Bucket:
-        return moto_bucket
+    def bucket(self, kept_moto: Bucket) -> Bucket:
+        return kept_moto
 
 
 class TestS3fsVersioned(OverS3fs, VersionedContract):
     """A versioned bucket."""
 
     @pytest.fixture
-    def bucket(self, moto_versioned_bucket: Bucket) -> Bucket:
-        return moto_versioned_bucket
+    def bucket(self, kept_moto_versioned: Bucket) -> Bucket:
+        return kept_moto_versioned

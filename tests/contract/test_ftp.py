@@ -14,6 +14,8 @@ from holdall.testing.servers import Folder, Ftpd, FtpdImplicit, FtpdTls
 class FTPContract(StoreContract):
     """What the three have in common."""
 
+    batch = 45  # each key is a request
+
     @pytest.fixture
     def ground(self, folder: Folder) -> Ground:
         return folder.ground

@@ -12,25 +12,23 @@ from holdall.testing.servers import Bucket
 
 class TestLocalStack(StoreContract):
     @pytest.fixture
-    def store(self, localstack_bucket: Bucket) -> Iterator[S3Store]:
-        with opened(localstack_bucket) as store:
+    def store(self, kept_localstack: Bucket) -> Iterator[S3Store]:
+        with opened(kept_localstack) as store:
             store.probe()
             yield store
 
     @pytest.fixture
-    def ground(self, localstack_bucket: Bucket) -> Ground:
-        return localstack_bucket.ground
+    def ground(self, kept_localstack: Bucket) -> Ground:
+        return kept_localstack.ground
 
 
 class TestLocalStackVersioned(VersionedContract):
-    many = 1005
-
     @pytest.fixture
-    def store(self, localstack_versioned_bucket: Bucket) -> Iterator[S3Store]:
-        with opened(localstack_versioned_bucket, versioned=True) as store:
+    def store(self, kept_localstack_versioned: Bucket) -> Iterator[S3Store]:
+        with opened(kept_localstack_versioned, versioned=True) as store:
             store.probe()
             yield store
 
     @pytest.fixture
-    def ground(self, localstack_versioned_bucket: Bucket) -> Ground:
-        return localstack_versioned_bucket.ground
+    def ground(self, kept_localstack_versioned: Bucket) -> Ground:
+        return kept_localstack_versioned.ground

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.object_stores import opened
+from tests.object_stores import SmallPages, opened
 
 from holdall.drivers.objects import S3Store
 from holdall.testing import Ground, StoreContract
@@ -16,23 +16,23 @@ class TestMoto(StoreContract):
     rounds = 5
 
     @pytest.fixture
-    def store(self, moto_bucket: Bucket) -> Iterator[S3Store]:
-        with opened(moto_bucket) as store:
+    def store(self, kept_moto: Bucket) -> Iterator[S3Store]:
+        with opened(kept_moto) as store:
             store.probe()
             yield store
 
     @pytest.fixture
-    def ground(self, moto_bucket: Bucket) -> Ground:
-        return moto_bucket.ground
+    def ground(self, kept_moto: Bucket) -> Ground:
+        return kept_moto.ground
 
 
-class TestMotoVersioned(StoreContract):
+class TestMotoVersioned(SmallPages, StoreContract):
     @pytest.fixture
-    def store(self, moto_versioned_bucket: Bucket) -> Iterator[S3Store]:
-        with opened(moto_versioned_bucket, versioned=True) as store:
+    def store(self, kept_moto_versioned: Bucket) -> Iterator[S3Store]:
+        with opened(kept_moto_versioned, versioned=True) as store:
             store.probe()
             yield store
 
     @pytest.fixture
-    def ground(self, moto_versioned_bucket: Bucket) -> Ground:
-        return moto_versioned_bucket.ground
+    def ground(self, kept_moto_versioned: Bucket) -> Ground:
+        return kept_moto_versioned.ground

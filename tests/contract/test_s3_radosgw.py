@@ -12,23 +12,23 @@ from holdall.testing.servers import Bucket
 
 class TestRadosgw(StoreContract):
     @pytest.fixture
-    def store(self, radosgw_bucket: Bucket) -> Iterator[S3Store]:
-        with opened(radosgw_bucket) as store:
+    def store(self, kept_radosgw: Bucket) -> Iterator[S3Store]:
+        with opened(kept_radosgw) as store:
             store.probe()
             yield store
 
     @pytest.fixture
-    def ground(self, radosgw_bucket: Bucket) -> Ground:
-        return radosgw_bucket.ground
+    def ground(self, kept_radosgw: Bucket) -> Ground:
+        return kept_radosgw.ground
 
 
 class TestRadosgwVersioned(VersionedContract):
     @pytest.fixture
-    def store(self, radosgw_versioned_bucket: Bucket) -> Iterator[S3Store]:
-        with opened(radosgw_versioned_bucket, versioned=True) as store:
+    def store(self, kept_radosgw_versioned: Bucket) -> Iterator[S3Store]:
+        with opened(kept_radosgw_versioned, versioned=True) as store:
             store.probe()
             yield store
 
     @pytest.fixture
-    def ground(self, radosgw_versioned_bucket: Bucket) -> Ground:
-        return radosgw_versioned_bucket.ground
+    def ground(self, kept_radosgw_versioned: Bucket) -> Ground:
+        return kept_radosgw_versioned.ground

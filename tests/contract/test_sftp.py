@@ -14,6 +14,8 @@ from holdall.testing.servers import Folder, Sshd
 class TestSFTP(StoreContract):
     """SFTP, by key."""
 
+    batch = 45  # each key is a request
+
     @pytest.fixture
     def store(self, sshd: Sshd, sshd_folder: Folder) -> Iterator[SFTPStore]:
         with SFTPStore(

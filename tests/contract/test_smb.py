@@ -28,6 +28,8 @@ class ShareGround(LocalGround):
 class TestSMB(StoreContract):
     """Samba."""
 
+    batch = 45  # each key is a request
+
     @pytest.fixture
     def store(self, samba: Samba, samba_folder: Folder) -> Iterator[SMBStore]:
         self.secrets = (samba.password,)

@@ -2,18 +2,22 @@
 
 import pytest
 from tests.contract.test_tiers import Everywhere
-from tests.object_stores import opened
+from tests.object_stores import SmallPages, opened
 
 from holdall.drivers.local import LocalStore
 from holdall.drivers.sftp import SFTPStore
 from holdall.errors import InvalidKeyError
 from holdall.testing import LocalGround, StoreContract, colour_named
-from holdall.tiers import FileStore, PartialWriteError
+from holdall.tiers import FileStore, PartialWriteError, _tiered, _tiered_async
 
 
-class Mixed(StoreContract):
+class Mixed(SmallPages, StoreContract):
     """Each pair in one colour, as its drivers keep the contract in both."""
 
+    counted = (
+        *SmallPages.counted,
+        *((module, name) for module in (_tiered, _tiered_async) for name in ("BATCH", "PAGE")),
+    )
     secrets = ("testtest",)
     rounds = 3  # moto answers 500 now and then while one key is overwritten by many
     speaks = "blocking"
@@ -51,13 +55,13 @@ class TestFileAndS3(Mixed):
     """A directory in front of S3."""
 
     @pytest.fixture
-    def ground(self, tmp_path, moto_bucket):
+    def ground(self, tmp_path, kept_moto):
         (tmp_path / "near").mkdir()
-        return Everywhere(LocalGround(tmp_path / "near"), moto_bucket.ground)
+        return Everywhere(LocalGround(tmp_path / "near"), kept_moto.ground)
 
     @pytest.fixture
-    def store(self, ground, tmp_path, moto_bucket):
-        with opened(moto_bucket) as far, FileStore(LocalStore(tmp_path / "near"), far) as fs:
+    def store(self, ground, tmp_path, kept_moto):
+        with opened(kept_moto) as far, FileStore(LocalStore(tmp_path / "near"), far) as fs:
             far.probe()
             yield fs.store
 
@@ -68,15 +72,15 @@ class TestS3AndSFTP(Mixed):
     speaks = "async"
 
     @pytest.fixture
-    def ground(self, moto_bucket, sshd_folder):
-        return Everywhere(moto_bucket.ground, sshd_folder.ground)
+    def ground(self, kept_moto, sshd_folder):
+        return Everywhere(kept_moto.ground, sshd_folder.ground)
 
     @pytest.fixture
-    def store(self, moto_bucket, sshd_folder):
+    def store(self, kept_moto, sshd_folder):
         server = sshd_folder.server
         login = {"username": server.user, "key_filename": server.client_key, "known_hosts": server.known_hosts}
         with (
-            opened(moto_bucket) as near,
+            opened(kept_moto) as near,
             SFTPStore(server.host, path=sshd_folder.path, port=server.port, **login) as far,
             FileStore(near, far) as fs,
         ):

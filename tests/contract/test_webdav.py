@@ -19,6 +19,8 @@ from holdall.testing.servers import Folder, WebDav
 class TestWebDAV(StoreContract):
     """wsgidav."""
 
+    batch = 45  # each key is a request
+
     @pytest.fixture
     def store(self, webdav: WebDav, webdav_folder: Folder) -> Iterator[WebDAVStore]:
         with WebDAVStore(webdav.url, path=webdav_folder.path, username=webdav.user, password=webdav.password) as store:

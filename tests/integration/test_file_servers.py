@@ -207,7 +207,7 @@ def small_disk(served, folder):
 def test_a_full_disk_leaves_the_old_object(served, folder, small_disk, ground, colour: Colour):
     # OpenSSH and Samba can be asked. Of the others wsgidav answers 500, and pyftpdlib "426 None", with TLS nothing at all.
     wanted = StorageFullError if served.kind in {"sftp", "smb"} else (StorageFullError, UnavailableError)
-    with served.store(folder, timeout=8.0) as store:
+    with served.store(folder, timeout=4.0 if served.kind.startswith("ftps") else 8.0) as store:
         verbs = colour(store)
         verbs.put("k", OLD)
         with pytest.raises(wanted):

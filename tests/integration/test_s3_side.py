@@ -27,6 +27,7 @@ from holdall.errors import (
     VersionNotFoundError,
 )
 from holdall.testing import Colour
+from holdall.testing.colour import NAMES, colour_named
 from holdall.testing.servers import Bucket, Radosgw
 
 MIB = 1024 * 1024
@@ -263,10 +264,9 @@ def test_parts_are_checked(store: S3Store, colour: Colour):
 # -- versions, tags, addresses ----------------------------------------------------------------------------------------
 
 
-def test_versions_in_true_order(versioned: Bucket, colour: Colour):
-    """Writes and deletions within one second keep their order: the listing's own."""
+def test_versions_in_true_order(versioned: Bucket):
+    """Writes and deletions within one second keep their order: the listing's own. One history is read in each colour."""
     with opened(versioned, versioned=True) as store:
-        verbs = colour(store)
         for data in (b"1", None, b"2", None, b"3"):
             if versioned.server.name != "radosgw":  # the others list markers after versions: only the time tells
                 time.sleep(1.05)
@@ -275,17 +275,20 @@ def test_versions_in_true_order(versioned: Bucket, colour: Colour):
             else:
                 store.put("k", data)
         store.put("k2", b"another")
-        found = verbs.versions("k")
-        assert [v.delete_marker for v in found] == [False, True, False, True, False]
-        assert [v.is_latest for v in found] == [False] * 4 + [True]
-        verbs.restore("k", found[0].version)
-        with verbs.get("k") as result:
-            assert result.bytes() == b"1"
-        assert len(verbs.versions("k")) == 6
-        with pytest.raises(VersionNotFoundError):
-            verbs.get("k", GetOptions(version=found[1].version))  # a marker has no bytes
-        with pytest.raises(NotFoundError):
-            verbs.restore("k", store.put("k2", b"x").version)
+        for restored, name in enumerate(NAMES):
+            with colour_named(name) as colour:
+                verbs = colour(store)
+                found = verbs.versions("k")
+                assert [v.delete_marker for v in found] == [False, True, False, True, False] + [False] * restored
+                assert [v.is_latest for v in found] == [False] * (4 + restored) + [True]
+                verbs.restore("k", found[0].version)
+                with verbs.get("k") as result:
+                    assert result.bytes() == b"1"
+                assert len(verbs.versions("k")) == 6 + restored
+                with pytest.raises(VersionNotFoundError):
+                    verbs.get("k", GetOptions(version=found[1].version))  # a marker has no bytes
+                with pytest.raises(NotFoundError):
+                    verbs.restore("k", store.put("k2", b"x").version)
 
 
 def test_versions_over_many_pages(localstack_versioned_bucket: Bucket, colour: Colour):

@@ -214,12 +214,15 @@ class FaultProxy:
         with self._lock:
             self._connections += 1
         link = _Link(self, reader, writer)
+        patience = 5.0
         try:
             await (link.serve_http() if self.http else link.serve_tcp())
-        except (_CutError, asyncio.CancelledError, asyncio.IncompleteReadError, OSError):
+        except asyncio.CancelledError:
+            patience = 0.1  # we are down: a client or a server that takes nothing more is not waited for
+        except (_CutError, asyncio.IncompleteReadError, OSError):
             pass
         finally:
-            await link.close()
+            await link.close(patience)
             self._tasks.discard(task)
 
     def _next_fault(self, method: str, target: str) -> Fault:
@@ -296,8 +299,8 @@ class _Link:
             if not keep:
                 return
 
-    async def close(self) -> None:
-        """Close both connections, by RST if the fault said so."""
+    async def close(self, patience: float) -> None:
+        """Close both connections, by RST if the fault said so; what cannot be flushed in time is dropped."""
         for writer in (self._writer, *(self._server or ())[1:]):
             assert isinstance(writer, asyncio.StreamWriter)
             if self._reset:
@@ -308,8 +311,8 @@ class _Link:
             else:
                 writer.close()
             with contextlib.suppress(OSError, asyncio.CancelledError):
-                await asyncio.wait_for(writer.wait_closed(), 5)
-            writer.transport.abort()  # what could not be flushed is not waited for any longer
+                await asyncio.wait_for(writer.wait_closed(), patience)
+            writer.transport.abort()
 
     async def _before(self, fault: Fault) -> None:
         if fault.delay:

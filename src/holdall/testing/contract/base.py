@@ -29,7 +29,8 @@ class ContractBase:
         secrets: Texts that no ``repr``, identity or error of the store may show.
         storage_class: A storage class that the service knows, for stores that have them.
         large: Bytes of a source that certainly goes by parts, where the store has parts.
-        many: Keys of a listing of more than one page.
+        many: Keys of a listing of more than one page; 25 at least.
+        batch: Keys of a deletion of more than one request.
         writers: Threads or tasks that race for one key.
         rounds: Overwrites during which readers look on.
         tag_limit: How many tags an object may have.
@@ -39,6 +40,7 @@ class ContractBase:
     storage_class: str = "STANDARD_IA"
     large: int = 12 * 1024 * 1024
     many: int = 1100
+    batch: int = 1100
     writers: int = 16
     rounds: int = 20
     tag_limit: int = 10

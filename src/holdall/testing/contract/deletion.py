@@ -7,7 +7,7 @@ import pytest
 from holdall.errors import InvalidKeyError, NotSupportedError, PreconditionError
 from holdall.results import DeleteResult
 from holdall.store import Store
-from holdall.testing.colour import Colour
+from holdall.testing.colour import NAMES, Colour, colour_named
 from holdall.testing.contract.base import ContractBase, bears_key, present
 from holdall.testing.ground import Ground
 
@@ -56,16 +56,19 @@ class DeleteContract(ContractBase):
         assert verbs.delete([]) == []
         assert ground.keys() == {"a"}
 
-    def test_delete_more_than_a_batch(self, store: Store, ground: Ground, colour: Colour) -> None:
-        """More keys than any service takes in one request."""
+    def test_delete_more_than_a_batch(self, store: Store, ground: Ground) -> None:
+        """More keys than any service takes in one request, half of them absent; in each colour."""
         if not store.capabilities.delete:
             return
-        keys = [f"batch/{i:05}" for i in range(self.many)]
+        keys = [f"batch/{i:05}" for i in range(self.batch)]
         ground.write_many(dict.fromkeys(keys, b"x"))
-        results = colour(store).delete(keys)
-        assert [result.key for result in results] == keys
-        assert not [result for result in results if result.error]
-        assert ground.keys() == set()
+        absent = [f"batch/none/{i:05}" for i in range(self.batch // 2)]
+        for name, wanted in zip(NAMES, ([*keys[::2], *absent], keys), strict=True):
+            with colour_named(name) as colour:
+                results = colour(store).delete(wanted)
+            assert [result.key for result in results] == wanted
+            assert not [result for result in results if result.error]
+            assert ground.keys() == set(keys) - set(wanted)
 
     def test_a_bad_key_stops_the_batch(self, verbs: Store, ground: Ground) -> None:
         """Bad keys raise before anything is deleted."""

@@ -27,6 +27,7 @@ from holdall.errors import (
     UnavailableError,
 )
 from holdall.store import Store
+from holdall.testing.colour import NAMES, colour_named
 from holdall.testing.contract.base import Cases, ContractBase, keys_of, needs, pattern, read
 from holdall.testing.ground import Ground
 from holdall.testing.proxy import Fault, FaultProxy
@@ -220,18 +221,22 @@ class FaultContract(ContractBase):
         assert ground.snapshot() == {"k": OLD}
 
     @needs("list")
-    def test_listing_that_breaks(self, verbs: Store, ground: Ground, proxy: FaultProxy) -> None:
-        """A listing that fails after its first page raises; it is not taken for complete."""
+    def test_listing_that_breaks(self, store: Store, ground: Ground, proxy: FaultProxy) -> None:
+        """A listing that fails after its first page raises, in each colour; it is not taken for complete."""
         if not proxy.http:
             return
         ground.write_many({f"k/{i:05}": b"" for i in range(self.many)})
-        asked = len(proxy.traffic.requests)
-        assert len(keys_of(verbs)) == self.many
-        if len(proxy.traffic.requests) - asked < 2:
-            return  # it came in one answer
-        self._inject(proxy, Fault(answer=500), skip=1)
-        with self._soon(), pytest.raises(UnavailableError):
-            keys_of(verbs)
+        for name in NAMES:
+            with colour_named(name) as colour:
+                verbs = colour(store)
+                asked = len(proxy.traffic.requests)
+                assert len(keys_of(verbs)) == self.many
+                if len(proxy.traffic.requests) - asked < 2:
+                    return  # it came in one answer
+                self._inject(proxy, Fault(answer=500), skip=1)
+                with self._soon(), pytest.raises(UnavailableError):
+                    keys_of(verbs)
+                self._heal(proxy)
 
     # -- words --------------------------------------------------------------------------------------------------------
 

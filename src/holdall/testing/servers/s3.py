@@ -133,6 +133,8 @@ class Bucket:
             plain = [item for item in found if item["Key"].isprintable()]
             if plain:
                 self.client.delete_objects(Bucket=self.name, Delete={"Objects": plain[:1000], "Quiet": True})
+            if len(found) < 1000:  # LocalStack's last page is not the only one that says it is
+                return
 
 
 @dataclass(frozen=True, kw_only=True)
