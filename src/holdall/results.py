@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,8 @@ __all__ = ["CHUNK", "DeleteResult", "GetResult", "PutResult", "Upload"]
 CHUNK = 1024 * 1024
 """Bytes per chunk of a stream, unless asked otherwise."""
 
+_LARGE = 4 * CHUNK
+"""Above this, chunks are put together in one growing room, and not held beside what they are joined to."""
 Chunk = bytes
 Body = bytes | Iterator[bytes] | AsyncIterator[bytes]
 
@@ -151,6 +154,11 @@ class GetResult:
                 data = whole()
             finally:
                 self.close()
+        elif self.size > _LARGE:
+            room = io.BytesIO()
+            for chunk in self:
+                room.write(chunk)
+            data = room.getvalue()
         else:
             data = b"".join(self)
         if len(data) != self.size:
@@ -169,6 +177,11 @@ class GetResult:
                 data = await asyncio.to_thread(whole)
             finally:
                 await self.close_async()
+        elif self.size > _LARGE:
+            room = io.BytesIO()
+            async for chunk in self:
+                room.write(chunk)
+            data = room.getvalue()
         else:
             data = b"".join([chunk async for chunk in self])
         if len(data) != self.size:

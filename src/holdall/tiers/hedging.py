@@ -1,4 +1,4 @@
-"""A question that is not waited for at any price: the next location is asked while a slow one still thinks."""
+"""A question that is not waited for: the next location is asked while a slow one still thinks, a page is read while the next one comes."""
 
 from __future__ import annotations
 
@@ -52,6 +52,10 @@ class Begun(Generic[T]):
     def drop(self) -> None:
         """Want nothing of it any more."""
 
+    def end(self) -> None:
+        """Wait until it has ended, whatever its answer."""
+        self._thread.join()
+
 
 class AsyncBegun(Generic[T]):
     """A call under way in a task of its own. If nobody wants its answer any more, it is cancelled. See `Begun`."""
@@ -76,3 +80,7 @@ class AsyncBegun(Generic[T]):
         """Cancel it, and wait until it has ended."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+
+    async def end_async(self) -> None:
+        """Cancel it, and wait until it has ended."""
+        await self.drop_async()

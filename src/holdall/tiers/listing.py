@@ -6,10 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from holdall._concurrency import gather
 from holdall.core.keys import ReservedKey, check_prefix, is_reserved
+from holdall.core.meta import ListPage
 from holdall.engine.colours import closed
 from holdall.errors import HoldallError, NotSupportedError
 from holdall.tiers.asking import settled, unasked
+from holdall.tiers.hedging import Begun
 from holdall.tiers.layout import FLAT, prefixes_of
 from holdall.tiers.locations import Location
 from holdall.tiers.settings import Tiers
@@ -25,6 +28,10 @@ class _Head:
     location: Location
     entries: Iterator[Listed]
     entry: Listed | None = None
+
+    def step(self) -> None:
+        """Go to the next entry."""
+        self.entry = next(self.entries, None)
 
 
 class Lister:
@@ -52,8 +59,7 @@ class Lister:
         check_prefix(prefix)
         heads = [_Head(loc, self._entries(loc, prefix, delimiter, start_after)) for loc in self.chosen]
         try:
-            for head in heads:
-                head.entry = next(head.entries, None)
+            gather([head.step for head in heads], limit=self.tiers.limit(self.chosen))
             while waiting := [head.entry for head in heads if head.entry is not None]:
                 name = min(entry.name for entry in waiting)
                 having = [head for head in heads if head.entry is not None and head.entry.name == name]
@@ -61,7 +67,7 @@ class Lister:
                 assert first is not None  # it has the name
                 yield first, tuple(head.location for head in having)
                 for head in having:
-                    head.entry = next(head.entries, None)
+                    head.step()
         finally:
             for head in heads:
                 head.entries.close()  # type: ignore[attr-defined]  # a generator
@@ -98,7 +104,7 @@ class Lister:
         hidden = not isinstance(prefix, ReservedKey)
         store = location.store if len(self.chosen) == 1 else location.among
         with closed(store.list(below, delimiter=delimiter, start_after=start_after)) as pages:
-            for page in pages:
+            for page in pages if location.quick else _ahead(pages):
                 entries = [Listed(text) for text in page.prefixes] if delimiter else []
                 for meta in page.objects:
                     name = location.layout.to_name(meta.key)
@@ -107,6 +113,17 @@ class Lister:
                 if page.prefixes:
                     entries.sort(key=lambda entry: entry.name)
                 yield from entries
+
+
+def _ahead(pages: Iterator[ListPage]) -> Iterator[ListPage]:
+    """Yield pages; while one is looked at, the next one is on its way."""
+    begun: Begun[ListPage | None] = Begun(lambda: next(pages, None))
+    try:
+        while (page := begun.result()) is not None:
+            begun = Begun(lambda: next(pages, None))
+            yield page
+    finally:
+        begun.end()
 
 
 def _grouped(entry: Listed, prefix: str, delimiter: str | None) -> Listed:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from holdall._concurrency import gather_async
 from holdall.core.keys import ReservedKey, check_prefix, is_reserved
+from holdall.core.meta import ListPage
 from holdall.engine.colours import closed_async
 from holdall.errors import HoldallError, NotSupportedError
 from holdall.tiers.asking import settled, unasked
+from holdall.tiers.hedging import AsyncBegun
 from holdall.tiers.layout import FLAT, prefixes_of
 from holdall.tiers.locations import Location
 from holdall.tiers.settings import Tiers
@@ -24,6 +27,10 @@ class _Head:
     location: Location
     entries: AsyncIterator[Listed]
     entry: Listed | None = None
+
+    async def step_async(self) -> None:
+        """Go to the next entry."""
+        self.entry = await anext(self.entries, None)
 
 
 class Lister:
@@ -51,8 +58,7 @@ class Lister:
         check_prefix(prefix)
         heads = [_Head(loc, self._entries_async(loc, prefix, delimiter, start_after)) for loc in self.chosen]
         try:
-            for head in heads:
-                head.entry = await anext(head.entries, None)
+            await gather_async([head.step_async for head in heads], limit=self.tiers.limit(self.chosen))
             while waiting := [head.entry for head in heads if head.entry is not None]:
                 name = min(entry.name for entry in waiting)
                 having = [head for head in heads if head.entry is not None and head.entry.name == name]
@@ -60,7 +66,7 @@ class Lister:
                 assert first is not None  # it has the name
                 yield first, tuple(head.location for head in having)
                 for head in having:
-                    head.entry = await anext(head.entries, None)
+                    await head.step_async()
         finally:
             for head in heads:
                 await head.entries.aclose()  # type: ignore[attr-defined]  # a generator
@@ -99,7 +105,7 @@ class Lister:
         hidden = not isinstance(prefix, ReservedKey)
         store = location.store if len(self.chosen) == 1 else location.among
         async with closed_async(store.list_async(below, delimiter=delimiter, start_after=start_after)) as pages:
-            async for page in pages:
+            async for page in pages if location.quick else _ahead_async(pages):
                 entries = [Listed(text) for text in page.prefixes] if delimiter else []
                 for meta in page.objects:
                     name = location.layout.to_name(meta.key)
@@ -109,6 +115,17 @@ class Lister:
                     entries.sort(key=lambda entry: entry.name)
                 for entry in entries:
                     yield entry
+
+
+async def _ahead_async(pages: AsyncIterator[ListPage]) -> AsyncIterator[ListPage]:
+    """Yield pages; while one is looked at, the next one is on its way."""
+    begun: AsyncBegun[ListPage | None] = AsyncBegun(lambda: anext(pages, None))
+    try:
+        while (page := await begun.result_async()) is not None:
+            begun = AsyncBegun(lambda: anext(pages, None))
+            yield page
+    finally:
+        await begun.end_async()
 
 
 def _grouped(entry: Listed, prefix: str, delimiter: str | None) -> Listed:
