@@ -28,7 +28,7 @@ THIRD_PARTY = {
     "holdall.wrappers": {"opentelemetry"},  # spans where it is installed
     "holdall.mounts": {"fsspec"},  # holdall as an fsspec filesystem
     "holdall.columns": {"sqlalchemy", "litestar", "fsspec", "obstore", "msgspec", "alembic", "pydantic_core"},
-    "holdall.containers": {"msgspec", "ormsgpack", "numpy"},
+    "holdall.containers": {"msgspec", "ormsgpack", "numpy", "isal"},
     "holdall.records": {"sqlalchemy", "msgspec", "pyarrow", "lance", "lancedb", "pandas"},
     "holdall.serve": {"uvicorn"},
 }

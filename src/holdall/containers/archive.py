@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from struct import unpack_from
 from typing import Any, NamedTuple, cast
 
+from holdall.containers.checksums import crc32
 from holdall.containers.engines import Engine, engine
 from holdall.containers.errors import DamagedError, Fault, FormatError
 from holdall.containers.header import HEADER, Header, parse_header
@@ -200,7 +200,7 @@ class Archive:
         Raises:
             IntegrityError: They differ; names path and byte range.
         """
-        if checksum is not None and self.options.verify == "read" and zlib.crc32(data) != checksum:
+        if checksum is not None and self.options.verify == "read" and crc32(data) != checksum:
             where = "/".join(map(str, path)) or "the root"
             low, high = self.at(start, start + len(data))
             raise IntegrityError(f"{where}: bytes {low} to {high} are damaged", key=self.origin.key, store=self.origin.store)
@@ -279,7 +279,7 @@ def table_of(head: bytes, toc: bytes, size: int, options: ReadOptions, where: st
 
 def _holds(head: bytes, toc: bytes) -> bool:
     """Tell whether a table ends with the CRC-32 of what stands before, header included."""
-    return toc[-4:] == zlib.crc32(toc[:-4], zlib.crc32(head[:HEADER])).to_bytes(4, "big")
+    return toc[-4:] == crc32(toc[:-4], crc32(head[:HEADER])).to_bytes(4, "big")
 
 
 def _ends_as_ours(toc: bytes, codec: CodecName) -> bool:

@@ -8,77 +8,82 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdall.containers.engines import pieces
+from holdall.containers.engines import measured, pieces
 from holdall.containers.pen import LEAF_MAP, Pen
 from holdall.containers.runs import Run
 from holdall.containers.weighing import FEW, NUMBERS
 from holdall.containers.wire import array_head
 
-__all__ = ["BATCH", "cut", "room"]
+__all__ = ["BATCH", "Rooms", "cut"]
 
-BATCH = 512 * 1024
-"""Most bytes that are encoded at once."""
+BATCH = 1024 * 1024
+"""Most bytes that are encoded at once; text counts three times its length, as it may not be ASCII."""
+TEXT = frozenset({str})
 DEEP = 32
 """Levels of a branch, at most: each may cost one pass over its bytes."""
 
 
-def room(value: Any, left: int, leaf: int, depth: int = 0) -> int:
-    """Return what is left of so many bytes after a container; below 0 if it may be larger, is unusual, or deep.
+class Rooms:
+    """Tells whether containers are sure to stay below `BATCH` bytes, and are plain: text or bytes as keys, builtin types, not deep.
 
-    Containers of more than `FEW` members have to be smaller than a leaf: so those that are cut have few.
+    Containers of more than `FEW` members have to be smaller than a leaf: so those that are cut have few. What was found to be so is
+    remembered: if it is that of a value that is no more, a branch is encoded in vain, or taken apart without need.
 
     Args:
-        value: A `dict` with text as keys, a `list` or a `tuple`.
-        left: The bytes.
         leaf: Bytes of a leaf.
-        depth: Levels above it.
     """
-    if len(value) > FEW:
-        return _many(value, left, leaf)
-    left -= 5
-    if type(value) is dict:
-        for key in value:
-            if type(key) is not str:
-                return -1
-            left -= 5 + (len(key) if key.isascii() else 3 * len(key))
-        value = value.values()
-    for member in value:
-        kind = type(member)
-        if kind is str:
-            left -= 5 + (len(member) if member.isascii() else 3 * len(member))
-        elif kind is dict or kind is list or kind is tuple:
-            if depth >= DEEP:
-                return -1
-            left = room(member, left, leaf, depth + 1)
-        elif kind in NUMBERS:
-            left -= 9
-        elif kind is bytes:
-            left -= 5 + len(member)
-        else:
-            return -1
-        if left < 0:
-            return left
-    return left
 
+    __slots__ = ("_known", "_leaf")
 
-def _many(value: Any, left: int, leaf: int) -> int:
-    """Return what is left after a container of many scalars of one kind."""
-    size = 5
-    if len(value) > leaf:
-        return -1
-    if type(value) is dict:
-        if set(map(type, value)) != {str}:
-            return -1
-        size += 5 * len(value) + 3 * sum(map(len, value))
-        value = value.values()
-    kinds = set(map(type, value))
-    if kinds <= NUMBERS:
-        size += 9 * len(value)
-    elif kinds == {str}:
-        size += 5 * len(value) + 3 * sum(map(len, value))
-    else:
-        return -1
-    return left - size if size < leaf else -1
+    def __init__(self, leaf: int) -> None:
+        self._leaf = leaf
+        self._known: set[int] = set()
+
+    def fits(self, value: dict[Any, Any] | list[Any] | tuple[Any, ...]) -> bool:
+        """Tell whether a container fits."""
+        known = self._known
+        if id(value) in known:
+            known.discard(id(value))
+            return True
+        known.clear()
+        return self._left(value, BATCH, 0) >= 0
+
+    def _left(self, value: Any, left: int, depth: int) -> int:
+        """Return what is left of so many bytes after a container; below 0 if it does not fit."""
+        count, before = len(value), left
+        left -= 5 + 5 * count
+        if type(value) is dict:
+            try:
+                left -= 5 * count + 3 * sum(map(len, value))
+            except TypeError:
+                return -1
+            value = value.values()
+        if count > FEW:
+            kinds = set(map(type, value))
+            if kinds == {str}:
+                left -= 3 * sum(map(len, value))
+            elif kinds <= NUMBERS:
+                left -= 4 * count
+            else:
+                return -1
+            return left if before - left < self._leaf else -1
+        for member in value:
+            kind = type(member)
+            if kind is str:
+                left -= 3 * len(member)
+            elif kind is dict or kind is list or kind is tuple:
+                if depth >= DEEP or left < 0:
+                    return -1
+                room, left = left, self._left(member, left, depth + 1)
+                if room - left >= self._leaf and left >= 0:
+                    self._known.add(id(member))
+            elif kind in NUMBERS:
+                left -= 4
+            elif kind is bytes:
+                left -= len(member)
+            else:
+                return -1
+        return left
 
 
 def cut(pen: Pen, value: Any, data: bytes, low: int, high: int) -> dict[str, Any]:
@@ -94,8 +99,11 @@ def cut(pen: Pen, value: Any, data: bytes, low: int, high: int) -> dict[str, Any
     is_map, base, leaf = type(value) is dict, pen.position, pen.layout.leaf_bytes
     each = 2 if is_map else 1
     at = low + len(array_head(len(value), pen.codec))
-    sizes = pieces(data[at:high], each * len(value), pen.codec)
     keys: list[Any] = list(value) if is_map else []
+    if TEXT.issuperset(map(type, keys)):
+        sizes = measured(memoryview(data)[low:high], is_map=is_map)
+    else:  # bytes
+        sizes = pieces(data[at:high], each * len(value), pen.codec)
     if max(sizes[each - 1 :: each]) < leaf:
         if is_map and high - low < max(LEAF_MAP, leaf):
             return pen.node(base + low, memoryview(data)[low:high])

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable
 from typing import Any
 
 from holdall.containers.archive import Cursor
 from holdall.containers.arrays import joined
+from holdall.containers.checksums import crc32
 from holdall.containers.errors import FormatError
 from holdall.containers.members import below, inner
 from holdall.containers.paths import shown
 from holdall.containers.toc import Blocks, Indexed, Leaf, RunMap
 
-__all__ = ["check_below", "check_blocks", "check_length", "check_value"]
+__all__ = ["agrees", "check_below", "check_blocks", "check_length", "check_value"]
 
 _LEAF = {"p", "c"}
 
@@ -47,9 +47,7 @@ def check_below(cursor: Cursor, data: bytes | memoryview, start: int) -> None:
             check_blocks(at, node, range(len(node.counts)), view, start)
         elif isinstance(node, Indexed):
             named: Any = node.children.items() if isinstance(node.children, dict) else enumerate(node.children)
-            for segment, raw in named:
-                if not _sound(raw, view, start):
-                    stack.append(below(at, node, raw, segment))  # anything but a sound leaf of ours: a look in detail
+            stack.extend(below(at, node, raw, segment) for segment, raw in named)
 
 
 def check_blocks(cursor: Cursor, node: Blocks | RunMap, blocks: Iterable[int], view: memoryview, start: int) -> None:
@@ -62,17 +60,58 @@ def check_blocks(cursor: Cursor, node: Blocks | RunMap, blocks: Iterable[int], v
             cursor.archive.checked(piece, node.checksums[i], (*cursor.path, f"block {i}"), node.starts[i])
 
 
-def _sound(raw: Any, view: memoryview, start: int) -> bool:
-    """Tell whether an entry of the table is a leaf of ours that is there and has its CRC-32."""
-    if type(raw) is not dict or len(raw) != 2:
-        return False
-    place = raw.get("p")
-    if type(place) is not list or len(place) != 2:
-        return False
-    low, high = place
-    if type(low) is not int or type(high) is not int or not start <= low < high <= start + len(view):
-        return False
-    return zlib.crc32(view[low - start : high - start]) == raw.get("c")
+def agrees(children: Any, value: Any, view: memoryview, start: int) -> bool:
+    """Tell whether a decoded container is what the table says of it: checksums, keys and counts, in one quick walk.
+
+    ``False`` says nothing: `check_below` and `check_value` look in detail, and name what is wrong.
+
+    Args:
+        children: The table's entries of the container.
+        value: What was decoded.
+        view: The bytes.
+        start: Where they begin in the document.
+    """
+    left, base, size = len(view), start, len(view)
+    stack: list[tuple[Any, Any]] = [(children, value)]
+    while stack:
+        entries, found = stack.pop()
+        if type(found) is list:
+            if type(entries) is not list or len(entries) != len(found):
+                return False
+            pairs = zip(entries, found, strict=True)
+        elif type(found) is dict:
+            if type(entries) is not dict or entries.keys() != found.keys():
+                return False
+            pairs = zip(entries.values(), map(found.__getitem__, entries), strict=True)
+        else:
+            return False
+        for raw, member in pairs:
+            if type(raw) is not dict:
+                return False
+            inner, place = raw.get("t"), raw.get("p")
+            if inner is not None:
+                stack.append((inner, member))
+                continue
+            if type(place) is not list or not place or "n" in raw or "m" in raw or "s" in raw:
+                return False
+            if type(place[0]) is list:
+                blocks, sums, count = place, raw.get("c"), 0
+                if type(sums) is not list or len(sums) != len(blocks) or type(member) is not list:
+                    return False
+            else:
+                blocks, sums, count = [[1, *place]], [raw.get("c")], -1
+            for block, checksum in zip(blocks, sums, strict=True):
+                if type(block) is not list or len(block) != 3 or {*map(type, block)} != {int}:
+                    return False
+                items, low, high = block
+                low, high = low - base, high - base
+                left -= high - low
+                if not 0 <= low < high <= size or left < 0 or crc32(view[low:high]) != checksum:
+                    return False
+                count += items
+            if blocks is place and count != len(member):
+                return False
+    return True
 
 
 def check_value(cursor: Cursor, value: Any) -> Any:

@@ -11,12 +11,12 @@ items are looked at first, so the work is linear in the output at any depth and 
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from holdall.containers.arrays import array_head_bytes, as_lists, slabs
-from holdall.containers.batches import BATCH, cut, room
+from holdall.containers.batches import Rooms, cut
+from holdall.containers.checksums import crc32
 from holdall.containers.chunks import Groups, Pairs, Slices
 from holdall.containers.engines import Unusual
 from holdall.containers.errors import EncodeError
@@ -47,7 +47,8 @@ class Encoder:
         self._pen = Pen(codec, layout or Layout(), default)
         self._layout = self._pen.layout
         self._scale = Scale(self._layout.leaf_bytes)
-        self._batch = 0 if self._layout.full_index or codec == "cbor" else BATCH  # CBOR is told apart in Python
+        self._rooms = Rooms(self._layout.leaf_bytes)
+        self._branches = not self._layout.full_index and codec == "msgpack"  # CBOR is told apart in Python, with less to win
 
     @property
     def position(self) -> int:
@@ -109,7 +110,7 @@ class Encoder:
             given: Any = container.source
             return self._many(given if container.drawn else iter(given), container.count, is_map=container.is_map)
         few = type(container) in {dict, list, tuple} and 0 < len(container) <= FEW
-        if few and room(container, self._batch, self._layout.leaf_bytes) >= 0:
+        if few and self._branches and self._rooms.fits(container):  # type: ignore[arg-type]  # as the line before says
             return self._branch(container)
         if self._scale.weigh(container) < self._layout.leaf_bytes:
             return self._small(container)
@@ -215,10 +216,10 @@ class Encoder:
             head, front = front + head, b""
             yield pen.emit(head)
             starts.append(pen.position)
-            checksum = zlib.crc32(head, checksum)
+            checksum = crc32(head, checksum)
             for at in range(0, len(content), layout.max_block):
                 piece = bytes(content[at : at + layout.max_block])
-                checksum = zlib.crc32(piece, checksum)
+                checksum = crc32(piece, checksum)
                 yield pen.emit(piece)
         node: dict[str, Any] = {"p": [start, pen.position]}
         if layout.checksum:

@@ -12,7 +12,7 @@ from holdall.containers.errors import FormatError
 from holdall.containers.plain import as_container, is_array, simplified
 from holdall.containers.wire import CodecName
 
-__all__ = ["KEYS", "Engine", "Unusual", "engine", "pieces"]
+__all__ = ["KEYS", "Engine", "Unusual", "engine", "measured", "pieces"]
 
 
 class Unusual(Exception):  # noqa: N818  # a signal within the encoder, never seen by users
@@ -66,6 +66,31 @@ def pieces(data: bytes, count: int, codec: CodecName) -> list[int]:
         [1, 2, 1]
     """
     return [memoryview(item).nbytes for item in engine(codec).split(wire.array_head(count, codec) + data)]
+
+
+def measured(data: bytes | memoryview, *, is_map: bool) -> list[int]:
+    """Return the sizes of the members of a msgpack container that we have encoded; of a map, of keys (texts) and values in turn.
+
+    Example:
+        >>> measured(bytes.fromhex("82a16101a3616263a178"), is_map=True)
+        [2, 1, 4, 2]
+    """
+    decode_list, decode_map = _splitters()
+    if not is_map:
+        return [memoryview(item).nbytes for item in decode_list(data)]
+    sizes: list[int] = []
+    for key, value in decode_map(data).items():
+        length = len(key) if key.isascii() else len(key.encode())
+        sizes.append(length + (1 if length < 32 else 2 if length < 1 << 8 else 3 if length < 1 << 16 else 5))
+        sizes.append(memoryview(value).nbytes)
+    return sizes
+
+
+@cache
+def _splitters() -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    import msgspec  # noqa: PLC0415
+
+    return msgspec.msgpack.Decoder(list[msgspec.Raw]).decode, msgspec.msgpack.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class _Msgpack:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, count, pairwise
 from typing import Any
 
+from holdall.containers.checksums import crc32
 from holdall.containers.engines import Engine, Unusual, engine
 from holdall.containers.errors import EncodeError
 from holdall.containers.header import HEADER, Header, pack_header
@@ -42,7 +42,7 @@ def finish(
         table[hole : hole + 8] = position.to_bytes(8, "big")
     header = pack_header(Header(options.codec, data_size, len(table)), options.magic)
     if options.checksum:
-        table[-4:] = zlib.crc32(memoryview(table)[:-4], zlib.crc32(header)).to_bytes(4, "big")
+        table[-4:] = crc32(memoryview(table)[:-4], crc32(header)).to_bytes(4, "big")
     return header, b"".join((table, *blocks))
 
 
@@ -56,7 +56,7 @@ def _table(
     for half in count(_MARK):
         marks = iter(range(half << 32, (half << 32) + 2 * len(annexes) + 1))
         for annex, block in zip(annexes, blocks, strict=True):
-            annex.node["k"] = [next(marks), next(marks), zlib.crc32(block)]
+            annex.node["k"] = [next(marks), next(marks), crc32(block)]
         said: dict[str, Any] = {"v": 1, "w": WRITER, "e": next(marks), "m": dict(options.meta)}
         if options.checksum:
             said["c"] = 0xFFFF_FFFF

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from holdall.containers.archive import Cursor
-from holdall.containers.checking import check_below, check_blocks, check_length, check_value
+from holdall.containers.checking import agrees, check_below, check_blocks, check_length, check_value
 from holdall.containers.errors import FormatError
 from holdall.containers.members import MOST_NESTED, inner, member
 from holdall.containers.toc import Blocks, Combined, Indexed, Leaf, RunMap
@@ -72,6 +72,14 @@ def _whole(cursor: Cursor, node: Leaf | Indexed, budget: _Budget) -> Steps[Any]:
     budget.take(end - start)
     (data,) = yield Want([cursor.archive.at(start, end)])
     if cursor.archive.options.verify == "read":
+        if isinstance(node, Indexed) and node.array is None and not cursor.archive.options.legacy_arrays:
+            try:
+                value = cursor.archive.decoded(data)
+            except FormatError:
+                check_below(cursor, data, start)  # a damaged leaf is named
+                raise
+            if agrees(node.children, value, memoryview(data), start):
+                return value
         check_below(cursor, data, start)
     value = cursor.archive.decoded(data)
     if isinstance(node, Leaf) and node.run is None and node.array is None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from typing import Any
 
 from holdall.containers.arrays import array_value
+from holdall.containers.checksums import crc32
 from holdall.containers.engines import KEYS, Engine, Unusual, engine
 from holdall.containers.errors import EncodeError
 from holdall.containers.plain import as_container, is_array
@@ -115,7 +115,7 @@ class Pen:
     def node(self, start: int, data: bytes | memoryview) -> dict[str, Any]:
         """Return the node of a leaf."""
         if self.layout.checksum:
-            return {"p": [start, start + len(data)], "c": zlib.crc32(data)}
+            return {"p": [start, start + len(data)], "c": crc32(data)}
         return {"p": [start, start + len(data)]}
 
     def leaf(self, start: int) -> Written:

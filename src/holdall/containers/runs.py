@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
+from holdall.containers.checksums import crc32
 from holdall.containers.engines import pieces
 from holdall.containers.steps import Annex, Layout, Written
 from holdall.containers.wire import CodecName
@@ -75,11 +75,11 @@ class Run:
             self._blocks[-1][0] += count
             self._blocks[-1][2] = self.end
             if checksum:
-                self._checksums[-1] = zlib.crc32(data, self._checksums[-1])
+                self._checksums[-1] = crc32(data, self._checksums[-1])
         else:
             self._blocks.append([count, start, self.end])
             if checksum:
-                self._checksums.append(zlib.crc32(data))
+                self._checksums.append(crc32(data))
             if self.is_map:
                 self._firsts.append(keys[0])
         self._open = True
@@ -129,7 +129,7 @@ class Run:
             for i in range(count):
                 begin = at + sizes[2 * i] if self.is_map else at
                 at = begin + sizes[2 * i + 1 if self.is_map else i]
-                crc = zlib.crc32(data[begin:at]) if self._layout.checksum else 0
+                crc = crc32(data[begin:at]) if self._layout.checksum else 0
                 yield keys[i] if self.is_map else None, start + begin, start + at, crc
 
     def _table(self, node: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from holdall.containers.header import HEADER
 from holdall.containers.options import MiB, WriteOptions
@@ -80,9 +80,10 @@ class PartSink:
         self._equal = rules.equal if options.equal_parts is None else options.equal_parts
         self._flight = options.in_flight
         self._buffer = bytearray(HEADER)
+        self._fill = HEADER
         self._start = 0
         self._number = 0
-        self._held: dict[int, tuple[int, bytearray]] = {}
+        self._held: dict[int, tuple[int, memoryview]] = {}
         self._pins: dict[int, int] = {}
         self._parts: PartWriter | None = None
         self._crew: Crew[tuple[int, Any]] | None = None
@@ -92,10 +93,15 @@ class PartSink:
         view = memoryview(data)
         self.position += len(view)
         while view and self._spool is None:
-            piece = view[: self._size - len(self._buffer)]
-            self._buffer += piece
+            if self._fill < len(self._buffer):  # over what an earlier part has left
+                piece = view[: min(self._size, len(self._buffer)) - self._fill]
+                memoryview(self._buffer)[self._fill : self._fill + len(piece)] = piece
+            else:
+                piece = view[: self._size - self._fill]
+                self._buffer += piece
+            self._fill += len(piece)
             view = view[len(piece) :]
-            if len(self._buffer) >= self._size and view:  # a full last part may turn out to be all
+            if self._fill >= self._size and view:  # a full last part may turn out to be all
                 self._cut()
         if view and self._spool is not None:
             self._spool.write(view)
@@ -109,7 +115,7 @@ class PartSink:
         if self._spool is not None:
             self._spool.patch(position, data)
             return
-        for start, held in [*self._held.values(), (self._start, self._buffer)]:
+        for start, held in [*self._held.values(), (self._start, memoryview(self._buffer)[: self._fill])]:
             low, high = max(position, start), min(position + len(data), start + len(held))
             if low < high:
                 held[low - start : high - start] = data[low - position : high - position]
@@ -133,12 +139,13 @@ class PartSink:
         self.patch(0, header)
         if self._number == 0:
             self.requests += 1
-            return self._store.put(self._key, self._buffer, self._put)
-        self._send(self._take())
-        self._drain(0)
-        for number in sorted(self._held, reverse=True):  # the first part, with the header in it, goes last
+            return self._store.put(self._key, memoryview(self._buffer)[: self._fill], self._put)
+        self._take()
+        inverse = not self._store.capabilities.local  # a file grows from its beginning
+        for number in sorted(self._held, reverse=inverse):  # else the first part, with the header in it, goes last
+            self._drain(0 if number == 1 else self._flight)
             self._send(number)
-            self._drain(0)
+        self._drain(0)
         self._leave()
         assert self._parts is not None  # begun with the first part
         self.requests += 1
@@ -177,7 +184,7 @@ class PartSink:
         """Close the part that fills: send it, or hold it back."""
         if self._number == 0 and self._put.mode != "overwrite" and not completes(self._store, self._key):
             self._spool = spool_for(self._store, self._key, self._put, self._options)
-            self._spool.write(memoryview(self._buffer)[HEADER:])
+            self._spool.write(memoryview(self._buffer)[HEADER : self._fill])
             self._buffer = bytearray()
             return
         start = self._start
@@ -190,9 +197,9 @@ class PartSink:
     def _take(self) -> int:
         """Hold back what has come as the next part, and return its number."""
         self._number += 1
-        self._held[self._number] = (self._start, self._buffer)
-        self._start += len(self._buffer)
-        self._buffer = bytearray()
+        self._held[self._number] = (self._start, memoryview(self._buffer)[: self._fill])
+        self._start += self._fill
+        self._buffer, self._fill = bytearray(), 0
         return self._number
 
     def _send(self, number: int) -> None:
@@ -204,10 +211,13 @@ class PartSink:
             if not self._store.capabilities.local:
                 self._crew = Crew(self._part, self._flight)
                 self._crew.__enter__()
+        data = self._held.pop(number)[1]
         if self._crew is None:
-            self._parts.put_part(number, self._held.pop(number)[1])
-            return
-        self._crew.start((number, bytes(self._held.pop(number)[1])))
+            self._parts.put_part(number, data)
+        else:
+            self._crew.start((number, bytes(data)))
+        if not self._buffer:
+            self._buffer = cast("bytearray", data.obj)  # its memory serves the next part
         self._drain(max(1, min(self._flight, FLIGHT // self._size)) - 1)
 
     def _part(self, numbered: tuple[int, Any]) -> None:
