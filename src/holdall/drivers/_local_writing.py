@@ -36,7 +36,8 @@ def write(draft: Draft, source: Source, options: PutOptions | None) -> PutResult
     """Write a source and publish it; whatever goes wrong, nothing is left of it."""
     try:
         if isinstance(source, (bytes, bytearray, memoryview)):
-            data = source if type(source) is bytes else memoryview(as_bytes(source))
+            view = memoryview(source)
+            data = source if type(source) is bytes else view.cast("B") if view.c_contiguous else memoryview(as_bytes(source))
             return draft.in_turn(len(data), lambda: _write_whole(draft, data, options))
         _pour(draft, source)
         return draft.publish(options, _kept(options))
