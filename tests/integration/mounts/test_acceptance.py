@@ -154,13 +154,14 @@ def test_a18_a_move_killed_at_any_point_loses_no_file_and_is_finished_by_another
                 os.kill(os.getpid(), signal.SIGKILL)
         StorageManager(%r).move("disk:t", "s3:t", on_file=told, concurrency=2)
     """) % (mounts,)  # fmt: skip
-    files = {f"{i}.txt": str(i) * 10 for i in range(6)}
+    files = {f"{i:02}.txt": str(i) * 10 for i in range(24)}
     with StorageManager(mounts) as storage:
         for name, text in files.items():
             storage.node("disk:t", name).write(text)
         for steps in (0, 2, 99):
             done = subprocess.run([sys.executable, "-c", script, str(steps)], timeout=100, check=False)
-            assert done.returncode == (0 if steps == 99 else -signal.SIGKILL)
+            # the first callback may come when several files are through: the second run has what is left
+            assert done.returncode in {0: {-signal.SIGKILL}, 2: {-signal.SIGKILL, 0}, 99: {0}}[steps]
             for name, text in files.items():
                 places = [node for node in (storage.node("disk:t", name), storage.node("s3:t", name)) if node.exists]
                 assert places and {node.read() for node in places} == {text}, (steps, name)
@@ -273,6 +274,19 @@ def test_a25_a_deletion_stands_between_equal_versions(versioned, say):
 # -- helpers --------------------------------------------------------------------------------------------------------------
 
 
+async def _streamed(node):
+    """Return the memory that the async colour takes at most, stored, so that it need not compress the same again."""
+    total = 0
+    tracemalloc.start()
+    try:
+        async for piece in node.iter_zip_async(compression="store"):
+            total += len(piece)
+        assert total > 1024 * MIB
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 def test_a28_a_large_zip_streams_and_unzip_takes_it(tmp_path):
     (tmp_path / "t/empty").mkdir(parents=True)
     with open(tmp_path / "t/large.bin", "wb") as file:
@@ -287,6 +301,7 @@ def test_a28_a_large_zip_streams_and_unzip_takes_it(tmp_path):
         finally:
             tracemalloc.stop()
         assert peak < 16 * MIB
+        assert asyncio.run(_streamed(storage.node("disk:t"))) < 16 * MIB
         done = subprocess.run(
             ["unzip", "-t", str(tmp_path / "out.zip")], capture_output=True, text=True, timeout=100, check=False
         )

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.object_stores import pages_of
 from tests.unit.mounts.test_downloads import BODY, site  # noqa: F401  # a fixture
 from tests.unit.mounts.test_mount_kinds import WRITES
 from tests.unit.mounts.test_node_calls import in_place
@@ -186,14 +187,16 @@ def test_a35_a_download_that_breaks_off_leaves_the_old_content(site, storage, sa
 # -- requests (section 9) -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("source", "files", "pages"), [("disk", 1010, 2), ("part", 30, 2)])
-def test_the_same_tree_again_costs_the_listings_and_nothing_else(source, files, pages, say, moto_bucket, s3_mount, tmp_path):
-    """From disk two pages of one listing, from S3 to S3 a page of each; a proxy sees every request that is made."""
+@pytest.mark.parametrize(("source", "pages"), [("disk", 2), ("part", 4)])
+def test_the_same_tree_again_costs_the_listings_and_nothing_else(source, pages, say, moto_bucket, s3_mount, tmp_path):
+    """From disk two pages of one listing, from S3 to S3 two of each; a proxy sees every request that is made."""
+    files = 30
     (tmp_path / "d").mkdir()
     with FaultProxy(moto_bucket.server.endpoint) as proxy:
         s3 = {**s3_mount(moto_bucket), "endpoint_url": proxy.url}
         mounts = {"disk": {"type": "local", "path": str(tmp_path / "d")}, "s3": s3, "part": "s3:from", "back": "s3:to"}
         with StorageManager(mounts) as storage:
+            pages_of(storage._open("s3"), 20)
             for number in range(files):
                 (tmp_path / "d" / f"{number:04}").write_bytes(b"x" * (number % 7))
             storage.copy("disk:", "part:")

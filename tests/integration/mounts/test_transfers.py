@@ -82,7 +82,7 @@ def test_one_object_under_two_names_is_not_truncated(everywhere, say, storage):
 # -- choosing (A14, A15) --------------------------------------------------------------------------------------------------
 
 
-def test_a14_filters_in_their_order(storage, say):
+def test_a14_filters_in_their_order(storage, say, caplog):
     fill(storage, "here:f", {"a.txt": "1", "b.txt": "2", "c.csv": "3", "d/a.txt": "4", "d/x.txt": "5"})
     reasons: dict[str, str] = {}
 
@@ -91,8 +91,8 @@ def test_a14_filters_in_their_order(storage, say):
             raise RuntimeError("no idea")
         return path != "d/x.txt"
 
-    say(
-        storage.node("here:f"), "copy_to", "there:f", include="*.txt", exclude=["d/a*"], filter=odd,
+    report = say(
+        storage, "copy", "here:f", "there:f", include="*.txt", exclude=["d/a*"], filter=odd,
         on_skip=lambda node, reason: reasons.__setitem__(node.relative_to("here:f"), reason),
     )  # fmt: skip
     assert tree(storage, "there", "f") == {"a.txt": "1"}
@@ -101,6 +101,10 @@ def test_a14_filters_in_their_order(storage, say):
     assert reasons["b.txt"].startswith("filter error: ")
     assert "no idea" in reasons["b.txt"]
     assert "d/x.txt" in reasons
+    assert {item.source: item.reason for item in report.items if item.action == "skipped"} == {
+        storage.node("here:f", name).path: reason for name, reason in reasons.items()
+    }
+    assert "no idea" in caplog.text
 
 
 def test_a14_filters_hold_for_single_files(storage, say):
