@@ -84,7 +84,8 @@ def test_attributes_round_trip():
 def test_copy_options():
     assert CopyOptions(metadata={"A": "b"}).metadata == {"a": "b"}
     assert CopyOptions().metadata is None
-    for bad in ({"mode": "update"}, {"metadata": {"a": "1", "A": "2"}}):
+    assert CopyOptions(modified=datetime(2001, 1, 1, tzinfo=UTC)).modified == datetime(2001, 1, 1, tzinfo=UTC)
+    for bad in ({"mode": "update"}, {"metadata": {"a": "1", "A": "2"}}, {"modified": datetime(2001, 1, 1)}):
         with pytest.raises(ValueError):
             CopyOptions(**bad)
 

@@ -103,6 +103,14 @@ def test_small_files_cost_a_quarter_of_a_part_unless_concurrency_is_given():
     assert (strict.units, strict.cost("whole", 1), strict.cost("stream", 2**40)) == (3, 1, 3)
 
 
+@pytest.mark.parametrize(("here", "there"), list(product([True, False], repeat=2)))
+def test_from_disk_to_disk_one_at_a_time_unless_concurrency_is_given_or_others_work(here, there):
+    sides = Capabilities(local=here), HERE, Capabilities(local=there), THERE
+    assert Route.between(*sides, TransferRules()).units == (1 if here and there else 32)
+    assert Route.between(*sides, TransferRules(), spread=True).units == 32
+    assert Route.between(*sides, TransferRules(concurrency=8)).units == 8
+
+
 @given(st.integers(0, 5 * 2**40), st.integers(1, 64 * MIB))
 def test_any_object_fits_in_ten_thousand_parts(size, wanted):
     part = part_size_for(size, wanted)

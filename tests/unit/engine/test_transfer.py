@@ -1,6 +1,8 @@
 """Copying files and trees: what lands where, what is chosen, what is told, and at how many requests."""
 
 import asyncio
+import threading
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -363,8 +365,6 @@ def test_bytes_are_told_as_they_arrive(colour, target):
 
 
 def test_callbacks_run_in_the_callers_thread():
-    import threading
-
     source, target = Apart(), Apart()
     fill(source, {f"t/{i}": b"x" for i in range(50)})
     threads = set()
@@ -375,6 +375,30 @@ def test_callbacks_run_in_the_callers_thread():
     options = TransferOptions(progress=note, on_progress=note, on_file=note, on_skip=note, filter=lambda *_: note() is None)
     transfer.copy((source, "t"), (target, "u"), options)
     assert threads == {threading.get_ident()}
+
+
+def test_a_tree_from_disk_to_disk_needs_no_threads(tmp_path, monkeypatch):
+    """One thread does it, the caller's; with `concurrency` there are others; times and etags are right either way."""
+    source, target = LocalStore(tmp_path / "a", create=True), LocalStore(tmp_path / "b", create=True)
+    fill(source, {f"t/{i:03}": bytes([i]) for i in range(40)})
+    source.set_modified("t/007", datetime(2001, 2, 3, tzinfo=UTC))
+    copiers = set()
+    copy = LocalStore.copy
+
+    def watched(*args, **options):
+        copiers.add(threading.get_ident())
+        return copy(*args, **options)
+
+    monkeypatch.setattr(LocalStore, "copy", watched)
+    for prefix, concurrency in (("one/", None), ("two/", 4)):
+        copiers.clear()
+        report = transfer.copy((source, "t/"), (target, prefix), TransferOptions(concurrency=concurrency))
+        assert (threading.get_ident() in copiers) == (concurrency is None)
+        assert concurrency is not None or len(copiers) == 1
+        assert everything(target, prefix) == {f"{i:03}": bytes([i]) for i in range(40)}
+        for item in report.items:
+            assert item.etag == target.head(item.target).etag
+        assert target.head(f"{prefix}007").last_modified == datetime(2001, 2, 3, tzinfo=UTC)
 
 
 def test_callbacks_may_be_coroutine_functions_in_the_async_colour_only():
