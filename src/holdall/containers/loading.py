@@ -45,6 +45,8 @@ def load(place: Any, budget: _Budget | None = None, depth: int = 0) -> Steps[Any
     if not isinstance(place, Cursor):
         return place
     node = place.node
+    if type(node) is Leaf and node.run is None and node.array is None:
+        return (yield from _leaf(place, node, budget))
     budget = budget or _Budget(place)
     if depth > 2 * MOST_NESTED:
         raise FormatError("tables nested too deep", kind="depth", key=place.archive.origin.key)
@@ -64,6 +66,16 @@ def _loaded(cursor: Cursor, node: Indexed | Combined, segment: Any, budget: _Bud
     return (yield from load((yield from member(cursor, node, segment)), budget, depth + 1))
 
 
+def _leaf(cursor: Cursor, node: Leaf, budget: _Budget | None) -> Steps[Any]:
+    archive, size = cursor.archive, node.end - node.start
+    check_length(cursor, size)
+    if budget is not None:
+        budget.take(size)
+    (data,) = yield Want([archive.at(node.start, node.end)])
+    archive.checked(data, node.checksum, cursor.path, node.start)
+    return archive.decoded(data)
+
+
 def _whole(cursor: Cursor, node: Leaf | Indexed, budget: _Budget) -> Steps[Any]:
     start, end = node.start, node.end
     assert start is not None  # of a leaf, or checked by `load`
@@ -81,10 +93,7 @@ def _whole(cursor: Cursor, node: Leaf | Indexed, budget: _Budget) -> Steps[Any]:
             if agrees(node.children, value, memoryview(data), start):
                 return value
         check_below(cursor, data, start)
-    value = cursor.archive.decoded(data)
-    if isinstance(node, Leaf) and node.run is None and node.array is None:
-        return value
-    return check_value(cursor, value)
+    return check_value(cursor, cursor.archive.decoded(data))
 
 
 def _list(cursor: Cursor, node: Blocks, budget: _Budget) -> Steps[list[Any]]:

@@ -32,18 +32,20 @@ def resolve(cursor: Cursor, rest: Sequence[Any]) -> Steps[Any]:
     start, rules = cursor.path, cursor.archive.options.paths
     place: Any = cursor
     for at, segment in enumerate(rest):
-        if not isinstance(place, Cursor):
+        if type(place) is not Cursor:
             return walk(place, rest[at:], (*start, *rest[:at]), rules)
         node = place.node
-        if (
-            isinstance(node, Indexed)
-            and type(segment) is str
-            and isinstance(node.children, dict)
-            and segment in node.children
-        ):
-            place = below(place, node, node.children[segment], segment)  # what `follow` would do, without its steps
-        else:
-            place = yield from follow(place, segment)
+        if type(node) is Indexed:  # what `follow` would do, without its steps
+            children: Any = node.children
+            kind = type(children)
+            if (kind is dict and type(segment) is str and segment in children) or (
+                kind is list and type(segment) is int and 0 <= segment < len(children)
+            ):
+                place = below(place, node, children[segment], segment)
+                continue
+        elif type(node) is Leaf and node.run is None:
+            return walk((yield from load(place)), rest[at:], (*start, *rest[:at]), rules)
+        place = yield from follow(place, segment)
     return place
 
 
