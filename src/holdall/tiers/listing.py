@@ -21,17 +21,25 @@ from holdall.tiers.sorting import Listed, Sorter
 __all__ = ["Lister"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Head:
-    """The next entry of one location."""
+    """The next entry of one location, and what came with it."""
 
     location: Location
-    entries: Iterator[Listed]
+    runs: Iterator[Sequence[Listed]]
+    run: Sequence[Listed] = ()
+    at: int = 0
     entry: Listed | None = None
 
-    def step(self) -> None:
-        """Go to the next entry."""
-        self.entry = next(self.entries, None)
+    def fill(self) -> None:
+        """Go to the first entry of the next run that has one."""
+        self.at, self.entry = 0, None
+        while self.entry is None:
+            run = next(self.runs, None)
+            if run is None:
+                return
+            if run:
+                self.run, self.entry = run, run[0]
 
 
 class Lister:
@@ -57,39 +65,45 @@ class Lister:
     ) -> Iterator[tuple[Listed, tuple[Location, ...]]]:
         """Yield each name with the first location's description and all the locations that have it."""
         check_prefix(prefix)
-        heads = [_Head(loc, self._entries(loc, prefix, delimiter, start_after)) for loc in self.chosen]
+        heads = [_Head(loc, self._runs(loc, prefix, delimiter, start_after)) for loc in self.chosen]
         try:
-            gather([head.step for head in heads], limit=self.tiers.limit(self.chosen))
-            while waiting := [head.entry for head in heads if head.entry is not None]:
-                name = min(entry.name for entry in waiting)
+            gather([head.fill for head in heads], limit=self.tiers.limit(self.chosen))
+            while waiting := [head.entry.name for head in heads if head.entry is not None]:
+                name = min(waiting)
                 having = [head for head in heads if head.entry is not None and head.entry.name == name]
                 first = having[0].entry
                 assert first is not None  # it has the name
-                yield first, tuple(head.location for head in having)
+                yield first, tuple([head.location for head in having])
                 for head in having:
-                    head.step()
+                    head.at += 1
+                    if head.at < len(head.run):
+                        head.entry = head.run[head.at]
+                    else:
+                        head.fill()
         finally:
             for head in heads:
-                head.entries.close()  # type: ignore[attr-defined]  # a generator
+                head.runs.close()  # type: ignore[attr-defined]  # a generator
 
-    def _entries(self, location: Location, prefix: str, delimiter: str | None, start_after: str | None) -> Iterator[Listed]:
-        """Yield the entries of one location in order of their names."""
+    def _runs(
+        self, location: Location, prefix: str, delimiter: str | None, start_after: str | None
+    ) -> Iterator[Sequence[Listed]]:
+        """Yield the entries of one location in order of their names, in runs."""
         try:
             if location.layout is FLAT and location.bare.capabilities.ordered:
-                for entry in self._raw(location, prefix, prefix, delimiter, start_after):
-                    yield entry
+                for page in self._raw(location, prefix, prefix, delimiter, start_after):
+                    yield page
                 return
             sorter = Sorter()
             try:
                 for below in prefixes_of(location.layout, prefix):
-                    for entry in self._raw(location, below, prefix, None, None):
-                        sorter.add(entry)
+                    for page in self._raw(location, below, prefix, None, None):
+                        sorter.add(page)
                 last = None
                 for entry in sorter.sorted():
                     grouped = _grouped(entry, prefix, delimiter)
                     if grouped.name != last and (start_after is None or grouped.name > start_after):
                         last = grouped.name
-                        yield grouped
+                        yield (grouped,)
             finally:
                 sorter.close()
         except HoldallError as error:
@@ -99,20 +113,21 @@ class Lister:
 
     def _raw(
         self, location: Location, below: str, prefix: str, delimiter: str | None, start_after: str | None
-    ) -> Iterator[Listed]:
-        """Yield the entries of one location in its own order, as names; what is ours stays hidden."""
+    ) -> Iterator[list[Listed]]:
+        """Yield the pages of one location in its own order, as names; what is ours stays hidden."""
         hidden = not isinstance(prefix, ReservedKey)
         store = location.store if len(self.chosen) == 1 else location.among
+        to_name = location.layout.to_name
         with closed(store.list(below, delimiter=delimiter, start_after=start_after)) as pages:
             for page in pages if location.quick else _ahead(pages):
                 entries = [Listed(text) for text in page.prefixes] if delimiter else []
                 for meta in page.objects:
-                    name = location.layout.to_name(meta.key)
+                    name = to_name(meta.key)
                     if name is not None and name.startswith(prefix) and not (hidden and is_reserved(name)):
-                        entries.append(Listed(name, meta.size, meta.last_modified, meta.etag))
+                        entries.append(Listed(name, meta.size, meta))
                 if page.prefixes:
                     entries.sort(key=lambda entry: entry.name)
-                yield from entries
+                yield entries
 
 
 def _ahead(pages: Iterator[ListPage]) -> Iterator[ListPage]:

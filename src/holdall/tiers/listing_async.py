@@ -20,17 +20,25 @@ from holdall.tiers.sorting import Listed, Sorter
 __all__ = ["Lister"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Head:
-    """The next entry of one location."""
+    """The next entry of one location, and what came with it."""
 
     location: Location
-    entries: AsyncIterator[Listed]
+    runs: AsyncIterator[Sequence[Listed]]
+    run: Sequence[Listed] = ()
+    at: int = 0
     entry: Listed | None = None
 
-    async def step_async(self) -> None:
-        """Go to the next entry."""
-        self.entry = await anext(self.entries, None)
+    async def fill_async(self) -> None:
+        """Go to the first entry of the next run that has one."""
+        self.at, self.entry = 0, None
+        while self.entry is None:
+            run = await anext(self.runs, None)
+            if run is None:
+                return
+            if run:
+                self.run, self.entry = run, run[0]
 
 
 class Lister:
@@ -56,41 +64,45 @@ class Lister:
     ) -> AsyncIterator[tuple[Listed, tuple[Location, ...]]]:
         """Yield each name with the first location's description and all the locations that have it."""
         check_prefix(prefix)
-        heads = [_Head(loc, self._entries_async(loc, prefix, delimiter, start_after)) for loc in self.chosen]
+        heads = [_Head(loc, self._runs_async(loc, prefix, delimiter, start_after)) for loc in self.chosen]
         try:
-            await gather_async([head.step_async for head in heads], limit=self.tiers.limit(self.chosen))
-            while waiting := [head.entry for head in heads if head.entry is not None]:
-                name = min(entry.name for entry in waiting)
+            await gather_async([head.fill_async for head in heads], limit=self.tiers.limit(self.chosen))
+            while waiting := [head.entry.name for head in heads if head.entry is not None]:
+                name = min(waiting)
                 having = [head for head in heads if head.entry is not None and head.entry.name == name]
                 first = having[0].entry
                 assert first is not None  # it has the name
-                yield first, tuple(head.location for head in having)
+                yield first, tuple([head.location for head in having])
                 for head in having:
-                    await head.step_async()
+                    head.at += 1
+                    if head.at < len(head.run):
+                        head.entry = head.run[head.at]
+                    else:
+                        await head.fill_async()
         finally:
             for head in heads:
-                await head.entries.aclose()  # type: ignore[attr-defined]  # a generator
+                await head.runs.aclose()  # type: ignore[attr-defined]  # a generator
 
-    async def _entries_async(
+    async def _runs_async(
         self, location: Location, prefix: str, delimiter: str | None, start_after: str | None
-    ) -> AsyncIterator[Listed]:
-        """Yield the entries of one location in order of their names."""
+    ) -> AsyncIterator[Sequence[Listed]]:
+        """Yield the entries of one location in order of their names, in runs."""
         try:
             if location.layout is FLAT and location.bare.capabilities.ordered:
-                async for entry in self._raw_async(location, prefix, prefix, delimiter, start_after):
-                    yield entry
+                async for page in self._raw_async(location, prefix, prefix, delimiter, start_after):
+                    yield page
                 return
             sorter = Sorter()
             try:
                 for below in prefixes_of(location.layout, prefix):
-                    async for entry in self._raw_async(location, below, prefix, None, None):
-                        sorter.add(entry)
+                    async for page in self._raw_async(location, below, prefix, None, None):
+                        sorter.add(page)
                 last = None
                 for entry in sorter.sorted():
                     grouped = _grouped(entry, prefix, delimiter)
                     if grouped.name != last and (start_after is None or grouped.name > start_after):
                         last = grouped.name
-                        yield grouped
+                        yield (grouped,)
             finally:
                 sorter.close()
         except HoldallError as error:
@@ -100,21 +112,21 @@ class Lister:
 
     async def _raw_async(
         self, location: Location, below: str, prefix: str, delimiter: str | None, start_after: str | None
-    ) -> AsyncIterator[Listed]:
-        """Yield the entries of one location in its own order, as names; what is ours stays hidden."""
+    ) -> AsyncIterator[list[Listed]]:
+        """Yield the pages of one location in its own order, as names; what is ours stays hidden."""
         hidden = not isinstance(prefix, ReservedKey)
         store = location.store if len(self.chosen) == 1 else location.among
+        to_name = location.layout.to_name
         async with closed_async(store.list_async(below, delimiter=delimiter, start_after=start_after)) as pages:
             async for page in pages if location.quick else _ahead_async(pages):
                 entries = [Listed(text) for text in page.prefixes] if delimiter else []
                 for meta in page.objects:
-                    name = location.layout.to_name(meta.key)
+                    name = to_name(meta.key)
                     if name is not None and name.startswith(prefix) and not (hidden and is_reserved(name)):
-                        entries.append(Listed(name, meta.size, meta.last_modified, meta.etag))
+                        entries.append(Listed(name, meta.size, meta))
                 if page.prefixes:
                     entries.sort(key=lambda entry: entry.name)
-                for entry in entries:
-                    yield entry
+                yield entries
 
 
 async def _ahead_async(pages: AsyncIterator[ListPage]) -> AsyncIterator[ListPage]:

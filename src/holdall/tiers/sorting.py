@@ -5,9 +5,11 @@ from __future__ import annotations
 import heapq
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import IO, NamedTuple
+
+from holdall.core.meta import ObjectMeta
 
 __all__ = ["Listed", "Sorter"]
 
@@ -20,8 +22,17 @@ class Listed(NamedTuple):
 
     name: str
     size: int = -1
-    last_modified: datetime | None = None
-    etag: str | None = None
+    meta: ObjectMeta | None = None
+
+    @property
+    def last_modified(self) -> datetime | None:
+        """When it was last written, where that is known."""
+        return None if self.meta is None else self.meta.last_modified
+
+    @property
+    def etag(self) -> str | None:
+        """As its location says it."""
+        return None if self.meta is None else self.meta.etag
 
 
 class Sorter:
@@ -30,7 +41,7 @@ class Sorter:
     Example:
         >>> sorter = Sorter(run=2)
         >>> for name in "cab":
-        ...     sorter.add(Listed(name))
+        ...     sorter.add([Listed(name)])
         >>> [entry.name for entry in sorter.sorted()]
         ['a', 'b', 'c']
     """
@@ -40,9 +51,9 @@ class Sorter:
         self._held: list[Listed] = []
         self._files: list[IO[str]] = []
 
-    def add(self, entry: Listed) -> None:
-        """Take an entry."""
-        self._held.append(entry)
+    def add(self, entries: Iterable[Listed]) -> None:
+        """Take some entries."""
+        self._held += entries
         if len(self._held) >= self._run:
             self._spill()
 
@@ -80,4 +91,5 @@ def _name(entry: Listed) -> str:
 def _read(file: IO[str]) -> Iterator[Listed]:
     for line in file:
         name, size, modified, etag = json.loads(line)
-        yield Listed(name, size, None if modified is None else datetime.fromisoformat(modified), etag)
+        moment = None if modified is None else datetime.fromisoformat(modified)
+        yield Listed(name, size, ObjectMeta(key=name, size=size, last_modified=moment, etag=etag))

@@ -174,9 +174,12 @@ class Writer:
     ) -> tuple[Copy, bool]:
         """Write unless the same is there already; return the copy, and whether it was."""
         store, key = self._store(location), location.key(name)
-        if self.existing == "replace":
-            return Copy((await self.send_async(location, name, content, options)).etag), False
         can = location.bare.capabilities
+        tells = (
+            can.create or can.metadata or self.tiers.rules.immutable
+        )  # else a look shows a size, which proves nothing (W4)
+        if self.existing == "replace" or (self.existing == "compare" and not tells):
+            return Copy((await self.send_async(location, name, content, options)).etag), False
         create = can.create and (content.size <= FIRST or can.large_conditional)
         blind = create and content.size <= FIRST and not location.quick
         absent = blind or location in self._unseen

@@ -349,7 +349,7 @@ def test_a16_names_come_back(name):
 def test_runs_are_merged_in_order(names):
     sorter = Sorter(run=7)
     for name in names:
-        sorter.add(Listed(name, 1))
+        sorter.add([Listed(name, 1)])
     assert [entry.name for entry in sorter.sorted()] == sorted(names)
 
 
