@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
 from typing import Any, Literal
 
 from holdall.core.meta import NO_ATTRIBUTES, ObjectMeta
@@ -144,12 +143,8 @@ class Tiers:
             if missing:
                 raise NotSupportedError(f"location {location.name!r} cannot keep {', '.join(missing)}", store=self)
 
-    @cached_property
-    def _display(self) -> str:
-        return f"[{', '.join(map(repr, self.locations))}]"
-
     def __repr__(self) -> str:
-        return self._display
+        return f"FileStore({', '.join([location.name for location in self.locations])})"
 
 
 def digest_of(meta: ObjectMeta, algorithm: str | None) -> str | None:
