@@ -10,10 +10,10 @@ import base64
 import email.errors
 import email.header
 import re
-import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
+from holdall._tokens import random_bytes
 from holdall.core.meta import NO_ATTRIBUTES, Attributes, LazyMeta, ObjectMeta, lazy_meta
 from holdall.core.options import GetOptions, PutOptions
 from holdall.core.preconditions import strip_etag
@@ -67,7 +67,7 @@ def is_odd(path: str) -> bool:
 
 def new_mark() -> str:
     """Return a mark for one conditional write: 96 random bits."""
-    return secrets.token_hex(12)
+    return random_bytes(12).hex()
 
 
 def quoted(etag: str) -> str:

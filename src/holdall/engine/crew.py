@@ -6,7 +6,6 @@ the ``with`` block asks running jobs to stop and waits for them. Hand-written pa
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
 import time
@@ -15,9 +14,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from holdall._lazy import lazy
 from holdall.engine.colours import finish_async
+
+if TYPE_CHECKING:
+    import asyncio
+else:  # half of what a blocking program would load
+    asyncio = lazy("asyncio")
 
 __all__ = ["AsyncCrew", "Crew", "Ended", "StoppedError"]
 
