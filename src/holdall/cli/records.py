@@ -6,9 +6,10 @@ import json as codec
 import os
 import re
 import sys
-from collections.abc import Callable, Generator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,6 +19,7 @@ from holdall.core.urls import url_scheme
 from holdall.errors import ConfigError
 from holdall.records import Database, DatabaseFactory, MigrationError, Query, Record, migrate
 from holdall.records.encoding import encode_value
+from holdall.records.export_files import format_of, write_file
 from holdall.records.migration_report import OUTCOMES, MigrationProgress, MigrationReport
 from holdall.records.query import OPERATORS
 
@@ -40,6 +42,10 @@ Where = Annotated[
     list[str] | None,
     typer.Option("--where", "-w", metavar="CONDITION", help="'FIELD OP VALUE', such as 'age >= 18'; several are ANDed."),
 ]
+
+_Told = Callable[[int, int | None, float], None]
+"""Shows how many records have passed, of how many, and how many in a second."""
+_SHOWN = 500
 
 _WORDS = sorted((*OPERATORS, "==", "<>"), key=len, reverse=True)
 _CONDITION = re.compile(
@@ -162,9 +168,9 @@ def export(
     config: Config = None,
 ) -> None:
     """Write records to a file on any storage, or to a Delta table."""
-    chosen: Any = format
-    with opened(context, config, database) as (db,):
-        report = db.export(target, _query(where), format=chosen, columns=column or None)
+    query, chosen = _query(where), format_of(target, format)
+    with opened(context, config, database) as (db,), _bar(quiet=quiet or json) as told:
+        report = write_file(target, lambda: _passing(db.stream(query), told), format=chosen, columns=column or None)
     if json:
         emit_json({name: getattr(report, name) for name in ("records", "columns", "as_json", "left_out", "bytes")})
     elif not quiet:
@@ -234,8 +240,27 @@ def _tell(report: MigrationReport, *, quiet: bool, json: bool) -> None:
         emit(f"{plain(key)}: changed meanwhile, stays in the source")
 
 
+def _passing(records: Iterable[Record], told: _Told | None) -> Iterator[Record]:
+    """Yield records and show how many have passed; an export looks at all columns first, and then writes."""
+    if told is None:
+        yield from records
+        return
+    begin = time.monotonic()
+    for passed, record in enumerate(records, 1):
+        yield record
+        if passed % _SHOWN == 0:
+            told(passed, None, passed / (time.monotonic() - begin))
+
+
 @contextmanager
 def _watch(*, quiet: bool) -> Generator[Callable[[MigrationProgress], None] | None]:
+    """Show the progress of a migration."""
+    with _bar(quiet=quiet) as told:
+        yield None if told is None else lambda event: told(event.read, event.total, event.rate)
+
+
+@contextmanager
+def _bar(*, quiet: bool) -> Generator[_Told | None]:
     """Show progress: a bar where stderr is a terminal, else nothing."""
     if quiet or not is_terminal():
         yield None
@@ -253,7 +278,7 @@ def _watch(*, quiet: bool) -> Generator[Callable[[MigrationProgress], None] | No
     with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
         task = bar.add_task("records", total=None, rate="?")
 
-        def told(event: MigrationProgress) -> None:
-            bar.update(task, completed=event.read, total=event.total, rate=f"{event.rate:.0f}")
+        def told(done: int, total: int | None, rate: float) -> None:
+            bar.update(task, completed=done, total=total, rate=f"{rate:.0f}")
 
         yield told

@@ -7,36 +7,43 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from holdall._concurrency import sleep
+from holdall.engine.colours import closed
 from holdall.records.drafts import Item
 
-__all__ = ["CHUNK", "chunked", "weight"]
+__all__ = ["CHUNK", "TURN", "chunked", "each", "weight"]
 
 CHUNK = 1000
 """Items that one step of a batch takes: as many as a bulk delete, or a statement."""
-_TURN = 32
+TURN = 32
 """Items that are taken apart before others on the event loop have their turn."""
 
 T = TypeVar("T")
 
 
 def weight(item: Item) -> int:
-    """Return how many bytes an item holds."""
-    return 0 if item.draft is None else len(item.draft.content)
+    """Return how many characters an item holds."""
+    return 0 if item.draft is None else item.draft.content.size
+
+
+def each(items: Iterable[T]) -> Iterator[T]:
+    """Yield items of an iterable."""
+    yield from items
 
 
 def chunked(
-    items: Iterable[T], size: Callable[[T], int] = lambda _: 0, *, most_bytes: int = 8 * 1024 * 1024
+    items: Iterator[T], size: Callable[[T], int] = lambda _: 0, *, most_bytes: int = 8 * 1024 * 1024
 ) -> Iterator[list[T]]:
     """Yield the items in lists of bounded length and size."""
     chunk: list[T] = []
     held = 0
-    for item in items:
-        chunk.append(item)
-        held += size(item)
-        if len(chunk) >= CHUNK or held >= most_bytes:
-            yield chunk
-            chunk, held = [], 0
-        elif len(chunk) % _TURN == 0:
-            sleep(0)
+    with closed(items):
+        for item in items:
+            chunk.append(item)
+            held += size(item)
+            if len(chunk) >= CHUNK or held >= most_bytes:
+                yield chunk
+                chunk, held = [], 0
+            elif len(chunk) % TURN == 0:
+                sleep(0)
     if chunk:
         yield chunk

@@ -6,36 +6,44 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TypeVar
 
 from holdall._concurrency import sleep_async
+from holdall.engine.colours import closed_async
 from holdall.records.drafts import Item
 
-__all__ = ["CHUNK", "chunked_async", "weight"]
+__all__ = ["CHUNK", "TURN", "chunked_async", "each_async", "weight"]
 
 CHUNK = 1000
 """Items that one step of a batch takes: as many as a bulk delete, or a statement."""
-_TURN = 32
+TURN = 32
 """Items that are taken apart before others on the event loop have their turn."""
 
 T = TypeVar("T")
 
 
 def weight(item: Item) -> int:
-    """Return how many bytes an item holds."""
-    return 0 if item.draft is None else len(item.draft.content)
+    """Return how many characters an item holds."""
+    return 0 if item.draft is None else item.draft.content.size
+
+
+async def each_async(items: Iterable[T]) -> AsyncIterator[T]:
+    """Yield items of an iterable."""
+    for item in items:
+        yield item
 
 
 async def chunked_async(
-    items: Iterable[T], size: Callable[[T], int] = lambda _: 0, *, most_bytes: int = 8 * 1024 * 1024
+    items: AsyncIterator[T], size: Callable[[T], int] = lambda _: 0, *, most_bytes: int = 8 * 1024 * 1024
 ) -> AsyncIterator[list[T]]:
     """Yield the items in lists of bounded length and size."""
     chunk: list[T] = []
     held = 0
-    for item in items:
-        chunk.append(item)
-        held += size(item)
-        if len(chunk) >= CHUNK or held >= most_bytes:
-            yield chunk
-            chunk, held = [], 0
-        elif len(chunk) % _TURN == 0:
-            await sleep_async(0)
+    async with closed_async(items):
+        async for item in items:
+            chunk.append(item)
+            held += size(item)
+            if len(chunk) >= CHUNK or held >= most_bytes:
+                yield chunk
+                chunk, held = [], 0
+            elif len(chunk) % TURN == 0:
+                await sleep_async(0)
     if chunk:
         yield chunk

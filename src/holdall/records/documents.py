@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from holdall.records.encoding import COMPACT, decode_value, encode_value
 
-__all__ = ["decode_document", "encode_document", "is_plain", "key_text", "undocument"]
+__all__ = ["decode_document", "document_of", "encode_document", "is_plain", "key_text", "name_of", "undocument"]
 
 _ESCAPE = "\ue000"  # private use: escapes itself and NUL in names
 
@@ -38,7 +39,8 @@ def key_text(name: str) -> str:
 _NESTED = frozenset({list, dict})
 
 
-def _name(text: str) -> str:
+def name_of(text: str) -> str:
+    """Return the name that a document writes so. See `key_text`."""
     return text if _ESCAPE not in text else text.replace(f"{_ESCAPE}0", "\0").replace(f"{_ESCAPE}1", _ESCAPE)
 
 
@@ -65,6 +67,26 @@ def encode_document(values: Mapping[str, Any], path: str = "") -> str:
     return COMPACT(encoded)
 
 
+_ODD = ("\\u0000", '"{\\"$', "-0.0", _ESCAPE)
+_EXPONENT = re.compile(r"[:,\[]-?[\d.]+e[+-]")
+
+
+def document_of(text: str) -> str:
+    r"""Return the document of fields or metadata that `holdall.records.encoding.Content` holds: most often the same text.
+
+    Example:
+        >>> document_of('{"n":1}'), document_of('{"t":"a\\u0000"}')
+        ('{"n":1}', '{"t":{"$text":"YQA="}}')
+    """
+    for odd in _ODD:
+        if odd in text:
+            break
+    else:
+        if not (("e+" in text or "e-" in text) and _EXPONENT.search(text)):
+            return text
+    return COMPACT({key_text(name): _tag(value) for name, value in json.loads(text).items()})
+
+
 def decode_document(text: str | bytes) -> dict[str, Any]:
     """Return the values of a document.
 
@@ -77,7 +99,7 @@ def decode_document(text: str | bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ValueError("no mapping")  # noqa: TRY004  # of what is stored
     return {
-        key if _ESCAPE not in key else _name(key): value if type(value) not in _NESTED else undocument(value)
+        key if _ESCAPE not in key else name_of(key): value if type(value) not in _NESTED else undocument(value)
         for key, value in document.items()
     }
 
@@ -127,7 +149,7 @@ def _untag(value: Any) -> Any:
         if key == "$float" and inner not in _WORDS:
             return float(inner)
         if key == "$dict":
-            return {"$dict": {_name(k): _untag(v) for k, v in inner.items()}}
+            return {"$dict": {name_of(k): _untag(v) for k, v in inner.items()}}
         if key.startswith("$"):
             return value
-    return {_name(key): _untag(member) for key, member in value.items()}
+    return {name_of(key): _untag(member) for key, member in value.items()}

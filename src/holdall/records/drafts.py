@@ -1,22 +1,33 @@
-"""Between the caller's record and a stored body: `draft` on the way in, `record_of` on the way out. Pure."""
+"""Between the caller's record and a stored one: `draft` on the way in, `record_of` on the way out. Pure."""
 
 from __future__ import annotations
 
-import copy
-import secrets
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+from holdall._tokens import random_bytes
 from holdall.errors import HoldallError
-from holdall.records.encoding import Body, encode_content, encode_value, iso
+from holdall.records.encoding import Body, Content, Stamp, decode_content, encode_content, encode_value, iso
 from holdall.records.errors import BatchError, DuplicateRecordError, Outcome, SerializationError
-from holdall.records.record import Field, Record
+from holdall.records.record import Record
 
-__all__ = ["SYSTEM", "Draft", "Item", "WriteVerb", "checked", "draft", "items_of", "new_id", "record_of", "settled"]
+__all__ = [
+    "SYSTEM",
+    "Draft",
+    "Drawing",
+    "Item",
+    "WriteVerb",
+    "Written",
+    "checked",
+    "draft",
+    "new_id",
+    "record_of",
+    "settled",
+]
 
 SYSTEM = ("id", "created_at", "updated_at")
 """Metadata that databases set themselves."""
@@ -26,49 +37,66 @@ WriteVerb = Literal["create", "upsert", "update"]
 
 def new_id() -> str:
     """Return a fresh id: a UUID4."""
-    return str(uuid.uuid4())
+    return str(uuid.UUID(bytes=random_bytes(16), version=4))
+
+
+class Written(NamedTuple):
+    """What an engine tells of a record that it wrote."""
+
+    id: str
+    version: str | None
+    created: datetime
+    updated: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """What is to be stored, taken from a caller's record, which is neither kept nor changed.
+    """What is to be stored: taken from a caller's record at one moment, which is neither kept nor changed.
 
     Attributes:
         id: The storage id.
-        body: What will be stored, apart from its times.
-        content: The part of it that is encoded already.
+        content: Fields and metadata, encoded.
+        metadata: The user's metadata once more, as values.
         created: The caller's own ``created_at``, which a create keeps.
         mint: Makes another id, if the id is our own invention.
     """
 
     id: str
-    body: Body
-    content: bytes
+    content: Content
+    metadata: dict[str, Any]
     created: datetime | None = None
     mint: Callable[[], str] | None = None
 
-    def stamped(self, *, created: datetime | None = None) -> Body:
-        """Return the body as it is to be written now, with a token that no other write has.
+    def stamped(self, *, created: datetime | None = None) -> Stamp:
+        """Return the stamp of a write that is made now.
 
         Args:
             created: Since when the record exists; by default the caller's time, else now.
         """
         now = datetime.now(UTC)
+        return Stamp(self.id, created or self.created or now, now, random_bytes(12).hex())
+
+    def body(self, stamp: Stamp) -> Body:
+        """Return the values that were written with a stamp; nobody else has them."""
+        fields, metadata, info = decode_content(self.content)
         return Body(
-            id=self.id,
-            created=created or self.created or now,
-            updated=now,
-            write=secrets.token_hex(12),
-            fields=self.body.fields,
-            metadata=self.body.metadata,
-            info=self.body.info,
+            id=stamp.id,
+            created=stamp.created,
+            updated=stamp.updated,
+            write=stamp.write,
+            fields=fields,
+            metadata=metadata,
+            info=info,
         )
+
+    def record(self, written: Written) -> Record:
+        """Return the record that was written."""
+        return record_of(self.body(Stamp(written.id, written.created, written.updated, "")), written.version)
 
     def renamed(self) -> Draft:
         """Return the draft under another minted id."""
         assert self.mint is not None
-        id = self.mint()
-        return replace(self, id=id, body=replace(self.body, id=id))
+        return replace(self, id=self.mint())
 
 
 def checked(id: object) -> str:
@@ -95,8 +123,8 @@ def draft(record: Record, *, id: str | None = None, mint: Callable[[], str] = ne
 
     Example:
         >>> made = draft(Record({"n": 1}, {"id": "a", "team": "x"}))
-        >>> made.id, made.body.metadata
-        ('a', {'team': 'x'})
+        >>> made.id, made.content.fields, made.metadata
+        ('a', '{"n":1}', {'team': 'x'})
     """
     if not isinstance(record, Record):
         raise SerializationError(f"a database stores a Record, not a {type(record).__name__}")
@@ -105,49 +133,16 @@ def draft(record: Record, *, id: str | None = None, mint: Callable[[], str] = ne
     if not isinstance(chosen, str) or not chosen:
         raise SerializationError("an id is text that is not empty")
     encode_value(chosen, "id")
-    body = Body(
-        id=chosen,
-        created=_NEVER,
-        updated=_NEVER,
-        write="",
-        fields=record.data,
-        metadata={k: v for k, v in record.metadata.items() if k not in SYSTEM},
-        info=record.fields.info,
-    )
-    content = encode_content(body)  # what cannot be stored is said now, before any I/O
+    metadata = {name: value for name, value in record.metadata.items() if name not in SYSTEM}
     return Draft(
         id=chosen,
-        body=Body(
-            id=chosen,
-            created=_NEVER,
-            updated=_NEVER,
-            write="",
-            fields=_copied(body.fields),
-            metadata=_copied(body.metadata),
-            info=_copied(body.info),
-        ),
-        content=content,
+        content=encode_content(
+            record.data, metadata, record.fields.info
+        ),  # what cannot be stored is said now, before any I/O
+        metadata=metadata,
         created=_moment(record.metadata.get("created_at")),
         mint=mint if own is None else None,
     )
-
-
-_PLAIN = frozenset({str, int, float, bool, type(None)})
-
-
-def _copied(value: Any) -> Any:
-    """Return a deep copy, quickly for what most records hold."""
-    kind = type(value)
-    if kind in _PLAIN:
-        return value
-    if kind is dict:
-        return {key: _copied(member) for key, member in value.items()}
-    if kind is list:
-        return [_copied(member) for member in value]
-    return copy.deepcopy(value)
-
-
-_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _moment(value: Any) -> datetime | None:
@@ -162,20 +157,17 @@ def _moment(value: Any) -> datetime | None:
     return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
 
 
-def record_of(body: Body, version: str | None, times: tuple[str, str] | None = None) -> Record:
-    """Return the record of a stored body: metadata of the system included, version and times set.
+def record_of(body: Body, version: str | None) -> Record:
+    """Return the record of a stored body, whose values it takes over: metadata of the system included, version and times set.
 
     Args:
         body: What is stored.
         version: The token.
-        times: Its two times as `iso` writes them, where that is known.
     """
-    created, updated = times or (iso(body.created), iso(body.updated))
-    system = {"id": body.id, "created_at": created, "updated_at": updated}
-    fields, info = body.fields, body.info
-    if info:
-        fields = {name: Field(name, value, info[name]) if name in info else value for name, value in fields.items()}
-    return Record(fields, {**body.metadata, **system})._stamp(body.id, version, body.created, body.updated)  # pyright: ignore[reportPrivateUsage]
+    times = {"created_at": iso(body.created), "updated_at": iso(body.updated)}
+    metadata = {**body.metadata, "id": body.id, **times}
+    system = body.id, version, body.created, body.updated
+    return Record._stored(body.fields, metadata, body.info, system)  # pyright: ignore[reportPrivateUsage]
 
 
 # -- batches -----------------------------------------------------------------------------------------------------------
@@ -191,26 +183,35 @@ class Item:
     outcome: Outcome | None = None
 
 
-def items_of(records: Iterable[Record | tuple[str, Record]], *, mint: Callable[[], str] = new_id) -> Iterator[Item]:
-    """Yield the items of a batch, lazily: unstorable ones and repeated ids are decided here, the first of an id wins."""
-    seen: set[str] = set()
-    for index, given in enumerate(records):
+class Drawing:
+    """Turns what a batch was given into items: unstorable records and repeated ids are decided here, the first of an id wins.
+
+    Args:
+        mint: Makes ids for records that have none.
+    """
+
+    def __init__(self, mint: Callable[[], str] = new_id) -> None:
+        self._mint = mint
+        self._seen: set[str] = set()
+        self._count = 0
+
+    def item(self, given: Record | tuple[str, Record]) -> Item:
+        """Return the next item."""
+        index, self._count = self._count, self._count + 1
         id: str | None = None
         try:
             if isinstance(given, Record):
-                made = draft(given, mint=mint)
+                made = draft(given, mint=self._mint)
             else:
                 id, record = given
-                made = draft(record, id=id, mint=mint)
+                made = draft(record, id=id, mint=self._mint)
         except HoldallError as error:
-            yield Item(index=index, id=id, outcome=Outcome(index=index, id=id, status="failed", error=error))
-            continue
-        if made.id in seen:
+            return Item(index=index, id=id, outcome=Outcome(index=index, id=id, status="failed", error=error))
+        if made.id in self._seen:
             twice = DuplicateRecordError(f"{made.id!r} stands twice in this batch; the first one counts", id=made.id)
-            yield Item(index=index, id=made.id, outcome=Outcome(index=index, id=made.id, status="exists", error=twice))
-            continue
-        seen.add(made.id)
-        yield Item(index=index, id=made.id, draft=made)
+            return Item(index=index, id=made.id, outcome=Outcome(index=index, id=made.id, status="exists", error=twice))
+        self._seen.add(made.id)
+        return Item(index=index, id=made.id, draft=made)
 
 
 def settled(outcomes: list[Outcome], verb: str, *, missing_is_false: bool = False, database: object = None) -> list[Outcome]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from holdall.records.errors import CorruptRecordError, SerializationError
@@ -22,7 +22,10 @@ __all__ = [
     "COMPACT",
     "FORMAT",
     "Body",
+    "Content",
+    "Stamp",
     "decode_body",
+    "decode_content",
     "decode_value",
     "dumps",
     "encode_body",
@@ -37,9 +40,31 @@ COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=
 """Writes plain data as compact JSON."""
 
 
+class Stamp(NamedTuple):
+    """What a write says of a record: which one, since when, when last, and a token that no other write has."""
+
+    id: str
+    created: datetime
+    updated: datetime
+    write: str
+
+
+class Content(NamedTuple):
+    """What a record holds, as JSON texts: the part of a body that no write changes."""
+
+    fields: str
+    metadata: str
+    info: str | None = None
+
+    @property
+    def size(self) -> int:
+        """How many characters that is."""
+        return len(self.fields) + len(self.metadata) + len(self.info or "")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """What an object of engine A says of its record."""
+    """What an object of engine A says of its record, in values."""
 
     id: str
     created: datetime
@@ -48,6 +73,16 @@ class Body:
     fields: dict[str, Any]
     metadata: dict[str, Any]
     info: dict[str, dict[str, Any]]
+
+    @property
+    def stamp(self) -> Stamp:
+        """What the write said."""
+        return Stamp(self.id, self.created, self.updated, self.write)
+
+    @property
+    def content(self) -> Content:
+        """What is held, as texts."""
+        return encode_content(self.fields, self.metadata, self.info)
 
 
 def iso(moment: datetime) -> str:
@@ -149,39 +184,66 @@ def decode_value(value: Any) -> Any:
     return {key: decode_value(member) for key, member in value.items()}
 
 
-def encode_content(body: Body) -> bytes:
-    """Return what a body says of its record alone, as JSON without the opening brace: the part that no write changes.
+def encode_content(
+    fields: Mapping[str, Any], metadata: Mapping[str, Any], info: Mapping[str, dict[str, Any]] | None = None
+) -> Content:
+    """Return what a body says of its record alone.
+
+    Args:
+        fields: Of the record.
+        metadata: The user's.
+        info: Metadata of fields.
 
     Raises:
         SerializationError: A value that no record can hold.
+
+    Example:
+        >>> encode_content({"n": 1}, {})
+        Content(fields='{"n":1}', metadata='{}', info=None)
     """
-    document = {
-        "fields": {_text(k, "fields"): encode_value(v, k) for k, v in body.fields.items()},
-        "metadata": {_text(k, "metadata"): encode_value(v, f"metadata.{k}") for k, v in body.metadata.items()},
-    }
-    if body.info:
-        document["info"] = {k: encode_value(v, f"{k}.metadata") for k, v in body.info.items()}
-    return dumps(document)[1:]
+    return Content(
+        COMPACT(_members(fields, "fields")),
+        COMPACT(_members(metadata, "metadata", "metadata.")) if metadata else "{}",
+        COMPACT({name: encode_value(about, f"{name}.metadata") for name, about in info.items()}) if info else None,
+    )
 
 
-def encode_body(body: Body, content: bytes | None = None) -> bytes:
+def _members(values: Mapping[str, Any], path: str, head: str = "") -> dict[str, Any]:
+    """Return JSON data for named values; most need no look into them."""
+    encoded: dict[str, Any] = {}
+    for name, value in values.items():
+        if not isinstance(name, str):
+            raise SerializationError(f"{path}: a mapping's key is a str, not {type(name).__name__}")
+        kind = type(value)
+        plain = kind is int or value is None or kind is bool or (kind is str and value.isascii())
+        encoded[_text(name, path)] = value if plain else encode_value(value, head + name)
+    return encoded
+
+
+def decode_content(content: Content) -> tuple[dict[str, Any], dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return the fields, the metadata and the metadata of fields that `encode_content` encoded."""
+    fields, metadata, info = (json.loads(text) if text else {} for text in content)
+    return _values(fields), _values(metadata), _values(info)
+
+
+def _values(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: decode_value(value) for name, value in members.items()}
+
+
+def encode_body(stamp: Stamp, content: Content) -> bytes:
     """Return the bytes of an object.
 
     Args:
-        body: What to say.
-        content: Its `encode_content`, where that is known.
-
-    Raises:
-        SerializationError: A value that no record can hold.
+        stamp: What the write says.
+        content: What the record holds.
     """
-    head = {
-        "holdall": FORMAT,
-        "id": _text(body.id, "id"),
-        "created": iso(body.created),
-        "updated": iso(body.updated),
-        "write": body.write,
-    }
-    return b"%b,%b" % (dumps(head)[:-1], encode_content(body) if content is None else content)
+    created = iso(stamp.created)
+    updated = created if stamp.updated is stamp.created else iso(stamp.updated)
+    info = "" if content.info is None else f',"info":{content.info}'
+    return (
+        f'{{"holdall":{FORMAT},"id":{COMPACT(stamp.id)},"created":"{created}","updated":"{updated}","write":"{stamp.write}",'
+        f'"fields":{content.fields},"metadata":{content.metadata}{info}}}'
+    ).encode()
 
 
 def decode_body(data: bytes, *, id: str, key: str | None = None) -> Body:
@@ -215,9 +277,9 @@ def decode_body(data: bytes, *, id: str, key: str | None = None) -> Body:
             created=datetime.fromisoformat(document["created"]),
             updated=datetime.fromisoformat(document["updated"]),
             write=str(document["write"]),
-            fields={k: decode_value(v) for k, v in document["fields"].items()},
-            metadata={k: decode_value(v) for k, v in document["metadata"].items()},
-            info={k: decode_value(v) for k, v in document.get("info", {}).items()},
+            fields=_values(document["fields"]),
+            metadata=_values(document["metadata"]),
+            info=_values(document.get("info", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise corrupt("a member is missing or unreadable") from error

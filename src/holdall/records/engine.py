@@ -10,12 +10,14 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from holdall._concurrency import sleep
 from holdall.engine.colours import told
 from holdall.errors import HoldallError, NotSupportedError
-from holdall.records.drafts import Draft, Item, WriteVerb, draft
+from holdall.records.aside import aside, aside_for
+from holdall.records.drafts import Draft, Item, WriteVerb, Written, draft
 from holdall.records.errors import ConcurrencyError, Outcome, RecordError, RecordNotFoundError, Status
 from holdall.records.query import Query
 from holdall.records.record import Record
@@ -31,8 +33,8 @@ class Engine(ABC):
     # -- one record ---------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def create(self, draft: Draft) -> Record:
-        """Insert atomically; return what is stored now. A minted id that is taken is minted again.
+    def create(self, draft: Draft) -> Written:
+        """Insert atomically. A minted id that is taken is minted again.
 
         Raises:
             DuplicateRecordError: The id is taken; nothing changed.
@@ -43,15 +45,15 @@ class Engine(ABC):
         """Return a record, ``None`` only if the storage said that it is not there."""
 
     @abstractmethod
-    def update(self, draft: Draft, expected_version: str | None) -> Record | None:
-        """Replace a record; return what is stored now, or ``None`` with nothing written if it is absent.
+    def update(self, draft: Draft, expected_version: str | None) -> Written | None:
+        """Replace a record; return ``None``, with nothing written, if it is absent.
 
         Raises:
             ConcurrencyError: It is not at this version.
         """
 
     @abstractmethod
-    def upsert(self, draft: Draft, expected_version: str | None) -> Record:
+    def upsert(self, draft: Draft, expected_version: str | None) -> Written:
         """Replace or insert; with a version only replace (absent is a `ConcurrencyError` too)."""
 
     @abstractmethod
@@ -69,7 +71,7 @@ class Engine(ABC):
     # -- many ---------------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def write_many(self, verb: WriteVerb, items: Iterable[Item]) -> list[Outcome]:
+    def write_many(self, verb: WriteVerb, items: Iterator[Item]) -> list[Outcome]:
         """Write items drawn lazily, bounded in memory and requests; an outcome for each, in any order."""
 
     @abstractmethod
@@ -160,19 +162,20 @@ class Engine(ABC):
             found = self.read(id)
             if found is None:
                 raise RecordNotFoundError(f"no record {id!r}", id=id)
-            changed = found.copy()
+            changed = aside_for(found, found.copy)
             answer = told(function, changed)
             changed = changed if answer is None else answer
+            made = aside_for(changed, partial(draft, changed, id=id))
             try:
-                stored = self.update(draft(changed, id=id), found.version)
+                written = self.update(made, found.version)
             except ConcurrencyError:
                 if attempt + 1 == attempts:
                     raise
                 sleep(random.uniform(0, min(1.0, 0.01 * 2**attempt)))  # noqa: S311  # jitter
                 continue
-            if stored is None:
+            if written is None:
                 raise RecordNotFoundError(f"record {id!r} was deleted meanwhile", id=id)
-            return stored
+            return aside(partial(made.record, written), made.content.size)
         raise RecordError(f"modify needs at least one attempt, not {attempts}", id=id)
 
     def attempt(self, changes: Sequence[Change]) -> list[Outcome]:

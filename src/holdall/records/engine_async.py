@@ -9,12 +9,14 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from holdall._concurrency import sleep_async
 from holdall.engine.colours import told_async
 from holdall.errors import HoldallError, NotSupportedError
-from holdall.records.drafts import Draft, Item, WriteVerb, draft
+from holdall.records.aside import aside_async, aside_for_async
+from holdall.records.drafts import Draft, Item, WriteVerb, Written, draft
 from holdall.records.errors import ConcurrencyError, Outcome, RecordError, RecordNotFoundError, Status
 from holdall.records.query import Query
 from holdall.records.record import Record
@@ -30,8 +32,8 @@ class Engine(ABC):
     # -- one record ---------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    async def create_async(self, draft: Draft) -> Record:
-        """Insert atomically; return what is stored now. A minted id that is taken is minted again.
+    async def create_async(self, draft: Draft) -> Written:
+        """Insert atomically. A minted id that is taken is minted again.
 
         Raises:
             DuplicateRecordError: The id is taken; nothing changed.
@@ -42,15 +44,15 @@ class Engine(ABC):
         """Return a record, ``None`` only if the storage said that it is not there."""
 
     @abstractmethod
-    async def update_async(self, draft: Draft, expected_version: str | None) -> Record | None:
-        """Replace a record; return what is stored now, or ``None`` with nothing written if it is absent.
+    async def update_async(self, draft: Draft, expected_version: str | None) -> Written | None:
+        """Replace a record; return ``None``, with nothing written, if it is absent.
 
         Raises:
             ConcurrencyError: It is not at this version.
         """
 
     @abstractmethod
-    async def upsert_async(self, draft: Draft, expected_version: str | None) -> Record:
+    async def upsert_async(self, draft: Draft, expected_version: str | None) -> Written:
         """Replace or insert; with a version only replace (absent is a `ConcurrencyError` too)."""
 
     @abstractmethod
@@ -68,7 +70,7 @@ class Engine(ABC):
     # -- many ---------------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    async def write_many_async(self, verb: WriteVerb, items: Iterable[Item]) -> list[Outcome]:
+    async def write_many_async(self, verb: WriteVerb, items: AsyncIterator[Item]) -> list[Outcome]:
         """Write items drawn lazily, bounded in memory and requests; an outcome for each, in any order."""
 
     @abstractmethod
@@ -161,19 +163,20 @@ class Engine(ABC):
             found = await self.read_async(id)
             if found is None:
                 raise RecordNotFoundError(f"no record {id!r}", id=id)
-            changed = found.copy()
+            changed = await aside_for_async(found, found.copy)
             answer = await told_async(function, changed)
             changed = changed if answer is None else answer
+            made = await aside_for_async(changed, partial(draft, changed, id=id))
             try:
-                stored = await self.update_async(draft(changed, id=id), found.version)
+                written = await self.update_async(made, found.version)
             except ConcurrencyError:
                 if attempt + 1 == attempts:
                     raise
                 await sleep_async(random.uniform(0, min(1.0, 0.01 * 2**attempt)))  # noqa: S311  # jitter
                 continue
-            if stored is None:
+            if written is None:
                 raise RecordNotFoundError(f"record {id!r} was deleted meanwhile", id=id)
-            return stored
+            return await aside_async(partial(made.record, written), made.content.size)
         raise RecordError(f"modify needs at least one attempt, not {attempts}", id=id)
 
     async def attempt_async(self, changes: Sequence[Change]) -> list[Outcome]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Any
 
-from holdall._concurrency import gather_async
+from holdall._concurrency import gather_async, run_async
 from holdall.engine.colours import closed_async, told_async
 from holdall.engine.resolve import Resolved, resolve
 from holdall.errors import ConfigError, HoldallError, NotFoundError, NotSupportedError
@@ -144,20 +144,11 @@ class _Migration:
         """Transform and write a batch, decide what became of each record, and return the batch."""
         report, rules = self._report, self._rules
         made: list[tuple[Record, Record, Content]] = []
-        for record in batch:
-            id = str(record.id)
-            try:
-                changed: Record | None = record
-                if rules.transform is not None:
-                    changed = await told_async(rules.transform, record.copy())
-                if changed is None:
-                    report.dropped += 1
-                    continue
-                if changed.id is None:
-                    changed.id = id
-                content = content_of(changed)
-            except Exception as error:  # noqa: BLE001  # a user's function may raise anything: the record failed
-                report.fail(id, error)
+        pairs = [(record, record) for record in batch] if rules.transform is None else await self._transformed_async(batch)
+        contents = await run_async(lambda: [_content(changed) for _, changed in pairs])
+        for (record, changed), content in zip(pairs, contents, strict=True):
+            if isinstance(content, Exception):
+                report.fail(str(record.id), content)
                 continue
             report.bytes += content.size
             made.append((record, changed, content))
@@ -171,6 +162,25 @@ class _Migration:
         if rules.delete_source:
             await gather_async([partial(self._delete_async, record) for record, _, _ in arrived], limit=_DELETES)
         return batch
+
+    async def _transformed_async(self, batch: list[Record]) -> list[tuple[Record, Record]]:
+        """Return what the user's function makes of records, with each of them; what it drops, or fails on, is left out."""
+        assert self._rules.transform is not None
+        pairs: list[tuple[Record, Record]] = []
+        copies = await run_async(lambda: [record.copy() for record in batch])
+        for record, copied in zip(batch, copies, strict=True):
+            try:
+                changed: Record | None = await told_async(self._rules.transform, copied)
+                if changed is None:
+                    self._report.dropped += 1
+                    continue
+                if changed.id is None:
+                    changed.id = str(record.id)
+            except Exception as error:  # noqa: BLE001  # a user's function may raise anything: the record failed
+                self._report.fail(str(record.id), error)
+                continue
+            pairs.append((record, changed))
+        return pairs
 
     async def _write_async(self, made: list[tuple[Record, Record, Content]]) -> list[tuple[Record, Record, Content]]:
         """Write; return what the target holds now."""
@@ -218,9 +228,8 @@ class _Migration:
         if not taken:
             return []
         same: list[tuple[Record, Record, Content]] = []
-        there = await self._target.batch_read_async([str(changed.id) for _, changed, _ in taken])
-        for each, found in zip(taken, there, strict=True):
-            if found is not None and content_of(found) == each[2]:
+        for each, equal in await self._compared_async(taken):
+            if equal:
                 report.same += 1
                 same.append(each)
             else:
@@ -230,16 +239,23 @@ class _Migration:
 
     async def _read_back_async(self, arrived: list[tuple[Record, Record, Content]]) -> list[tuple[Record, Record, Content]]:
         """Return those that the target really holds."""
-        there = await self._target.batch_read_async([str(changed.id) for _, changed, _ in arrived])
         held: list[tuple[Record, Record, Content]] = []
-        for each, found in zip(arrived, there, strict=True):
-            if found is not None and content_of(found) == each[2]:
+        for each, equal in await self._compared_async(arrived):
+            if equal:
                 held.append(each)
             else:
                 self._differs = True
                 id = str(each[1].id)
                 self._report.errors.append((id, MigrationError(f"record {id!r} is not in the target as it was written")))
         return held
+
+    async def _compared_async(
+        self, made: list[tuple[Record, Record, Content]]
+    ) -> list[tuple[tuple[Record, Record, Content], bool]]:
+        """Tell of each whether the target holds its content."""
+        there = await self._target.batch_read_async([str(changed.id) for _, changed, _ in made])
+        wanted = [content for _, _, content in made]
+        return list(zip(made, await run_async(lambda: _equal(there, wanted)), strict=True))
 
     async def _delete_async(self, record: Record) -> None:
         """Remove a record from the source, unless it was changed since it was read."""
@@ -272,8 +288,8 @@ class _Migration:
             fine = fine and await self._target.count_async(max_age=0) >= least
         elif kind == "sample":
             there = await self._target.batch_read_async([id for id, _ in self._sample])
-            pairs = zip(there, self._sample, strict=True)
-            fine = fine and all(found is not None and content_of(found) == content for found, (_, content) in pairs)
+            wanted = [content for _, content in self._sample]
+            fine = fine and all(await run_async(lambda: _equal(there, wanted)))
         report.verified = fine
 
     async def _resume_async(self) -> str | None:
@@ -293,6 +309,18 @@ class _Migration:
         if self._place is not None:
             point = Checkpoint.of(self._job, last, self._report, self._before)
             await self._place.store.put_async(self._place.key, point.dump())
+
+
+def _content(record: Record) -> Content | Exception:
+    try:
+        return content_of(record)
+    except Exception as error:  # noqa: BLE001  # the record failed, whatever a user's function put into it
+        return error
+
+
+def _equal(there: Sequence[Record | None], wanted: Sequence[Content]) -> list[bool]:
+    """Tell of each record that was read whether it has the content that is wanted."""
+    return [found is not None and content_of(found) == content for found, content in zip(there, wanted, strict=True)]
 
 
 async def _batch_async(records: AsyncIterator[Record], size: int) -> list[Record]:

@@ -7,23 +7,25 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from holdall._concurrency import run
-from holdall.engine.colours import closed
+from holdall._concurrency import run, sleep
+from holdall.engine.colours import closed, finish
 from holdall.errors import MissingExtraError, NotFoundError
 from holdall.records import objects_bare as bare
 from holdall.records import objects_many as many
 from holdall.records import objects_mirrored as mirrored
 from holdall.records import objects_record as one
-from holdall.records.chunks import CHUNK, chunked, weight
-from holdall.records.drafts import Draft, Item, WriteVerb, draft, record_of
+from holdall.records.aside import aside, aside_for
+from holdall.records.chunks import CHUNK, TURN, chunked, each, weight
+from holdall.records.drafts import Draft, Item, WriteVerb, Written, draft, record_of
 from holdall.records.encoding import decode_body
 from holdall.records.engine import Engine
 from holdall.records.errors import CorruptRecordError, Outcome, RecordArchivedError, RecordNotFoundError
 from holdall.records.matching import cursor_after, cursor_mark, cut, predicate, row_key
 from holdall.records.mirror.mirror import Interrupted, Mirror
-from holdall.records.mirror.rows import Row, row_of
+from holdall.records.mirror.rows import Row
 from holdall.records.mirror.selecting import check_select
 from holdall.records.objects_journal import journaled
 from holdall.records.objects_state import ObjectState, Stored
@@ -52,25 +54,24 @@ class ObjectEngine(Engine):
 
     # -- one record ---------------------------------------------------------------------------------------------------
 
-    def create(self, draft: Draft) -> Record:
+    def create(self, draft: Draft) -> Written:
         """Insert atomically. See `Engine`."""
-        stored = self._written(draft.id, lambda: one.create(self.state, draft))
-        return record_of(stored.body, stored.etag)
+        stored: Stored = self._written(draft.id, lambda: one.create(self.state, draft))
+        return stored.written
 
     def read(self, id: str) -> Record | None:
         """Return a record. See `Engine`."""
-        stored = one.fetch(self.state, id)
-        return None if stored is None else record_of(stored.body, stored.etag)
+        return one.record(self.state, id)
 
-    def update(self, draft: Draft, expected_version: str | None) -> Record | None:
+    def update(self, draft: Draft, expected_version: str | None) -> Written | None:
         """Replace a record. See `Engine`."""
-        stored = self._written(draft.id, lambda: one.update(self.state, draft, expected_version))
-        return None if stored is None else record_of(stored.body, stored.etag)
+        stored: Stored | None = self._written(draft.id, lambda: one.update(self.state, draft, expected_version))
+        return None if stored is None else stored.written
 
-    def upsert(self, draft: Draft, expected_version: str | None) -> Record:
+    def upsert(self, draft: Draft, expected_version: str | None) -> Written:
         """Replace or insert. See `Engine`."""
-        stored = self._written(draft.id, lambda: one.upsert(self.state, draft, expected_version))
-        return record_of(stored.body, stored.etag)
+        stored: Stored = self._written(draft.id, lambda: one.upsert(self.state, draft, expected_version))
+        return stored.written
 
     def delete(self, id: str, expected_version: str | None) -> bool:
         """Delete. See `Engine`."""
@@ -92,12 +93,12 @@ class ObjectEngine(Engine):
             if stored is None:
                 effects[id] = Row(id, None, "gone")
             elif self.state.mirror is not None:
-                effects[stored.body.id] = row_of(stored.body, stored.etag, len(stored.data))
+                effects[stored.stamp.id] = many.stored_row(stored)
         return stored
 
     # -- many ---------------------------------------------------------------------------------------------------------
 
-    def write_many(self, verb: WriteVerb, items: Iterable[Item]) -> list[Outcome]:
+    def write_many(self, verb: WriteVerb, items: Iterator[Item]) -> list[Outcome]:
         """Write items drawn lazily. See `Engine`."""
         outcomes: list[Outcome] = []
         stopped: list[Exception] = []
@@ -119,7 +120,7 @@ class ObjectEngine(Engine):
     def delete_many(self, ids: Iterable[str]) -> list[Outcome]:
         """Delete records, a thousand in a request. See `Engine`."""
         outcomes: list[Outcome] = []
-        chunks = chunked(ids)
+        chunks = chunked(each(ids))
         with closed(chunks):
             for chunk in chunks:
                 base = len(outcomes)
@@ -144,24 +145,47 @@ class ObjectEngine(Engine):
 
     def stream(self, query: Query, batch_size: int, max_age: float | None) -> Iterator[Record]:
         """Yield the records of a query. See `Engine`."""
-        problems: list[Problem] = []
-        if query.sorting:
-            places = [(row_key(query, record), record.id) for record in self._matched(query, problems, max_age)]
-            run(places.sort)
-            mark = cursor_mark(query)
+        records = self._sorted(query, batch_size, max_age) if query.sorting else self._paged(query, max_age)
+        passed = 0
+        with closed(records):
+            for record in records:
+                if query.paths:
+                    passed += 1
+                    if passed % TURN == 0:
+                        sleep(0)
+                    yield aside_for(record, partial(record.project, *query.paths))
+                else:
+                    yield record
+
+    def _sorted(self, query: Query, batch_size: int, max_age: float | None) -> Iterator[Record]:
+        """Yield the records of a query's page in its order, which is found first, from sort values and ids alone."""
+        places: list[tuple[Any, str | None]] = []
+        with closed(self._matched(query, [], max_age)) as matched:
+            for record in matched:
+                places.append((aside_for(record, partial(row_key, query, record)), record.id))
+                if len(places) % TURN == 0:
+                    sleep(0)
+        mark = cursor_mark(query)
+
+        def page() -> list[str]:
+            places.sort()
             ids = [id for place, id in places if id is not None and (mark is None or mark < place)]
-            del places
-            wanted = ids[query.skip : None if query.count is None else query.skip + query.count]
-            for start in range(0, len(wanted), batch_size):
-                for record in self.read_many(wanted[start : start + batch_size]):
-                    if isinstance(record, Exception):
-                        raise record
-                    if record is not None:
-                        yield record.project(*query.paths) if query.paths else record
-            return
+            places.clear()
+            return ids[query.skip : None if query.count is None else query.skip + query.count]
+
+        wanted = run(page)
+        for start in range(0, len(wanted), batch_size):
+            for found in self.read_many(wanted[start : start + batch_size]):
+                if isinstance(found, Exception):
+                    raise found
+                if found is not None:
+                    yield found
+
+    def _paged(self, query: Query, max_age: float | None) -> Iterator[Record]:
+        """Yield the records of a query's page, by id."""
         mark = cursor_mark(query)
         skip, left = query.skip, query.count
-        with closed(self._matched(query, problems, max_age)) as matched:
+        with closed(self._matched(query, [], max_age)) as matched:
             for record in matched:
                 if mark is not None and not mark < row_key(query, record):
                     continue
@@ -172,15 +196,16 @@ class ObjectEngine(Engine):
                     if left == 0:
                         return
                     left -= 1
-                yield record.project(*query.paths) if query.paths else record
+                yield record
 
     def ids(self, prefix: str) -> Iterator[str]:
         """Yield ids in order. See `Engine`."""
         mirror = self.state.mirror
         if mirror is None:
-            with closed(bare.ids(self.state, Scope(None, prefix))) as ids:
-                for id in ids:
-                    yield id
+            for number, id in enumerate(bare.sorted_ids(self.state, Scope(None, prefix))):
+                if number % CHUNK == 0:
+                    sleep(0)
+                yield id
             return
         with closed(mirrored.ids(self.state, mirror, Scope(None, prefix))) as ids:
             for id in ids:
@@ -191,7 +216,7 @@ class ObjectEngine(Engine):
         if self.state.mirror is not None:
             return mirrored.count(self.state, self.state.mirror, query, max_age)
         if query is None or not query.conditions:
-            return sum([1 for _ in self.ids("")])
+            return len(bare.sorted_ids(self.state, EVERYTHING))
         return sum([1 for _ in self._matched(query, [], max_age)])
 
     def _matched(self, query: Query, problems: list[Problem], max_age: float | None) -> Iterator[Record]:
@@ -208,10 +233,9 @@ class ObjectEngine(Engine):
         most = None
         if not query.conditions and not query.sorting and query.cursor is None and query.count is not None:
             most = query.skip + query.count + 1
-        with closed(bare.records(self.state, scope, problems, most=most)) as records:
+        with closed(bare.records(self.state, scope, problems, holds, most=most)) as records:
             for record in records:
-                if holds(record):
-                    yield record
+                yield record
 
     def _cold(self, mirror: Mirror, query: Query, scope: Scope, max_age: float | None) -> bool:
         """Tell whether a query is cheaper to answer without the mirror: few records are asked for, and it is not up to date."""
@@ -233,7 +257,7 @@ class ObjectEngine(Engine):
         try:
             return mirrored.select(self.state, mirror, sql, params, 0, time_limit)
         finally:
-            mirror.close()
+            finish(lambda: run(mirror.close))
 
     # -- care ---------------------------------------------------------------------------------------------------------
 
@@ -276,8 +300,7 @@ class ObjectEngine(Engine):
         corrupt: list[Problem] = []
         drift: list[str] = []
         records = 0
-        with closed(bare.ids(self.state, EVERYTHING)) as source:
-            ids = [id for id in source]
+        ids = bare.sorted_ids(self.state, EVERYTHING)
         for start in range(0, len(ids), CHUNK):
             part = ids[start : start + CHUNK]
             held = self._held(part)
@@ -288,8 +311,11 @@ class ObjectEngine(Engine):
                     raise found
                 elif found is not None:
                     records += 1
-                    if id in held and mirrored.drifted(held[id], found):
+                    row = held.get(id)
+                    if row is not None and aside_for(found, partial(mirrored.drifted, row, found)):
                         drift.append(id)
+                    if records % TURN == 0:
+                        sleep(0)
         if drift and self.state.mirror is not None:
             run(self.state.mirror.drop)
         return CheckReport(records=records, corrupt=tuple(corrupt), foreign=tuple(foreign), drift=tuple(drift))
@@ -344,8 +370,10 @@ class ObjectEngine(Engine):
             raise RecordNotFoundError(f"no version {version!r} of {id!r}", id=id, database=self.state) from error
         if found is None:
             raise RecordNotFoundError(f"no version {version!r} of {id!r}", id=id, database=self.state)
-        old = decode_body(found[0], id=id, key=self.state.key(id))
-        return self.upsert(draft(record_of(old, None), id=id), None)
+        data, key = found[0], self.state.key(id)
+        made = aside(lambda: draft(record_of(decode_body(data, id=id, key=key), None), id=id), len(data))
+        written = self.upsert(made, None)
+        return aside(lambda: made.record(written), len(data))
 
     def close(self) -> None:
         """Close the store, if it is our own. See `Engine`."""

@@ -6,23 +6,25 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from holdall._concurrency import run_async
-from holdall.engine.colours import closed_async
+from holdall._concurrency import run_async, sleep_async
+from holdall.engine.colours import closed_async, finish_async
 from holdall.errors import MissingExtraError, NotFoundError
 from holdall.records import objects_bare_async as bare
 from holdall.records import objects_many_async as many
 from holdall.records import objects_mirrored_async as mirrored
 from holdall.records import objects_record_async as one
-from holdall.records.chunks_async import CHUNK, chunked_async, weight
-from holdall.records.drafts import Draft, Item, WriteVerb, draft, record_of
+from holdall.records.aside import aside_async, aside_for_async
+from holdall.records.chunks_async import CHUNK, TURN, chunked_async, each_async, weight
+from holdall.records.drafts import Draft, Item, WriteVerb, Written, draft, record_of
 from holdall.records.encoding import decode_body
 from holdall.records.engine_async import Engine
 from holdall.records.errors import CorruptRecordError, Outcome, RecordArchivedError, RecordNotFoundError
 from holdall.records.matching import cursor_after, cursor_mark, cut, predicate, row_key
 from holdall.records.mirror.mirror import Interrupted, Mirror
-from holdall.records.mirror.rows import Row, row_of
+from holdall.records.mirror.rows import Row
 from holdall.records.mirror.selecting import check_select
 from holdall.records.objects_journal import journaled_async
 from holdall.records.objects_state import ObjectState, Stored
@@ -51,25 +53,26 @@ class ObjectEngine(Engine):
 
     # -- one record ---------------------------------------------------------------------------------------------------
 
-    async def create_async(self, draft: Draft) -> Record:
+    async def create_async(self, draft: Draft) -> Written:
         """Insert atomically. See `Engine`."""
-        stored = await self._written_async(draft.id, lambda: one.create_async(self.state, draft))
-        return record_of(stored.body, stored.etag)
+        stored: Stored = await self._written_async(draft.id, lambda: one.create_async(self.state, draft))
+        return stored.written
 
     async def read_async(self, id: str) -> Record | None:
         """Return a record. See `Engine`."""
-        stored = await one.fetch_async(self.state, id)
-        return None if stored is None else record_of(stored.body, stored.etag)
+        return await one.record_async(self.state, id)
 
-    async def update_async(self, draft: Draft, expected_version: str | None) -> Record | None:
+    async def update_async(self, draft: Draft, expected_version: str | None) -> Written | None:
         """Replace a record. See `Engine`."""
-        stored = await self._written_async(draft.id, lambda: one.update_async(self.state, draft, expected_version))
-        return None if stored is None else record_of(stored.body, stored.etag)
+        stored: Stored | None = await self._written_async(
+            draft.id, lambda: one.update_async(self.state, draft, expected_version)
+        )
+        return None if stored is None else stored.written
 
-    async def upsert_async(self, draft: Draft, expected_version: str | None) -> Record:
+    async def upsert_async(self, draft: Draft, expected_version: str | None) -> Written:
         """Replace or insert. See `Engine`."""
-        stored = await self._written_async(draft.id, lambda: one.upsert_async(self.state, draft, expected_version))
-        return record_of(stored.body, stored.etag)
+        stored: Stored = await self._written_async(draft.id, lambda: one.upsert_async(self.state, draft, expected_version))
+        return stored.written
 
     async def delete_async(self, id: str, expected_version: str | None) -> bool:
         """Delete. See `Engine`."""
@@ -91,12 +94,12 @@ class ObjectEngine(Engine):
             if stored is None:
                 effects[id] = Row(id, None, "gone")
             elif self.state.mirror is not None:
-                effects[stored.body.id] = row_of(stored.body, stored.etag, len(stored.data))
+                effects[stored.stamp.id] = await many.stored_row_async(stored)
         return stored
 
     # -- many ---------------------------------------------------------------------------------------------------------
 
-    async def write_many_async(self, verb: WriteVerb, items: Iterable[Item]) -> list[Outcome]:
+    async def write_many_async(self, verb: WriteVerb, items: AsyncIterator[Item]) -> list[Outcome]:
         """Write items drawn lazily. See `Engine`."""
         outcomes: list[Outcome] = []
         stopped: list[Exception] = []
@@ -118,7 +121,7 @@ class ObjectEngine(Engine):
     async def delete_many_async(self, ids: Iterable[str]) -> list[Outcome]:
         """Delete records, a thousand in a request. See `Engine`."""
         outcomes: list[Outcome] = []
-        chunks = chunked_async(ids)
+        chunks = chunked_async(each_async(ids))
         async with closed_async(chunks):
             async for chunk in chunks:
                 base = len(outcomes)
@@ -143,24 +146,47 @@ class ObjectEngine(Engine):
 
     async def stream_async(self, query: Query, batch_size: int, max_age: float | None) -> AsyncIterator[Record]:
         """Yield the records of a query. See `Engine`."""
-        problems: list[Problem] = []
-        if query.sorting:
-            places = [(row_key(query, record), record.id) async for record in self._matched_async(query, problems, max_age)]
-            await run_async(places.sort)
-            mark = cursor_mark(query)
+        records = self._sorted_async(query, batch_size, max_age) if query.sorting else self._paged_async(query, max_age)
+        passed = 0
+        async with closed_async(records):
+            async for record in records:
+                if query.paths:
+                    passed += 1
+                    if passed % TURN == 0:
+                        await sleep_async(0)
+                    yield await aside_for_async(record, partial(record.project, *query.paths))
+                else:
+                    yield record
+
+    async def _sorted_async(self, query: Query, batch_size: int, max_age: float | None) -> AsyncIterator[Record]:
+        """Yield the records of a query's page in its order, which is found first, from sort values and ids alone."""
+        places: list[tuple[Any, str | None]] = []
+        async with closed_async(self._matched_async(query, [], max_age)) as matched:
+            async for record in matched:
+                places.append((await aside_for_async(record, partial(row_key, query, record)), record.id))
+                if len(places) % TURN == 0:
+                    await sleep_async(0)
+        mark = cursor_mark(query)
+
+        def page() -> list[str]:
+            places.sort()
             ids = [id for place, id in places if id is not None and (mark is None or mark < place)]
-            del places
-            wanted = ids[query.skip : None if query.count is None else query.skip + query.count]
-            for start in range(0, len(wanted), batch_size):
-                for record in await self.read_many_async(wanted[start : start + batch_size]):
-                    if isinstance(record, Exception):
-                        raise record
-                    if record is not None:
-                        yield record.project(*query.paths) if query.paths else record
-            return
+            places.clear()
+            return ids[query.skip : None if query.count is None else query.skip + query.count]
+
+        wanted = await run_async(page)
+        for start in range(0, len(wanted), batch_size):
+            for found in await self.read_many_async(wanted[start : start + batch_size]):
+                if isinstance(found, Exception):
+                    raise found
+                if found is not None:
+                    yield found
+
+    async def _paged_async(self, query: Query, max_age: float | None) -> AsyncIterator[Record]:
+        """Yield the records of a query's page, by id."""
         mark = cursor_mark(query)
         skip, left = query.skip, query.count
-        async with closed_async(self._matched_async(query, problems, max_age)) as matched:
+        async with closed_async(self._matched_async(query, [], max_age)) as matched:
             async for record in matched:
                 if mark is not None and not mark < row_key(query, record):
                     continue
@@ -171,15 +197,16 @@ class ObjectEngine(Engine):
                     if left == 0:
                         return
                     left -= 1
-                yield record.project(*query.paths) if query.paths else record
+                yield record
 
     async def ids_async(self, prefix: str) -> AsyncIterator[str]:
         """Yield ids in order. See `Engine`."""
         mirror = self.state.mirror
         if mirror is None:
-            async with closed_async(bare.ids_async(self.state, Scope(None, prefix))) as ids:
-                async for id in ids:
-                    yield id
+            for number, id in enumerate(await bare.sorted_ids_async(self.state, Scope(None, prefix))):
+                if number % CHUNK == 0:
+                    await sleep_async(0)
+                yield id
             return
         async with closed_async(mirrored.ids_async(self.state, mirror, Scope(None, prefix))) as ids:
             async for id in ids:
@@ -190,7 +217,7 @@ class ObjectEngine(Engine):
         if self.state.mirror is not None:
             return await mirrored.count_async(self.state, self.state.mirror, query, max_age)
         if query is None or not query.conditions:
-            return sum([1 async for _ in self.ids_async("")])
+            return len(await bare.sorted_ids_async(self.state, EVERYTHING))
         return sum([1 async for _ in self._matched_async(query, [], max_age)])
 
     async def _matched_async(self, query: Query, problems: list[Problem], max_age: float | None) -> AsyncIterator[Record]:
@@ -207,10 +234,9 @@ class ObjectEngine(Engine):
         most = None
         if not query.conditions and not query.sorting and query.cursor is None and query.count is not None:
             most = query.skip + query.count + 1
-        async with closed_async(bare.records_async(self.state, scope, problems, most=most)) as records:
+        async with closed_async(bare.records_async(self.state, scope, problems, holds, most=most)) as records:
             async for record in records:
-                if holds(record):
-                    yield record
+                yield record
 
     async def _cold_async(self, mirror: Mirror, query: Query, scope: Scope, max_age: float | None) -> bool:
         """Tell whether a query is cheaper to answer without the mirror: few records are asked for, and it is not up to date."""
@@ -234,7 +260,7 @@ class ObjectEngine(Engine):
         try:
             return await mirrored.select_async(self.state, mirror, sql, params, 0, time_limit)
         finally:
-            mirror.close()
+            await finish_async(lambda: run_async(mirror.close))
 
     # -- care ---------------------------------------------------------------------------------------------------------
 
@@ -277,8 +303,7 @@ class ObjectEngine(Engine):
         corrupt: list[Problem] = []
         drift: list[str] = []
         records = 0
-        async with closed_async(bare.ids_async(self.state, EVERYTHING)) as source:
-            ids = [id async for id in source]
+        ids = await bare.sorted_ids_async(self.state, EVERYTHING)
         for start in range(0, len(ids), CHUNK):
             part = ids[start : start + CHUNK]
             held = await self._held_async(part)
@@ -289,8 +314,11 @@ class ObjectEngine(Engine):
                     raise found
                 elif found is not None:
                     records += 1
-                    if id in held and mirrored.drifted(held[id], found):
+                    row = held.get(id)
+                    if row is not None and await aside_for_async(found, partial(mirrored.drifted, row, found)):
                         drift.append(id)
+                    if records % TURN == 0:
+                        await sleep_async(0)
         if drift and self.state.mirror is not None:
             await run_async(self.state.mirror.drop)
         return CheckReport(records=records, corrupt=tuple(corrupt), foreign=tuple(foreign), drift=tuple(drift))
@@ -345,8 +373,10 @@ class ObjectEngine(Engine):
             raise RecordNotFoundError(f"no version {version!r} of {id!r}", id=id, database=self.state) from error
         if found is None:
             raise RecordNotFoundError(f"no version {version!r} of {id!r}", id=id, database=self.state)
-        old = decode_body(found[0], id=id, key=self.state.key(id))
-        return await self.upsert_async(draft(record_of(old, None), id=id), None)
+        data, key = found[0], self.state.key(id)
+        made = await aside_async(lambda: draft(record_of(decode_body(data, id=id, key=key), None), id=id), len(data))
+        written = await self.upsert_async(made, None)
+        return await aside_async(lambda: made.record(written), len(data))
 
     async def close_async(self) -> None:
         """Close the store, if it is our own. See `Engine`."""

@@ -3,63 +3,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator
 
-from holdall._concurrency import map_bounded, run
+from holdall._concurrency import run
 from holdall.engine.colours import closed
 from holdall.errors import HoldallError
 from holdall.records import objects_many as many
 from holdall.records import objects_record as one
-from holdall.records.drafts import record_of
 from holdall.records.errors import CorruptRecordError, RecordArchivedError
 from holdall.records.objects_state import ObjectState
+from holdall.records.objects_waves import in_order
 from holdall.records.plans import Scope
 from holdall.records.record import Record
 from holdall.records.results import Problem
 
-__all__ = ["ids", "problem_of", "records"]
+__all__ = ["problem_of", "records", "sorted_ids"]
 
 
-def ids(state: ObjectState, scope: Scope) -> Iterator[str]:
-    """Yield the ids of a scope, in order; those that the scope names itself are not asked for."""
+def sorted_ids(state: ObjectState, scope: Scope) -> list[str]:
+    """Return the ids of a scope, in order; those that the scope names itself are not asked for."""
     if scope.ids is not None:
-        for id in scope.ids:
-            if id.startswith(scope.prefix):
-                yield id
-        return
+        return [id for id in scope.ids if id.startswith(scope.prefix)]
     found: list[str] = []
     with closed(many.listed(state, scope.prefix)) as pages:
         for page in pages:
             found += [id for id, _ in page if id is not None]
     run(found.sort)  # the order of keys is another one
-    for id in found:
-        yield id
+    return found
 
 
-def records(state: ObjectState, scope: Scope, problems: list[Problem], *, most: int | None = None) -> Iterator[Record]:
-    """Yield the records of a scope by id, read some ahead.
+def records(
+    state: ObjectState, scope: Scope, problems: list[Problem], holds: Callable[[Record], bool], *, most: int | None = None
+) -> Iterator[Record]:
+    """Yield the records of a scope by id, read some ahead: as many requests as the window allows.
 
     Args:
         state: Of the database.
         scope: Which ones.
         problems: Gets what could not be read, with ``on_corrupt="report"``.
+        holds: Which of them are wanted.
         most: Read no more than so many.
     """
 
     def read(id: str) -> Record | Problem | None:
         try:
-            stored = one.fetch(state, id)
+            return one.record(state, id, holds)
         except (CorruptRecordError, RecordArchivedError) as error:
             if state.options.on_corrupt == "raise":
                 raise
             return problem_of(state, id, error)
-        return None if stored is None else record_of(stored.body, stored.etag)
 
-    with closed(ids(state, scope)) as source:
-        wanted = [id for id in source]
-    answers = map_bounded(read, islice(wanted, most), limit=state.options.max_workers)
-    with closed(answers) as found:
+    wanted = sorted_ids(state, scope)
+    with closed(in_order(state, read, wanted[:most])) as found:
         for record in found:
             if isinstance(record, Problem):
                 problems.append(record)

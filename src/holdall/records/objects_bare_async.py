@@ -2,65 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from itertools import islice
+from collections.abc import AsyncIterator, Callable
 
-from holdall._concurrency import map_bounded_async, run_async
+from holdall._concurrency import run_async
 from holdall.engine.colours import closed_async
 from holdall.errors import HoldallError
 from holdall.records import objects_many_async as many
 from holdall.records import objects_record_async as one
-from holdall.records.drafts import record_of
 from holdall.records.errors import CorruptRecordError, RecordArchivedError
 from holdall.records.objects_state import ObjectState
+from holdall.records.objects_waves_async import in_order_async
 from holdall.records.plans import Scope
 from holdall.records.record import Record
 from holdall.records.results import Problem
 
-__all__ = ["ids_async", "problem_of", "records_async"]
+__all__ = ["problem_of", "records_async", "sorted_ids_async"]
 
 
-async def ids_async(state: ObjectState, scope: Scope) -> AsyncIterator[str]:
-    """Yield the ids of a scope, in order; those that the scope names itself are not asked for."""
+async def sorted_ids_async(state: ObjectState, scope: Scope) -> list[str]:
+    """Return the ids of a scope, in order; those that the scope names itself are not asked for."""
     if scope.ids is not None:
-        for id in scope.ids:
-            if id.startswith(scope.prefix):
-                yield id
-        return
+        return [id for id in scope.ids if id.startswith(scope.prefix)]
     found: list[str] = []
     async with closed_async(many.listed_async(state, scope.prefix)) as pages:
         async for page in pages:
             found += [id for id, _ in page if id is not None]
     await run_async(found.sort)  # the order of keys is another one
-    for id in found:
-        yield id
+    return found
 
 
 async def records_async(
-    state: ObjectState, scope: Scope, problems: list[Problem], *, most: int | None = None
+    state: ObjectState, scope: Scope, problems: list[Problem], holds: Callable[[Record], bool], *, most: int | None = None
 ) -> AsyncIterator[Record]:
-    """Yield the records of a scope by id, read some ahead.
+    """Yield the records of a scope by id, read some ahead: as many requests as the window allows.
 
     Args:
         state: Of the database.
         scope: Which ones.
         problems: Gets what could not be read, with ``on_corrupt="report"``.
+        holds: Which of them are wanted.
         most: Read no more than so many.
     """
 
     async def read(id: str) -> Record | Problem | None:
         try:
-            stored = await one.fetch_async(state, id)
+            return await one.record_async(state, id, holds)
         except (CorruptRecordError, RecordArchivedError) as error:
             if state.options.on_corrupt == "raise":
                 raise
             return problem_of(state, id, error)
-        return None if stored is None else record_of(stored.body, stored.etag)
 
-    async with closed_async(ids_async(state, scope)) as source:
-        wanted = [id async for id in source]
-    answers = map_bounded_async(read, islice(wanted, most), limit=state.options.max_workers)
-    async with closed_async(answers) as found:
+    wanted = await sorted_ids_async(state, scope)
+    async with closed_async(in_order_async(state, read, wanted[:most])) as found:
         async for record in found:
             if isinstance(record, Problem):
                 problems.append(record)

@@ -12,7 +12,8 @@ from holdall.core.meta import ListPage, ObjectMeta
 from holdall.engine.colours import closed
 from holdall.errors import ConfigError, HoldallError, PermissionDeniedError, ThrottledError
 from holdall.records import objects_record as record
-from holdall.records.drafts import Item, WriteVerb, record_of
+from holdall.records.aside import aside
+from holdall.records.drafts import Item, WriteVerb
 from holdall.records.errors import BatchError, ConcurrencyError, DuplicateRecordError, Outcome, Status
 from holdall.records.mirror.rows import Row, row_of
 from holdall.records.objects_state import ObjectState, Stored
@@ -20,7 +21,7 @@ from holdall.records.objects_waves import waves
 from holdall.records.record import Record
 from holdall.results import DeleteResult
 
-__all__ = ["clear", "delete_chunk", "listed", "read_many", "write_chunk"]
+__all__ = ["clear", "delete_chunk", "listed", "read_many", "stored_row", "write_chunk"]
 
 
 def write_chunk(
@@ -60,8 +61,8 @@ def write_chunk(
             return Outcome(index=item.index, id=item.id, status=status, error=error), None
         if stored is None:
             return Outcome(index=item.index, id=item.id, status="missing"), None
-        row = row_of(stored.body, stored.etag, len(stored.data)) if keep else None
-        return Outcome(index=item.index, id=stored.body.id, status="written"), row
+        row = stored_row(stored) if keep else None
+        return Outcome(index=item.index, id=stored.stamp.id, status="written"), row
 
     drafts = [item for item in items if item.draft is not None]
     with closed(waves(state, one, drafts, stopped)) as answers:
@@ -74,25 +75,37 @@ def write_chunk(
     return written
 
 
+def stored_row(stored: Stored) -> Row:
+    """Return what the mirror keeps of an object that was written."""
+    return aside(lambda: row_of(stored.stamp, stored.content, stored.etag), stored.content.size)
+
+
 def read_many(state: ObjectState, ids: Iterable[str]) -> list[Record | Exception | None]:
     """Read records; a record, ``None`` or an error for each id."""
 
     def one(id: str) -> Record | Exception | None:
         try:
-            stored = record.fetch(state, id)
+            return record.record(state, id)
         except ThrottledError:
             raise
         except HoldallError as error:
             return error
-        return None if stored is None else record_of(stored.body, stored.etag)
 
     wanted = list(ids)
-    unique = list(dict.fromkeys(wanted))
+    unique = aside(lambda: list(dict.fromkeys(wanted)), len(wanted))
     with closed(waves(state, one, unique, [])) as answers:
         found = {id: answer for id, answer in answers}
-    if len(unique) == len(wanted):
-        return [found[id] for id in wanted]
-    return [answer.copy() if isinstance(answer, Record) else answer for answer in map(found.__getitem__, wanted)]
+
+    def in_order() -> list[Record | Exception | None]:
+        if len(unique) == len(wanted):
+            return [found[id] for id in wanted]
+        return [answer.copy() if isinstance(answer, Record) else answer for answer in map(found.__getitem__, wanted)]
+
+    return aside(in_order, _COPY * (len(wanted) - len(unique)) + len(wanted))
+
+
+_COPY = 1024
+"""What the copy of a record costs, in characters of JSON."""
 
 
 def listed(state: ObjectState, prefix: str = "") -> Iterator[list[tuple[str | None, ObjectMeta]]]:

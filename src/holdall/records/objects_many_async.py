@@ -11,7 +11,8 @@ from holdall.core.meta import ListPage, ObjectMeta
 from holdall.engine.colours import closed_async
 from holdall.errors import ConfigError, HoldallError, PermissionDeniedError, ThrottledError
 from holdall.records import objects_record_async as record
-from holdall.records.drafts import Item, WriteVerb, record_of
+from holdall.records.aside import aside_async
+from holdall.records.drafts import Item, WriteVerb
 from holdall.records.errors import BatchError, ConcurrencyError, DuplicateRecordError, Outcome, Status
 from holdall.records.mirror.rows import Row, row_of
 from holdall.records.objects_state import ObjectState, Stored
@@ -19,7 +20,7 @@ from holdall.records.objects_waves_async import waves_async
 from holdall.records.record import Record
 from holdall.results import DeleteResult
 
-__all__ = ["clear_async", "delete_chunk_async", "listed_async", "read_many_async", "write_chunk_async"]
+__all__ = ["clear_async", "delete_chunk_async", "listed_async", "read_many_async", "stored_row_async", "write_chunk_async"]
 
 
 async def write_chunk_async(
@@ -59,8 +60,8 @@ async def write_chunk_async(
             return Outcome(index=item.index, id=item.id, status=status, error=error), None
         if stored is None:
             return Outcome(index=item.index, id=item.id, status="missing"), None
-        row = row_of(stored.body, stored.etag, len(stored.data)) if keep else None
-        return Outcome(index=item.index, id=stored.body.id, status="written"), row
+        row = await stored_row_async(stored) if keep else None
+        return Outcome(index=item.index, id=stored.stamp.id, status="written"), row
 
     drafts = [item for item in items if item.draft is not None]
     async with closed_async(waves_async(state, one, drafts, stopped)) as answers:
@@ -73,25 +74,37 @@ async def write_chunk_async(
     return written
 
 
+async def stored_row_async(stored: Stored) -> Row:
+    """Return what the mirror keeps of an object that was written."""
+    return await aside_async(lambda: row_of(stored.stamp, stored.content, stored.etag), stored.content.size)
+
+
 async def read_many_async(state: ObjectState, ids: Iterable[str]) -> list[Record | Exception | None]:
     """Read records; a record, ``None`` or an error for each id."""
 
     async def one(id: str) -> Record | Exception | None:
         try:
-            stored = await record.fetch_async(state, id)
+            return await record.record_async(state, id)
         except ThrottledError:
             raise
         except HoldallError as error:
             return error
-        return None if stored is None else record_of(stored.body, stored.etag)
 
     wanted = list(ids)
-    unique = list(dict.fromkeys(wanted))
+    unique = await aside_async(lambda: list(dict.fromkeys(wanted)), len(wanted))
     async with closed_async(waves_async(state, one, unique, [])) as answers:
         found = {id: answer async for id, answer in answers}
-    if len(unique) == len(wanted):
-        return [found[id] for id in wanted]
-    return [answer.copy() if isinstance(answer, Record) else answer for answer in map(found.__getitem__, wanted)]
+
+    def in_order() -> list[Record | Exception | None]:
+        if len(unique) == len(wanted):
+            return [found[id] for id in wanted]
+        return [answer.copy() if isinstance(answer, Record) else answer for answer in map(found.__getitem__, wanted)]
+
+    return await aside_async(in_order, _COPY * (len(wanted) - len(unique)) + len(wanted))
+
+
+_COPY = 1024
+"""What the copy of a record costs, in characters of JSON."""
 
 
 async def listed_async(state: ObjectState, prefix: str = "") -> AsyncIterator[list[tuple[str | None, ObjectMeta]]]:

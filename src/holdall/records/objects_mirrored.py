@@ -8,21 +8,22 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from holdall._concurrency import run, sleep
 from holdall.engine.colours import closed, finish
 from holdall.records import objects_many as many
 from holdall.records import objects_record as one
+from holdall.records.aside import aside, aside_for
 from holdall.records.chunks import CHUNK
 from holdall.records.documents import encode_document
-from holdall.records.drafts import record_of
-from holdall.records.encoding import decode_body
+from holdall.records.encoding import Body, decode_body
 from holdall.records.errors import CorruptRecordError, RecordArchivedError
 from holdall.records.matching import predicate
 from holdall.records.mirror.listing import Listing
 from holdall.records.mirror.mirror import Interrupted, Mirror, Pending
-from holdall.records.mirror.rows import Row, body_of, paths_of, row_of, times_of, touches
+from holdall.records.mirror.rows import Row, paths_of, record_in, row_of, touches
 from holdall.records.mirror.selecting import mentions
 from holdall.records.objects_state import ObjectState
 from holdall.records.objects_waves import waves
@@ -127,12 +128,16 @@ def row(state: ObjectState, id: str) -> Row | None:
     if found is None:
         return None
     data, etag = found
-    try:
-        body = decode_body(data, id=id, key=state.key(id))
-    except CorruptRecordError as error:
-        return Row(id, etag, "corrupt", reason=error.reason)
-    state.known.note(id, etag, body.created)
-    return row_of(body, etag, len(data))
+
+    def read() -> Row:
+        try:
+            body = decode_body(data, id=id, key=state.key(id))
+        except CorruptRecordError as error:
+            return Row(id, etag, "corrupt", reason=error.reason)
+        state.known.note(id, etag, body.created)
+        return row_of(body.stamp, body.content, etag)
+
+    return aside(read, len(data))
 
 
 def ready(state: ObjectState, mirror: Mirror, query: Query, max_age: float | None) -> Scope:
@@ -231,7 +236,7 @@ def _held(rows: Sequence[Row], query: Query, deciding: set[str], holds: Callable
     for row in rows:
         if row.state in {"loaded", "cut"}:
             try:
-                record = record_of(body_of(row), row.etag, times_of(row))
+                record = record_in(row)
             except sqlite3.DatabaseError:
                 held.damaged = True
                 held.fetch.append(row.id)
@@ -282,7 +287,7 @@ def _records(
                 problems.append(Problem(key=state.key(id), id=id, reason=reason))
             elif isinstance(answer, Exception):
                 raise answer
-            elif answer is not None and holds(answer):
+            elif answer is not None and aside_for(answer, partial(holds, answer)):
                 found[id] = answer
     return [found[row.id] for row in rows if row.id in found]
 
@@ -311,7 +316,7 @@ def drifted(row: Row, record: Record) -> bool:
     if row.state != "loaded" or row.etag != record.version:
         return False
     try:
-        held = record_of(body_of(row), row.etag)
+        held = record_in(row)
     except sqlite3.DatabaseError:
         return True
     return encode_document(held.data) != encode_document(record.data) or held.metadata.keys() != record.metadata.keys()
@@ -340,5 +345,9 @@ def _selected(
         if row.state == "listed" or mentions(sql, row.names):
             stored = one.fetch(state, row.id)
             if stored is not None:
-                whole[row.id] = encode_document(stored.body.fields), encode_document(stored.body.metadata)
+                whole[row.id] = run(partial(_documents, stored.body))
     return run(lambda: mirror.select(sql, params, whole, time_limit))
+
+
+def _documents(body: Body) -> tuple[str, str]:
+    return encode_document(body.fields), encode_document(body.metadata)

@@ -7,21 +7,22 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from holdall._concurrency import run_async, sleep_async
 from holdall.engine.colours import closed_async, finish_async
 from holdall.records import objects_many_async as many
 from holdall.records import objects_record_async as one
+from holdall.records.aside import aside_async, aside_for_async
 from holdall.records.chunks_async import CHUNK
 from holdall.records.documents import encode_document
-from holdall.records.drafts import record_of
-from holdall.records.encoding import decode_body
+from holdall.records.encoding import Body, decode_body
 from holdall.records.errors import CorruptRecordError, RecordArchivedError
 from holdall.records.matching import predicate
 from holdall.records.mirror.listing import Listing
 from holdall.records.mirror.mirror import Interrupted, Mirror, Pending
-from holdall.records.mirror.rows import Row, body_of, paths_of, row_of, times_of, touches
+from holdall.records.mirror.rows import Row, paths_of, record_in, row_of, touches
 from holdall.records.mirror.selecting import mentions
 from holdall.records.objects_state import ObjectState
 from holdall.records.objects_waves_async import waves_async
@@ -126,12 +127,16 @@ async def row_async(state: ObjectState, id: str) -> Row | None:
     if found is None:
         return None
     data, etag = found
-    try:
-        body = decode_body(data, id=id, key=state.key(id))
-    except CorruptRecordError as error:
-        return Row(id, etag, "corrupt", reason=error.reason)
-    state.known.note(id, etag, body.created)
-    return row_of(body, etag, len(data))
+
+    def read() -> Row:
+        try:
+            body = decode_body(data, id=id, key=state.key(id))
+        except CorruptRecordError as error:
+            return Row(id, etag, "corrupt", reason=error.reason)
+        state.known.note(id, etag, body.created)
+        return row_of(body.stamp, body.content, etag)
+
+    return await aside_async(read, len(data))
 
 
 async def ready_async(state: ObjectState, mirror: Mirror, query: Query, max_age: float | None) -> Scope:
@@ -230,7 +235,7 @@ def _held(rows: Sequence[Row], query: Query, deciding: set[str], holds: Callable
     for row in rows:
         if row.state in {"loaded", "cut"}:
             try:
-                record = record_of(body_of(row), row.etag, times_of(row))
+                record = record_in(row)
             except sqlite3.DatabaseError:
                 held.damaged = True
                 held.fetch.append(row.id)
@@ -281,7 +286,7 @@ async def _records_async(
                 problems.append(Problem(key=state.key(id), id=id, reason=reason))
             elif isinstance(answer, Exception):
                 raise answer
-            elif answer is not None and holds(answer):
+            elif answer is not None and await aside_for_async(answer, partial(holds, answer)):
                 found[id] = answer
     return [found[row.id] for row in rows if row.id in found]
 
@@ -311,7 +316,7 @@ def drifted(row: Row, record: Record) -> bool:
     if row.state != "loaded" or row.etag != record.version:
         return False
     try:
-        held = record_of(body_of(row), row.etag)
+        held = record_in(row)
     except sqlite3.DatabaseError:
         return True
     return encode_document(held.data) != encode_document(record.data) or held.metadata.keys() != record.metadata.keys()
@@ -340,5 +345,9 @@ async def _selected_async(
         if row.state == "listed" or mentions(sql, row.names):
             stored = await one.fetch_async(state, row.id)
             if stored is not None:
-                whole[row.id] = encode_document(stored.body.fields), encode_document(stored.body.metadata)
+                whole[row.id] = await run_async(partial(_documents, stored.body))
     return await run_async(lambda: mirror.select(sql, params, whole, time_limit))
+
+
+def _documents(body: Body) -> tuple[str, str]:
+    return encode_document(body.fields), encode_document(body.metadata)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from holdall._concurrency import run
@@ -16,16 +17,31 @@ from holdall.errors import (
     ThrottledError,
     UnavailableError,
 )
-from holdall.records.drafts import Draft
+from holdall.records.aside import aside
+from holdall.records.drafts import Draft, record_of
 from holdall.records.encoding import decode_body, encode_body
 from holdall.records.errors import ConcurrencyError, CorruptRecordError, DuplicateRecordError
-from holdall.records.objects_state import Known, ObjectState, Stored
+from holdall.records.objects_state import Found, Known, ObjectState, Stored
+from holdall.records.record import Record
 
-__all__ = ["create", "delete", "fetch", "raw", "update", "upsert", "version"]
+__all__ = [
+    "create",
+    "delete",
+    "fetch",
+    "raw",
+    "record",
+    "update",
+    "upsert",
+    "version",
+]
 
 _RACES = 32
 """How often an unconditional write is tried against other writers of the same record."""
 _WHOLE = 5 * 1024 * 1024
+
+
+def _any(record: Record) -> bool:  # noqa: ARG001  # a condition
+    return True
 
 
 def raw(state: ObjectState, id: str, *, version: str | None = None) -> tuple[bytes, str | None] | None:
@@ -46,7 +62,7 @@ def raw(state: ObjectState, id: str, *, version: str | None = None) -> tuple[byt
         raise
 
 
-def fetch(state: ObjectState, id: str) -> Stored | None:
+def fetch(state: ObjectState, id: str) -> Found | None:
     """Return a record's object.
 
     Raises:
@@ -57,9 +73,30 @@ def fetch(state: ObjectState, id: str) -> Stored | None:
         state.known.note(id, None, None)
         return None
     data, etag = found
-    body = decode_body(data, id=id, key=state.key(id))
+    body = aside(lambda: decode_body(data, id=id, key=state.key(id)), len(data))
     state.known.note(id, etag, body.created)
-    return Stored(body, etag, data)
+    return Found(body, etag)
+
+
+def record(state: ObjectState, id: str, holds: Callable[[Record], bool] = _any) -> Record | None:
+    """Return a record if a condition holds for it; else, or if it is not there, ``None``.
+
+    Raises:
+        CorruptRecordError: It is no record.
+    """
+    found = raw(state, id)
+    if found is None:
+        state.known.note(id, None, None)
+        return None
+    data, etag = found
+
+    def read() -> Record | None:
+        body = decode_body(data, id=id, key=state.key(id))
+        state.known.note(id, etag, body.created)
+        record = record_of(body, etag)
+        return record if holds(record) else None
+
+    return aside(read, len(data))
 
 
 def version(state: ObjectState, id: str) -> str | None:
@@ -75,26 +112,26 @@ def _put(
     state: ObjectState, draft: Draft, created: datetime | None = None, *, create: bool = False, if_match: str | None = None
 ) -> Stored:
     """Write a draft under its condition; an answer that got lost is looked up by the token in the body."""
-    body = draft.stamped(created=created)
-    data = encode_body(body, draft.content)
-    options = state.put_options(body, create=create, if_match=if_match)
+    stamp, content = draft.stamped(created=created), draft.content
+    data = aside(lambda: encode_body(stamp, content), content.size)
+    options = state.put_options(draft, stamp, create=create, if_match=if_match)
     try:
-        result = state.store.put(state.key(body.id), data, options)
+        result = state.store.put(state.key(stamp.id), data, options)
     except (AlreadyExistsError, PreconditionError):
-        state.known.forget(body.id)
+        state.known.forget(stamp.id)
         if len(data) > _WHOLE:  # the store knows its own success again where it sent one request
-            found = raw(state, body.id)
+            found = raw(state, stamp.id)
             if found is not None and found[0] == data:
-                state.known.note(body.id, found[1], body.created)
-                return Stored(body, found[1], data)
+                state.known.note(stamp.id, found[1], stamp.created)
+                return Stored(stamp, content, found[1])
         raise
     except UnavailableError as error:
-        state.known.forget(body.id)
+        state.known.forget(stamp.id)
         if not isinstance(error, ThrottledError):
             setattr(error, "outcome", "unknown")  # noqa: B010  # its answer may have got lost
         raise
-    state.known.note(body.id, result.etag, body.created)
-    return Stored(body, result.etag, data)
+    state.known.note(stamp.id, result.etag, stamp.created)
+    return Stored(stamp, content, result.etag)
 
 
 def _lost(state: ObjectState, id: str, expected: str | None, actual: str | None) -> ConcurrencyError:
@@ -209,7 +246,7 @@ def delete(state: ObjectState, id: str, expected: str | None) -> bool:
 def _look(state: ObjectState, id: str) -> Known | None:
     """Read what is there now; an object that is no record can be replaced, too."""
     try:
-        stored = fetch(state, id)
+        found = fetch(state, id)
     except CorruptRecordError:
         meta = state.store.head(state.key(id))
         return Known(meta.etag, None)
@@ -218,7 +255,7 @@ def _look(state: ObjectState, id: str) -> Known | None:
             raise
         meta = state.store.head(state.key(id))
         return Known(meta.etag, None)
-    return None if stored is None else Known(stored.etag, stored.body.created)
+    return None if found is None else Known(found.etag, found.body.created)
 
 
 def _known(state: ObjectState, id: str) -> Known | None:

@@ -9,10 +9,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from holdall.core.options import PutOptions
-from holdall.records.encoding import Body, iso
+from holdall.records.drafts import Draft, Written
+from holdall.records.encoding import Body, Content, Stamp, iso
 from holdall.records.errors import RecordArchivedError, SerializationError
 from holdall.records.keys import SUFFIX, id_to_key, key_to_id
 from holdall.records.mirror.mirror import Mirror
@@ -20,7 +21,7 @@ from holdall.records.tags import TagsOmittedWarning, fit_tags
 from holdall.records.window import Window
 from holdall.store import Store
 
-__all__ = ["ARCHIVED", "Known", "KnownRecords", "ObjectOptions", "ObjectState", "Stored"]
+__all__ = ["ARCHIVED", "Found", "Known", "KnownRecords", "ObjectOptions", "ObjectState", "Stored"]
 
 ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Storage classes whose objects must be restored before they can be read."""
@@ -52,17 +53,27 @@ class ObjectOptions:
             raise ValueError(f"tags is 'fit', 'strict', 'off' or a list of metadata names, not {self.tags!r}")
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """One object as it is in the storage now."""
+class Found(NamedTuple):
+    """What was read of an object."""
 
     body: Body
     etag: str | None
-    data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Stored(NamedTuple):
+    """An object that was written."""
+
+    stamp: Stamp
+    content: Content
+    etag: str | None
+
+    @property
+    def written(self) -> Written:
+        """What an engine tells of it."""
+        return Written(self.stamp.id, self.etag, self.stamp.created, self.stamp.updated)
+
+
+class Known(NamedTuple):
     """What this process saw of a record: its etag and age, and when (`time.monotonic`); no etag means that it was absent."""
 
     etag: str | None
@@ -164,7 +175,7 @@ class ObjectState:
         capabilities = self.store.capabilities
         return capabilities.update and capabilities.strong_etag
 
-    def put_options(self, body: Body, *, create: bool = False, if_match: str | None = None) -> PutOptions:
+    def put_options(self, draft: Draft, stamp: Stamp, *, create: bool = False, if_match: str | None = None) -> PutOptions:
         """Return how to write a record: its condition, type, tags and storage class."""
         named: dict[str, Any] = {}
         if create:
@@ -173,24 +184,20 @@ class ObjectState:
             named["if_match"] = if_match
         if self.store.capabilities.attributes:
             named["content_type"] = "application/json"
-        tags = self._tags(body)
-        if tags:
+        if self.options.tags != "off" and (tags := self._tags(draft, stamp)):
             named["tags"] = tags
         if self.options.storage_class is not None:
             named["storage_class"] = self.options.storage_class
         return PutOptions(**named)
 
-    def _tags(self, body: Body) -> dict[str, str]:
+    def _tags(self, draft: Draft, stamp: Stamp) -> dict[str, str]:
         policy = self.options.tags
-        if policy == "off":
-            return {}
-        tags, omitted = fit_tags(
-            body.id, iso(body.created), body.metadata, names=None if isinstance(policy, str) else policy
-        )
+        names = None if isinstance(policy, str) else policy
+        tags, omitted = fit_tags(stamp.id, iso(stamp.created), draft.metadata, names=names)
         if omitted:
-            text = f"these do not fit into the tags of {body.id!r} and are in its body alone: {', '.join(omitted)}"
+            text = f"these do not fit into the tags of {stamp.id!r} and are in its body alone: {', '.join(omitted)}"
             if policy == "strict":
-                raise SerializationError(text, id=body.id)
+                raise SerializationError(text, id=stamp.id)
             warnings.warn(TagsOmittedWarning(text), stacklevel=2)
         return tags
 

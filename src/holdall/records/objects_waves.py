@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from holdall._concurrency import map_bounded, sleep
+from holdall._concurrency import sleep
 from holdall.engine.colours import closed
+from holdall.engine.crew import Crew, Ended
 from holdall.errors import ThrottledError
 from holdall.records.objects_state import ObjectState
 from holdall.records.window import Ask
 
-__all__ = ["waves"]
+__all__ = ["in_order", "waves"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -21,6 +23,8 @@ R = TypeVar("R")
 _WAVES = 4
 _PAUSE = 0.2
 """Seconds before the second wave at most; twice as many before each further one."""
+_AHEAD = 4
+"""Answers that are held for a slow caller, for each request that may be under way."""
 
 
 def waves(
@@ -38,10 +42,10 @@ def waves(
     window, pending = state.window, items
     hopeless, in_a_row = 2 * state.options.max_workers + _WAVES, 0
 
-    def ask(item: T) -> tuple[T, R | Exception]:
+    def ask(item: T) -> R | Exception:
         nonlocal in_a_row
         if stopped:
-            return item, stopped[0]
+            return stopped[0]
         begun = window.round
         try:
             answer = function(item)
@@ -50,15 +54,14 @@ def waves(
             in_a_row += 1
             if in_a_row >= hopeless and not stopped:
                 stopped.append(ThrottledError("the storage refuses every request, even one at a time", store=state.store))
-            return item, error
+            return error
         in_a_row = 0
         window.answered()
-        return item, answer
+        return answer
 
     for wave in range(1, _WAVES + 1):
         refused: list[tuple[T, ThrottledError]] = []
-        answers = map_bounded(ask, pending, limit=state.options.max_workers, width=window.width)
-        with closed(answers) as found:
+        with closed(_answers(state, ask, pending)) as found:
             for item, answer in found:
                 if isinstance(answer, ThrottledError) and answer not in stopped:
                     refused.append((item, answer))
@@ -72,3 +75,69 @@ def waves(
             return
         sleep(random.uniform(0.5, 1.0) * _PAUSE * 2 ** (wave - 1))  # noqa: S311  # jitter
         pending = [item for item, _ in refused]
+
+
+def _answers(state: ObjectState, ask: Ask[T, R], items: Sequence[T]) -> Iterator[tuple[T, R]]:
+    """Yield items with their answers, as they come. Each worker takes one item after the other; one that the window has no place for ends."""
+    most, width = min(state.options.max_workers, len(items)), state.window.width
+    if most == 1:
+        for item in items:
+            yield item, ask(item)
+        return
+    lock = threading.Lock()
+    at = under_way = unread = 0
+
+    def work(_: int) -> None:
+        nonlocal at, under_way, unread
+        while True:
+            with lock:
+                if crew.stopping or at == len(items) or under_way >= width() or unread >= _AHEAD * most:
+                    return
+                item = items[at]
+                at += 1
+                under_way += 1
+            try:
+                answer = ask(item)
+            finally:
+                with lock:
+                    under_way -= 1
+            with lock:
+                unread += 1
+            crew.post((item, answer))
+
+    with Crew(work, most) as crew:
+        while True:
+            while at < len(items) and crew.busy < min(most, width()) and unread <= most:
+                crew.start(0)
+            if not crew.busy and not crew.ready():
+                return
+            event = crew.next()
+            if isinstance(event, Ended):
+                if event.error is not None:
+                    raise event.error
+                continue
+            with lock:
+                unread -= 1
+            yield event
+
+
+def in_order(state: ObjectState, function: Ask[T, R], items: Sequence[T]) -> Iterator[R]:
+    """Yield the answers for items, each of which is another, in the order of the items.
+
+    Args:
+        state: Of the database.
+        function: Sends one request; what it raises is raised.
+        items: What to call it with.
+    """
+    step = 2 * _AHEAD * state.options.max_workers
+    for start in range(0, len(items), step):
+        part, at = items[start : start + step], 0
+        early: dict[T, R] = {}
+        with closed(waves(state, function, part, [])) as answers:
+            for item, answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+                early[item] = answer
+                while at < len(part) and part[at] in early:
+                    yield early.pop(part[at])
+                    at += 1

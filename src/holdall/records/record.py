@@ -92,6 +92,13 @@ class Fields(MutableMapping[str, Any]):
             else:
                 self[name] = value
 
+    @classmethod
+    def _of(cls, values: dict[str, Any], info: dict[str, dict[str, Any]]) -> Fields:
+        """Return fields that take over plain values."""
+        fields = cls.__new__(cls)
+        fields._values, fields._info = values, info
+        return fields
+
     def __getitem__(self, name: str) -> Field:
         if name not in self._values:
             raise KeyError(name)
@@ -321,6 +328,20 @@ class Record:
         if set(data) == {"id", "fields", "metadata"} and isinstance(data["fields"], Mapping):
             return cls(data["fields"], data["metadata"], id=data["id"])
         return cls(data)
+
+    @classmethod
+    def _stored(
+        cls,
+        values: dict[str, Any],
+        metadata: dict[str, Any],
+        info: dict[str, dict[str, Any]],
+        system: tuple[str, str | None, datetime, datetime],
+    ) -> Record:
+        """Return a record that takes over what was read; only databases call this."""
+        record = Record.__new__(cls)
+        record._fields, record.metadata = Fields._of(values, info), metadata
+        record._id, record._version, record._created_at, record._updated_at = system
+        return record
 
     def _stamp(self, id: str | None, version: str | None, created: datetime | None, updated: datetime | None) -> Record:
         """Set what a database knows; only databases call this."""

@@ -13,15 +13,16 @@ from holdall.engine.colours import closed
 from holdall.errors import HoldallError
 from holdall.records import sql_reading as reading
 from holdall.records import sql_writing as writing
+from holdall.records.aside import aside
 from holdall.records.chunks import chunked, weight
-from holdall.records.drafts import Draft, Item, WriteVerb
+from holdall.records.drafts import Draft, Item, WriteVerb, Written
 from holdall.records.engine import Engine
 from holdall.records.errors import CorruptRecordError, DuplicateRecordError, Outcome, RecordError
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.records.results import CheckReport, ConnectReport, Explanation, Problem, RefreshReport, SearchResult
 from holdall.records.sql_link import Link
-from holdall.records.sql_rows import possible, record_of_row, row_of
+from holdall.records.sql_rows import possible, row_of, written_of
 from holdall.records.sql_select import select
 from holdall.records.sql_statement import Statement
 from holdall.records.sql_transaction import commit
@@ -38,12 +39,12 @@ class SQLEngine(Engine):
 
     # -- one record ---------------------------------------------------------------------------------------------------
 
-    def create(self, draft: Draft) -> Record:
+    def create(self, draft: Draft) -> Written:
         """Insert atomically. See `Engine`."""
         while True:
-            row = row_of(draft)
+            row = self._row(draft)
             if self._link.run(partial(writing.insert, layout=self._link.layout, row=row), way="write"):
-                return record_of_row(row)
+                return written_of(row)
             if draft.mint is None:
                 raise DuplicateRecordError(f"record {draft.id!r} is there already", id=draft.id, database=self._link)
             draft = draft.renamed()
@@ -52,15 +53,16 @@ class SQLEngine(Engine):
         """Return a record. See `Engine`."""
         return self._link.run(partial(reading.read, layout=self._link.layout, id=id))
 
-    def update(self, draft: Draft, expected_version: str | None) -> Record | None:
+    def update(self, draft: Draft, expected_version: str | None) -> Written | None:
         """Replace a record. See `Engine`."""
-        act = partial(writing.replace, layout=self._link.layout, row=row_of(draft), expected=expected_version)
+        row = self._row(draft)
+        act = partial(writing.replace, layout=self._link.layout, row=row, expected=expected_version)
         return self._link.run(act, way="write")
 
-    def upsert(self, draft: Draft, expected_version: str | None) -> Record:
+    def upsert(self, draft: Draft, expected_version: str | None) -> Written:
         """Replace or insert. See `Engine`."""
         if expected_version is None:
-            act = partial(writing.upsert, layout=self._link.layout, row=row_of(draft))
+            act = partial(writing.upsert, layout=self._link.layout, row=self._row(draft))
             return self._link.run(act, way="write")
         found = self.update(draft, expected_version)
         if found is None:
@@ -80,9 +82,12 @@ class SQLEngine(Engine):
             return None
         return self._link.run(partial(writing.version_of, layout=self._link.layout, id=id))
 
+    def _row(self, draft: Draft) -> Sequence[str | None]:
+        return aside(lambda: row_of(draft), draft.content.size)
+
     # -- many ---------------------------------------------------------------------------------------------------------
 
-    def write_many(self, verb: WriteVerb, items: Iterable[Item]) -> list[Outcome]:
+    def write_many(self, verb: WriteVerb, items: Iterator[Item]) -> list[Outcome]:
         """Write in statements of many rows. See `Engine`."""
         outcomes: list[Outcome] = []
         stopped: HoldallError | None = None
@@ -146,7 +151,7 @@ class SQLEngine(Engine):
     def search(self, query: Query, max_age: float | None) -> SearchResult:
         """Return the records of a query. See `Engine`."""
         plan = reading.Plan(self._link.layout, query)
-        return self._link.run(partial(reading.search, plan=plan), way="read" if plan.exact else "snapshot")
+        return self._link.run(partial(reading.search, plan=plan), way="read" if plan.single else "snapshot")
 
     def stream(self, query: Query, batch_size: int, max_age: float | None) -> Iterator[Record]:
         """Yield the records of a query, of one snapshot. See `Engine`."""

@@ -12,15 +12,16 @@ from holdall.engine.colours import closed_async
 from holdall.errors import HoldallError
 from holdall.records import sql_reading as reading
 from holdall.records import sql_writing as writing
+from holdall.records.aside import aside_async
 from holdall.records.chunks_async import chunked_async, weight
-from holdall.records.drafts import Draft, Item, WriteVerb
+from holdall.records.drafts import Draft, Item, WriteVerb, Written
 from holdall.records.engine_async import Engine
 from holdall.records.errors import CorruptRecordError, DuplicateRecordError, Outcome, RecordError
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.records.results import CheckReport, ConnectReport, Explanation, Problem, RefreshReport, SearchResult
 from holdall.records.sql_link import Link
-from holdall.records.sql_rows import possible, record_of_row, row_of
+from holdall.records.sql_rows import possible, row_of, written_of
 from holdall.records.sql_select import select
 from holdall.records.sql_statement import Statement
 from holdall.records.sql_transaction import commit
@@ -37,12 +38,12 @@ class SQLEngine(Engine):
 
     # -- one record ---------------------------------------------------------------------------------------------------
 
-    async def create_async(self, draft: Draft) -> Record:
+    async def create_async(self, draft: Draft) -> Written:
         """Insert atomically. See `Engine`."""
         while True:
-            row = row_of(draft)
+            row = await self._row_async(draft)
             if await self._link.run_async(partial(writing.insert, layout=self._link.layout, row=row), way="write"):
-                return record_of_row(row)
+                return written_of(row)
             if draft.mint is None:
                 raise DuplicateRecordError(f"record {draft.id!r} is there already", id=draft.id, database=self._link)
             draft = draft.renamed()
@@ -51,15 +52,16 @@ class SQLEngine(Engine):
         """Return a record. See `Engine`."""
         return await self._link.run_async(partial(reading.read, layout=self._link.layout, id=id))
 
-    async def update_async(self, draft: Draft, expected_version: str | None) -> Record | None:
+    async def update_async(self, draft: Draft, expected_version: str | None) -> Written | None:
         """Replace a record. See `Engine`."""
-        act = partial(writing.replace, layout=self._link.layout, row=row_of(draft), expected=expected_version)
+        row = await self._row_async(draft)
+        act = partial(writing.replace, layout=self._link.layout, row=row, expected=expected_version)
         return await self._link.run_async(act, way="write")
 
-    async def upsert_async(self, draft: Draft, expected_version: str | None) -> Record:
+    async def upsert_async(self, draft: Draft, expected_version: str | None) -> Written:
         """Replace or insert. See `Engine`."""
         if expected_version is None:
-            act = partial(writing.upsert, layout=self._link.layout, row=row_of(draft))
+            act = partial(writing.upsert, layout=self._link.layout, row=await self._row_async(draft))
             return await self._link.run_async(act, way="write")
         found = await self.update_async(draft, expected_version)
         if found is None:
@@ -79,9 +81,12 @@ class SQLEngine(Engine):
             return None
         return await self._link.run_async(partial(writing.version_of, layout=self._link.layout, id=id))
 
+    async def _row_async(self, draft: Draft) -> Sequence[str | None]:
+        return await aside_async(lambda: row_of(draft), draft.content.size)
+
     # -- many ---------------------------------------------------------------------------------------------------------
 
-    async def write_many_async(self, verb: WriteVerb, items: Iterable[Item]) -> list[Outcome]:
+    async def write_many_async(self, verb: WriteVerb, items: AsyncIterator[Item]) -> list[Outcome]:
         """Write in statements of many rows. See `Engine`."""
         outcomes: list[Outcome] = []
         stopped: HoldallError | None = None
@@ -145,7 +150,7 @@ class SQLEngine(Engine):
     async def search_async(self, query: Query, max_age: float | None) -> SearchResult:
         """Return the records of a query. See `Engine`."""
         plan = reading.Plan(self._link.layout, query)
-        return await self._link.run_async(partial(reading.search, plan=plan), way="read" if plan.exact else "snapshot")
+        return await self._link.run_async(partial(reading.search, plan=plan), way="read" if plan.single else "snapshot")
 
     async def stream_async(self, query: Query, batch_size: int, max_age: float | None) -> AsyncIterator[Record]:
         """Yield the records of a query, of one snapshot. See `Engine`."""

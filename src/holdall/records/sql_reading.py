@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -19,6 +20,8 @@ from holdall.records.sql_aside import aside, drawn
 from holdall.records.sql_rows import possible, record_of_row
 from holdall.records.sql_table import Layout, run
 from holdall.records.sql_writing import BATCH, listed
+
+T = TypeVar("T")
 
 __all__ = ["Plan", "Reader", "count", "ids_after", "read", "read_many", "search"]
 
@@ -39,6 +42,11 @@ class Plan:
     def exact(self) -> bool:
         """Whether SQL alone decides, and cuts the page."""
         return self.part.exact and self.by_id
+
+    @property
+    def single(self) -> bool:
+        """Whether one statement answers; PostgreSQL sends long answers in pages, that no event loop waits for all of it."""
+        return self.exact and (self.layout.lite or (self.query.count is not None and self.query.count < BATCH))
 
     def _select(self, last: str | None, end: str = "") -> SQL:
         """Return the statement that selects what may be in the result, in order of ids."""
@@ -64,37 +72,43 @@ class Plan:
 
         Pages instead of a cursor of the server: what a cancelled task leaves behind is a connection, which the pool knows to end.
         """
-        found = self._matching(connection, size)
+        found = self.made(connection, size, _itself)
         if not self.by_id:
             return found
         end = None if self.query.count is None else self.query.skip + self.query.count + 1
         return islice(found, self.query.skip, end)
 
-    def _matching(self, connection: sa.Connection, size: int) -> Iterator[Record]:
+    def made(self, connection: sa.Connection, size: int, of: Callable[[Record], T]) -> Iterator[T]:
+        """Yield what a function makes of each record that matches."""
         last = self._behind if self.by_id else None
         while True:
             sql = self._select(last, f" LIMIT {size}")
             rows = run(connection, self.layout, sql.text, sql.values).fetchall()
-            yield from drawn(filter(self.test, map(record_of_row, rows)), rows)
+            yield from drawn(map(of, filter(self.test, map(record_of_row, rows))), rows)
             if len(rows) < size:
                 return
             last = str(rows[-1][0])
 
-    def shown(self, record: Record) -> Record:
-        """Return the part of a record that the query selects."""
-        return record.project(*self.query.paths) if self.query.paths else record
+    def shown(self, records: list[Record]) -> list[Record]:
+        """Return the parts of records that the query selects."""
+        paths = self.query.paths
+        return aside(lambda: [record.project(*paths) for record in records]) if paths and records else records
 
     def explain(self) -> Explanation:
         """Say how the query is answered."""
         text, values = render(
-            self.whole() if self.exact else self._select(self._behind, f" LIMIT {BATCH}"), self.layout.dialect
+            self.whole() if self.single else self._select(self._behind, f" LIMIT {BATCH}"), self.layout.dialect
         )
         return Explanation(
             sql=text,
             params=tuple(values),
             exact=self.exact,
-            requests="1 statement" if self.exact else f"1 statement per {BATCH} rows",
+            requests="1 statement" if self.single else f"1 statement per {BATCH} rows",
         )
+
+
+def _itself(record: Record) -> Record:
+    return record
 
 
 def read(connection: sa.Connection, layout: Layout, id: str) -> Record | None:
@@ -128,16 +142,18 @@ def search(connection: sa.Connection, plan: Plan) -> SearchResult:
         matched = [*plan.matching(connection)]
         found, more = aside(lambda: cut(replace(query, paths=()), matched))
     else:
-        sql = plan.whole()
-        if plan.exact:
+        if plan.single:
+            sql = plan.whole()
             rows = run(connection, plan.layout, sql.text, sql.values).fetchall()
             found = [*drawn(map(record_of_row, rows), rows)]
         else:
             found = [*plan.matching(connection)]
         more = query.count is not None and len(found) > query.count
         found = found[: query.count]
-    cursor = cursor_after(query, found[-1]) if more and found else None
-    return SearchResult(map(plan.shown, found), cursor=cursor)
+    cursor = None
+    if more and found:
+        cursor = cursor_after(query, found[-1]) if plan.by_id else aside(lambda: cursor_after(query, found[-1]))
+    return SearchResult(plan.shown(found), cursor=cursor)
 
 
 def count(connection: sa.Connection, plan: Plan) -> int:
@@ -188,10 +204,10 @@ class Reader:
         if self._records is None:
             self._records = self._plan.matching(connection, self._size)
         most = self._size if self._left is None else min(self._size, self._left)
-        found = [self._plan.shown(record) for record in islice(self._records, most)]
+        found = list(islice(self._records, most))
         if self._left is not None:
             self._left -= len(found)
-        return found
+        return self._plan.shown(found)
 
     def _sorted(self, connection: sa.Connection) -> list[Record]:
         if self._order is None:
@@ -203,18 +219,22 @@ class Reader:
             record = there[id]
             if isinstance(record, Exception):
                 raise record
-            found.append(self._plan.shown(record))
-        return found
+            found.append(record)
+        return self._plan.shown(found)
 
     def _ordered(self, connection: sa.Connection) -> list[str]:
         """Return the ids of the query's page in its order; records are let go of as they pass."""
         query = self._plan.query
         mark = cursor_mark(query)
-        keys = [row_key(query, record) for record in self._plan.matching(connection)]
-        aside(keys.sort)
-        chosen = [key for key in keys if mark is None or mark < key]
+        keys = list(self._plan.made(connection, BATCH, partial(row_key, query)))
         end = None if query.count is None else query.skip + query.count
-        return [str(key[-1]) for key in chosen[query.skip : end]]
+
+        def page() -> list[str]:
+            keys.sort()
+            chosen = [key for key in keys if mark is None or mark < key]
+            return [str(key[-1]) for key in chosen[query.skip : end]]
+
+        return aside(page)
 
     def all(self, connection: sa.Connection) -> list[Record]:
         """Return what is left."""

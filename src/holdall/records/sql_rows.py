@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from holdall.records.documents import decode_document, encode_document
-from holdall.records.drafts import Draft, record_of
-from holdall.records.encoding import Body, iso
+from holdall.records.documents import decode_document, document_of
+from holdall.records.drafts import Draft, Written
+from holdall.records.encoding import iso
 from holdall.records.errors import CorruptRecordError, SerializationError
 from holdall.records.record import Record
 
-__all__ = ["MOST_ID_BYTES", "check_id", "possible", "record_of_row", "row_of"]
+__all__ = ["MOST_ID_BYTES", "check_id", "possible", "record_of_row", "row_of", "written_of"]
 
 MOST_ID_BYTES = 2000
 """PostgreSQL's indexes take rows up to 2704 bytes."""
@@ -47,16 +47,26 @@ def possible(id: str) -> bool:
 
 def row_of(draft: Draft) -> tuple[str | None, ...]:
     """Return the values of a draft as it is to be written now, in the order of `holdall.records.sql_table.COLUMNS`."""
-    body = draft.stamped()
+    stamp, content = draft.stamped(), draft.content
     return (
-        check_id(body.id),
-        encode_document(body.fields),
-        encode_document(body.metadata, "metadata"),
-        encode_document(body.info) if body.info else None,
-        iso(body.created),
-        iso(body.updated),
-        body.write,
+        check_id(stamp.id),
+        document_of(content.fields),
+        document_of(content.metadata),
+        document_of(content.info) if content.info else None,
+        iso(stamp.created),
+        iso(stamp.updated),
+        stamp.write,
     )
+
+
+def written_of(row: Sequence[Any], created: str | None = None) -> Written:
+    """Return what is told of a row that was written.
+
+    Args:
+        row: Its values.
+        created: Since when it is there, if that is not what the row says.
+    """
+    return Written(row[0], row[6], datetime.fromisoformat(created or row[4]), datetime.fromisoformat(row[5]))
 
 
 def record_of_row(row: Sequence[Any]) -> Record:
@@ -67,15 +77,8 @@ def record_of_row(row: Sequence[Any]) -> Record:
     """
     id, fields, metadata, info, created, updated, version = row
     try:
-        body = Body(
-            id=id,
-            created=datetime.fromisoformat(created),
-            updated=datetime.fromisoformat(updated),
-            write=version,
-            fields=decode_document(fields),
-            metadata=decode_document(metadata),
-            info=decode_document(info) if info else {},
-        )
+        system = id, version, datetime.fromisoformat(created), datetime.fromisoformat(updated)
+        about = {**decode_document(metadata), "id": id, "created_at": iso(system[2]), "updated_at": iso(system[3])}
+        return Record._stored(decode_document(fields), about, decode_document(info) if info else {}, system)  # pyright: ignore[reportPrivateUsage]
     except (ValueError, TypeError, RecursionError) as error:
         raise CorruptRecordError(f"row {id!r} is no readable record", id=id, key=id, reason="unreadable values") from error
-    return record_of(body, version)

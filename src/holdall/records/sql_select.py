@@ -6,9 +6,10 @@ import json
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,11 +18,14 @@ from holdall.records.documents import decode_document, key_text, undocument
 from holdall.records.errors import QueryError
 from holdall.records.pieces import MARK, quote
 from holdall.records.pushdown import expression
+from holdall.records.sql_aside import aside
 from holdall.records.sql_statement import SYSTEM_COLUMNS, Statement, identifier
 from holdall.records.sql_table import Layout, run
 
 __all__ = ["decoded", "guarded", "lite_view", "select"]
 
+_PAGE = 1000
+"""Rows of an answer that PostgreSQL sends at once."""
 _UNSAFE = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "zeroblob", "randomblob", "writefts"}
 
 
@@ -63,8 +67,7 @@ def _lite(connection: sa.Connection, layout: Layout, statement: Statement, time_
     others = {str(name) for (name,) in run(connection, layout, "SELECT name FROM sqlite_master")} - {layout.table.name}
     text = statement.over(lite_view(list(names), table, layout.column))
     with guarded(driver, others, time_limit):
-        rows = run(connection, layout, text, statement.params)
-        return [{name: decoded(name, value) for name, value in row.items()} for row in rows.mappings()]
+        return _decoded(run(connection, layout, text, statement.params).mappings())
 
 
 def lite_view(names: list[str], table: str, column: Callable[[str], str]) -> str:
@@ -136,9 +139,22 @@ def _big(connection: sa.Connection, layout: Layout, statement: Statement, time_l
     view = f"SELECT {', '.join([*system, *fields])} FROM {table} AS t"
     run(connection, layout, "SET LOCAL search_path = ''")
     run(connection, layout, f"SET LOCAL statement_timeout = {max(1, math.ceil(time_limit * 1000))}")
+    run(connection, layout, "SET LOCAL cursor_tuple_fraction = 1")  # all of it is fetched, by and by
     text = statement.over(view, quoted={name: identifier(name) for name in names})
-    rows = run(connection, layout, text, statement.params)
-    return [{name: decoded(name, value) for name, value in row.items()} for row in rows.mappings()]
+    end = time.monotonic() + time_limit
+    run(connection, layout, f"DECLARE holdall_answer NO SCROLL CURSOR FOR {text}", statement.params)
+    answer: list[dict[str, Any]] = []
+    while rows := run(connection, layout, f"FETCH {_PAGE} FROM holdall_answer").mappings().all():
+        answer += aside(partial(_decoded, rows)) if len(rows) > 1 else _decoded(rows)
+        if len(rows) < _PAGE:
+            break
+        if time.monotonic() > end:
+            raise QueryError("the statement took longer than its time limit")
+    return answer
+
+
+def _decoded(rows: Iterable[sa.RowMapping]) -> list[dict[str, Any]]:
+    return [{name: decoded(name, value) for name, value in row.items()} for row in rows]
 
 
 def _kinds(connection: sa.Connection, layout: Layout, statement: Statement) -> dict[str, set[str]]:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from holdall.records import sql_writing as writing
+from holdall.records.aside import LONG
 from holdall.records.errors import DuplicateRecordError, Outcome, RecordError, RecordNotFoundError, Status
+from holdall.records.sql_aside import aside
 from holdall.records.sql_rows import possible, row_of
 from holdall.records.sql_table import Layout
 from holdall.records.transaction import Change, failure
@@ -36,7 +38,8 @@ def _written(connection: sa.Connection, layout: Layout, change: Change) -> Statu
     if change.draft is None:
         there = possible(id) and writing.delete(connection, layout, id, expected)
         return "written" if there else "missing"
-    row = row_of(change.draft)
+    made = change.draft
+    row = aside(lambda: row_of(made)) if made.content.size > LONG else row_of(made)
     if change.verb == "create":
         if not writing.insert(connection, layout, row):
             raise DuplicateRecordError(f"record {id!r} is there already", id=id)

@@ -10,12 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from holdall.errors import HoldallError
-from holdall.records.drafts import Draft, Item, WriteVerb
+from holdall.records.drafts import Draft, Item, WriteVerb, Written
 from holdall.records.errors import ConcurrencyError, DuplicateRecordError, Outcome, SerializationError
 from holdall.records.pieces import MARK
-from holdall.records.record import Record
+from holdall.records.sql_aside import aside
 from holdall.records.sql_errors import translate
-from holdall.records.sql_rows import possible, record_of_row, row_of
+from holdall.records.sql_rows import possible, row_of, written_of
 from holdall.records.sql_table import COLUMNS, Layout, run
 
 __all__ = [
@@ -56,7 +56,7 @@ def insert(connection: sa.Connection, layout: Layout, row: Row) -> bool:
     return version_of(connection, layout, str(row[0])) == row[-1]
 
 
-def replace(connection: sa.Connection, layout: Layout, row: Row, expected: str | None) -> Record | None:
+def replace(connection: sa.Connection, layout: Layout, row: Row, expected: str | None) -> Written | None:
     """Replace a row, which keeps its age; ``None`` if it is absent.
 
     Raises:
@@ -79,15 +79,15 @@ def replace(connection: sa.Connection, layout: Layout, row: Row, expected: str |
             ).scalar()
         elif actual is not None:
             raise stale(str(row[0]), expected, actual)
-    return None if created is None else record_of_row((*row[:4], created, *row[5:]))
+    return None if created is None else written_of(row, created)
 
 
-def upsert(connection: sa.Connection, layout: Layout, row: Row) -> Record:
+def upsert(connection: sa.Connection, layout: Layout, row: Row) -> Written:
     """Replace or insert a row."""
     values = ", ".join(layout.given(name, MARK) for name in COLUMNS)
     text = f"INSERT INTO {layout.name} ({', '.join(COLUMNS)}) VALUES ({values}) {_ON_CONFLICT} RETURNING created_at"
     created = run(connection, layout, text, row).scalar_one()
-    return record_of_row((*row[:4], created, *row[5:]))
+    return written_of(row, created)
 
 
 _ON_CONFLICT = f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _WRITTEN)}"
@@ -170,7 +170,7 @@ class Batch:
         return [_outcome(item, status, error) for item, _ in self._rows.values()]
 
     def _written(self, connection: sa.Connection, layout: Layout, rows: list[Row]) -> set[str]:
-        table, values = _table_of_rows(layout, rows)
+        table, values = aside(lambda: _table_of_rows(layout, rows)) if len(rows) > 1 else _table_of_rows(layout, rows)
         names = ", ".join(COLUMNS)
         if self.verb == "update":
             sets = ", ".join(f"{name} = {layout.given(name, f'v.{name}')}" for name in _WRITTEN)
@@ -214,11 +214,12 @@ def _outcome(item: Item, status: Any, error: BaseException | None = None) -> Out
 
 def _table_of_rows(layout: Layout, rows: list[Row]) -> tuple[str, list[Any]]:
     """Return a table ``v`` of many rows that is one text, whatever their number."""
-    if layout.lite:
-        columns = ", ".join(f"json_extract(value, '$[{at}]') AS {name}" for at, name in enumerate(COLUMNS))
-        return f"(SELECT {columns} FROM json_each({MARK})) AS v", [json.dumps(rows, ensure_ascii=False)]
-    arrays = ", ".join(f"CAST({MARK} AS text[])" for _ in COLUMNS)
-    return f"unnest({arrays}) AS v({', '.join(COLUMNS)})", [list(column) for column in zip(*rows, strict=True)]
+    member, source = (
+        ("json_extract(value, '$[{}]')", "json_each") if layout.lite else ("value ->> {}", "jsonb_array_elements")
+    )
+    columns = ", ".join(f"{member.format(at)} AS {name}" for at, name in enumerate(COLUMNS))
+    given = MARK if layout.lite else f"CAST({MARK} AS jsonb)"
+    return f"(SELECT {columns} FROM {source}({given})) AS v", [json.dumps(rows, ensure_ascii=False)]
 
 
 def listed(layout: Layout, ids: Sequence[str]) -> tuple[str, list[Any]]:

@@ -1,6 +1,7 @@
 """Migration between engines: policies, resume after kill -9, moving, verification."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -276,17 +277,27 @@ def test_a30_old_records_move_from_postgresql_to_s3(server, request, migrate, po
 
 
 def test_a23_a30_memory_is_bounded(tmp_path):
-    """What a process holds does not grow with what passes through it: 160 MB by a batch, 40 MB by a migration, to a store that keeps nothing."""
-    done = subprocess.run([sys.executable, "-c", PASSING, str(tmp_path)], check=False, capture_output=True, timeout=600)
+    """What a process holds does not grow with the content that passes.
+
+    Four times the records cost ids, outcomes and what is known of the last 65,536 of them, which is less than their 4 KB.
+
+    For the 200,000 records of the requirement: ``HOLDALL_SOAK=1 pytest -k memory_is_bounded``.
+    """
+    few = 50_000 if os.environ.get("HOLDALL_SOAK") else 2_500
+    command = [sys.executable, "-c", PASSING, str(tmp_path), str(few)]
+    done = subprocess.run(command, check=False, capture_output=True, timeout=900)
     assert done.returncode == 0, done.stderr
-    batch, moved = json.loads(done.stdout)
-    assert batch < 56 and moved < 20, f"MiB above the start: {batch} by the batch, {moved} by the migration"
+    grown = json.loads(done.stdout)
+    for verb, (once, four_times) in grown.items():
+        each = (four_times - once) / (3 * few)
+        assert each < 1_300, f"{verb}: {each} bytes a record; {grown}"
+        assert once < 40 * 2**20, f"{verb}: {grown}"
 
 
 PASSING = """
-import json, sys, tracemalloc
+import asyncio, json, sys, tracemalloc
 from holdall.drivers.memory import MemoryStore
-from holdall.records import ObjectDatabase, Record, SQLDatabase, migrate
+from holdall.records import ObjectDatabase, Record, SQLDatabase, migrate, migrate_async
 from holdall.results import PutResult
 from holdall.wrappers.forwarding import ForwardingStore
 
@@ -294,20 +305,30 @@ class Sink(ForwardingStore):
     def put(self, key, source, options=None):
         return PutResult(key=key, size=len(source), etag="x")
 
-def records(count):
-    for n in range(count):
-        yield Record({"id": f"{n:06}", "text": f"{n:06}" + "x" * 20_000})
+    async def put_async(self, key, source, options=None):
+        return self.put(key, source)
+
+def records(first, last):
+    for n in range(first, last):
+        yield Record({"id": f"{n:06}", "text": f"{n:06}" + "x" * 4_000})
 
 def peak(act):
     tracemalloc.start()
     act()
-    grown = tracemalloc.get_traced_memory()[1] / 2**20
+    grown = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return grown
 
+few = int(sys.argv[2])
 with SQLDatabase(f"sqlite:///{sys.argv[1]}/old.db") as old, ObjectDatabase(Sink(MemoryStore()), mirror="off") as new:
-    old.batch_create(records(2_000))
-    migrate(old, new, verify="none", dry_run=True)
-    moved = peak(lambda: migrate(old, new, batch_size=100, verify="none"))
-    print(json.dumps([peak(lambda: new.batch_create(records(8_000))), moved]))
+    old.batch_create(records(0, few))
+    migrate(old, new, verify="none")
+    once = peak(lambda: migrate(old, new, verify="none"))
+    once_async = peak(lambda: asyncio.run(migrate_async(old, new, verify="none")))
+    old.batch_create(records(few, 4 * few))
+    moved = once, peak(lambda: migrate(old, new, verify="none"))
+    moved_async = once_async, peak(lambda: asyncio.run(migrate_async(old, new, verify="none")))
+    made = [peak(lambda: new.batch_create(records(0, count))) for count in (few, 4 * few)]
+    made_async = [peak(lambda: asyncio.run(new.batch_create_async(records(0, count)))) for count in (few, 4 * few)]
+    print(json.dumps({"batch": made, "batch, async": made_async, "migration": moved, "migration, async": moved_async}))
 """

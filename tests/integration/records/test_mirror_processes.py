@@ -131,7 +131,7 @@ def test_a13_kill_in_a_batch(tmp_path):
 FAULTS = {
     "after the intent": "one.create = die; db.create(Record({'id': 'new'}))",
     "before the outcome": "journal.end = die; db.create(Record({'id': 'new'}))",
-    "in the outcome": "journal.store_row = die; db.create(Record({'id': 'new'}))",
+    "in the outcome": "journal.next_number = die; db.create(Record({'id': 'new'}))",
     "update before the outcome": "journal.end = die; db.update('a', Record({'n': 100}))",
     "delete before the outcome": "journal.end = die; db.delete('a')",
     "before the listing is taken over": "listing.apply = die; db.search()",

@@ -1,5 +1,7 @@
 """The contract of databases on objects: memory, local disk, a tiered store."""
 
+import importlib
+
 import pytest
 
 from holdall.drivers.local import LocalStore
@@ -30,3 +32,24 @@ class TestTiered(DatabaseContract):
     def database(self):
         with FileStore(MemoryStore(), MemoryStore()) as files, ObjectDatabase(files.store) as database:
             yield database
+
+
+PLACES = {
+    "memory": "test_objects.TestMemory",
+    "local": "test_objects.TestLocal",
+    "tiered Store": "test_objects.TestTiered",
+    "S3": "test_s3.TestMoto",
+    "S3, another server": "test_s3.TestRadosgw",
+    "SQLite in a file": "test_sql.TestSQLiteFile",
+    "SQLite in memory": "test_sql.TestSQLiteMemory",
+    "PostgreSQL": "test_postgres.TestPostgres",
+}
+
+
+@pytest.mark.parametrize("place", list(PLACES))
+def test_a02_one_contract_for_every_engine(place):
+    """An engine says how it is opened, and perhaps whether its storage may be fought over: no test of the contract is its own."""
+    module, name = PLACES[place].split(".")
+    suite = getattr(importlib.import_module(f"tests.integration.records.{module}"), name)
+    assert issubclass(suite, DatabaseContract)
+    assert {each for each in vars(suite) if not each.startswith("__")} <= {"database", "contended"}

@@ -1,11 +1,12 @@
-"""`select_query` of engine B: the portable subset gives equal rows on SQLite and PostgreSQL, the rest is refused."""
+"""`select_query`: the portable subset gives equal rows on all engines, the rest is refused."""
 
 from datetime import date
 from decimal import Decimal
 
 import pytest
 
-from holdall.records import QueryError, Record, SQLDatabase
+from holdall.drivers.memory import MemoryStore
+from holdall.records import ObjectDatabase, QueryError, Record, SQLDatabase
 
 PEOPLE = [
     Record({"id": "ada", "name": "Ada", "department": "Engineering", "age": 36, "score": 1.5, "Active": True}, {"team": "x"}),
@@ -15,8 +16,13 @@ PEOPLE = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", "postgres", "objects"])
 def db(request, colour, tmp_path):
+    if request.param == "objects":
+        with ObjectDatabase(MemoryStore()) as database:
+            database.batch_create(PEOPLE)
+            yield colour(database)
+        return
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path}/x.db"
     else:
@@ -80,6 +86,7 @@ def test_a28_the_rest_is_refused(db, sql):
     assert db.count() == 4
 
 
+@pytest.mark.parametrize("db", ["sqlite", "postgres"], indirect=True)
 def test_a28_other_tables_are_hidden(db):
     other = SQLDatabase(db._link.url, table="other")
     other.create(Record({"id": "secret"}))

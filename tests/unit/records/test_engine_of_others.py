@@ -7,7 +7,7 @@ import pytest
 
 from holdall.errors import HoldallError
 from holdall.records import ConcurrencyError, Database, DuplicateRecordError, engine, engine_async
-from holdall.records.drafts import record_of
+from holdall.records.drafts import Written, record_of
 from holdall.records.errors import Outcome
 from holdall.records.matching import cursor_after, cut, predicate
 from holdall.records.results import (
@@ -36,8 +36,8 @@ class DictEngine(engine.Engine):
             return self._keep(draft)
 
     def _keep(self, draft, created=None):
-        body = self.bodies[draft.id] = draft.stamped(created=created)
-        return record_of(body, body.write).copy()
+        body = self.bodies[draft.id] = draft.body(draft.stamped(created=created))
+        return Written(body.id, body.write, body.created, body.updated)
 
     def read(self, id):
         body = self.bodies.get(id)
@@ -150,11 +150,14 @@ def _twin(name):
     async def call(self, *arguments):
         return getattr(self.blocking, name)(*arguments)
 
+    async def write_many(self, verb, items):
+        return self.blocking.write_many(verb, [item async for item in items])
+
     async def iterate(self, *arguments):
         for each in getattr(self.blocking, name)(*arguments):
             yield each
 
-    return iterate if name in {"stream", "ids"} else call
+    return iterate if name in {"stream", "ids"} else write_many if name == "write_many" else call
 
 
 for _name in engine_async.Engine.__abstractmethods__:

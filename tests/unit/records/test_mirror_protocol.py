@@ -34,7 +34,7 @@ class World:
 
 def row(id, etag):
     body = Body(id=id, created=NOW, updated=NOW, write="", fields={"etag": etag}, metadata={}, info={})
-    return row_of(body, etag, 100)
+    return row_of(body.stamp, body.content, etag)
 
 
 def writer(world, mirror, id, kind):

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from tests.unit.records.pushing import conditions, records, rows, values
 
-from holdall.records.documents import decode_document, encode_document
+from holdall.records.documents import decode_document, document_of, encode_document
+from holdall.records.encoding import encode_content
 from holdall.records.matching import matches
 from holdall.records.pushdown import certain, expression, pushdown
 from holdall.records.query import And, Filter, Not, Or
@@ -50,6 +51,7 @@ def test_documents_keep_each_value(value):
         kept = decode_document(encode_document(data))
         assert repr(kept) == repr(data) or kept == data
         assert "\0" not in encode_document(data)
+        assert document_of(encode_content(data, {}).fields) == encode_document(data)
 
 
 @pytest.mark.parametrize(

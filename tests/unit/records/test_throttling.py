@@ -91,17 +91,18 @@ def records():
     return [Record({"id": name}) for name in IDS]
 
 
-@pytest.mark.parametrize("verb", ["batch_create", "batch_upsert", "batch_read", "search"])
-def test_a22_a_refused_window_is_halved_and_grows_again(colour, verb):
+@pytest.mark.parametrize("mirror", ["memory", "off"])
+@pytest.mark.parametrize("verb", ["batch_create", "batch_upsert", "batch_read", "search", "stream"])
+def test_a22_a_refused_window_is_halved_and_grows_again(colour, verb, mirror):
     """All of it is done; behind the refusals half as many are under way, and one more for each round that is answered."""
     store = MemoryStore()
-    if verb in {"batch_read", "search"}:
+    if verb in {"batch_read", "search", "stream"}:
         ObjectDatabase(store).batch_create(records())
     busy = Busy(store)
-    plain = ObjectDatabase(busy, max_workers=MOST)
+    plain = ObjectDatabase(busy, max_workers=MOST, mirror=mirror)
     db = colour(plain)
-    if verb == "search":
-        assert [record.id for record in db.search()] == IDS
+    if verb in {"search", "stream"}:
+        assert [record.id for record in getattr(db, verb)()] == IDS
     elif verb == "batch_read":
         assert [record.id for record in db.batch_read(IDS)] == IDS
     else:
@@ -123,6 +124,15 @@ def test_a22_a_storage_that_refuses_everything_is_not_asked_for_all(colour):
     assert busy.calls < COUNT / 2
     busy.on = False
     assert db.batch_create(records()) == IDS
+
+
+def test_a22_a_storage_that_refuses_everything_ends_a_search_without_a_mirror(colour):
+    store = MemoryStore()
+    ObjectDatabase(store).batch_create(records())
+    busy = Busy(store, always=True)
+    with pytest.raises(ThrottledError):
+        colour(ObjectDatabase(busy, max_workers=MOST, mirror="off")).search()
+    assert busy.calls < COUNT / 2
 
 
 def test_window():

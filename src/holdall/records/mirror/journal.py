@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from holdall.records.mirror.rows import COLUMNS, Row
 
@@ -65,16 +67,31 @@ def end(connection: sqlite3.Connection, intents: Sequence[Intent], effects: Mapp
     """Note the outcomes: a `Row` that is stored now (state ``gone`` if deleted), ``None`` or nothing if that is not sure."""
     if not intents:
         return
-    for number, intent in enumerate(intents, next_number(connection, len(intents))):
-        found = connection.execute(
-            "DELETE FROM intent WHERE ticket = ? AND id = ? RETURNING overlapped, rev", (intent.ticket, intent.id)
-        ).fetchone()
-        row = connection.execute("SELECT rev FROM rec WHERE id = ?", (intent.id,)).fetchone()
+    tickets = json.dumps([intent.ticket for intent in intents])
+    alone = {  # nobody else wrote this id, or listed, meanwhile
+        ticket
+        for ticket, overlapped, before, now in connection.execute(_ENDING, (tickets,))
+        if not overlapped and before == now
+    }
+    connection.execute("DELETE FROM intent WHERE ticket IN (SELECT value FROM json_each(?))", (tickets,))
+    sure: list[tuple[Any, ...]] = []
+    others = set(effects).difference([intent.id for intent in intents])  # minted again, as what was minted first was taken
+    first = next_number(connection, len(intents) + len(others))
+    for number, intent in enumerate(intents, first):
         effect = effects.get(intent.id)
-        if effect is None or effect.etag == "" or found is None or found[0] or found[1] != (row[0] if row else 0):
+        if effect is None or effect.etag == "" or intent.ticket not in alone:
             doubt(connection, intent.id, number)
         else:
-            store_row(connection, effect, own=number, rev=number)
+            sure.append((*effect, number, number))
+    connection.executemany(_STORE_OWN, sure)
+    for number, id in enumerate(others, first + len(intents)):
+        doubt(connection, id, number)
+
+
+_ENDING = (
+    "SELECT i.ticket, i.overlapped, i.rev, coalesce(r.rev, 0) FROM json_each(?) AS t"
+    " CROSS JOIN intent AS i ON i.ticket = t.value LEFT JOIN rec AS r ON r.id = i.id"
+)
 
 
 def doubt(connection: sqlite3.Connection, id: str, number: int) -> None:

@@ -32,6 +32,7 @@ class Interrupted(Exception):  # noqa: N818  # a signal to begin again, not an e
 
 _UNKNOWN = "SELECT 1 FROM rec WHERE state <> 'loaded' AND state = 'listed' AND etag IS NULL"
 _ALL = "SELECT (SELECT count(*) FROM rec) - (SELECT count(*) FROM rec WHERE state = 'gone')"
+_KEYS = "SELECT DISTINCT field.key FROM json_each(?) AS document, json_each(document.value) AS field"
 HELD = "state IN ('loaded', 'cut', 'corrupt', 'archived', 'listed')"
 
 
@@ -316,13 +317,11 @@ class Mirror:
         if self._names[0] != self._file.generation:
             self._names = (self._file.generation, set())
         learnt = self._names[1]
-        for row in rows:
-            if row is None or row.fields is None or row.fields == "{}":
-                continue
-            names = {name for (name,) in connection.execute("SELECT key FROM json_each(?)", (row.fields,))} - learnt
-            if names:
-                connection.executemany("INSERT OR IGNORE INTO names VALUES (?)", [(name,) for name in names])
-                learnt |= names
+        documents = ",".join([row.fields for row in rows if row is not None and row.fields])
+        names = {name for (name,) in connection.execute(_KEYS, (f"[{documents}]",))} - learnt
+        if names:
+            connection.executemany("INSERT OR IGNORE INTO names VALUES (?)", [(name,) for name in names])
+            learnt |= names
 
 
 def _by_id(row: Row) -> str:

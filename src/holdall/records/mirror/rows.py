@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from holdall.records.documents import decode_document, encode_document
-from holdall.records.encoding import Body, iso
+from holdall.records.documents import decode_document, document_of, name_of
+from holdall.records.encoding import COMPACT, Content, Stamp, iso
 from holdall.records.plans import Scope
 from holdall.records.query import And, Condition, Not, Or, Query
+from holdall.records.record import Record
 
-__all__ = ["COLUMNS", "LONGEST", "Row", "State", "body_of", "paths_of", "row_of", "scoped", "times_of", "touches"]
+__all__ = ["COLUMNS", "LONGEST", "Row", "State", "paths_of", "record_in", "row_of", "scoped", "touches"]
 
 State = Literal["listed", "loaded", "cut", "archived", "corrupt", "gone"]
 LONGEST = 4096
@@ -40,19 +41,7 @@ class Row(NamedTuple):
 
     def sum(self) -> int:
         """Return the checksum of the content."""
-        return _sum(
-            (
-                self.id,
-                self.etag,
-                self.fields,
-                self.metadata,
-                self.info,
-                self.created_at,
-                self.updated_at,
-                self.token,
-                self.cuts,
-            )
-        )
+        return _sum(self[:2] + self[3:10])
 
     @property
     def names(self) -> frozenset[str]:
@@ -60,61 +49,54 @@ class Row(NamedTuple):
         return frozenset(json.loads(self.cuts)) if self.cuts else frozenset()
 
 
-def row_of(body: Body, etag: str | None, size: int) -> Row:
-    """Return the row of a stored body."""
-    fields, metadata, cuts = body.fields, body.metadata, list[str]()
-    if size > LONGEST:
-        fields, metadata = dict(fields), dict(metadata)
-        for values, head in ((fields, ""), (metadata, "metadata.")):
-            for name in [name for name, value in values.items() if len(encode_document({name: value})) > LONGEST]:
-                values[name] = None
-                cuts.append(head + name)
+def row_of(stamp: Stamp, content: Content, etag: str | None) -> Row:
+    """Return the row of what was written, or read."""
+    fields, metadata, cuts = document_of(content.fields), document_of(content.metadata), list[str]()
+    if len(fields) + len(metadata) > LONGEST:
+        fields, metadata = _shortened(fields, "", cuts), _shortened(metadata, "metadata.", cuts)
+    created = iso(stamp.created)
     texts = (
-        encode_document(fields),
-        encode_document(metadata),
-        encode_document(body.info) if body.info else None,
-        iso(body.created),
-        iso(body.updated),
-        body.write,
+        fields,
+        metadata,
+        document_of(content.info) if content.info else None,
+        created,
+        created if stamp.updated is stamp.created else iso(stamp.updated),
+        stamp.write,
         json.dumps(cuts) if cuts else None,
     )
-    checksum = _sum((body.id, etag, *texts))
-    return Row(body.id, etag, "cut" if cuts else "loaded", *texts, None, checksum)
+    return Row(stamp.id, etag, "cut" if cuts else "loaded", *texts, None, _sum((stamp.id, etag, *texts)))
+
+
+def _shortened(document: str, head: str, cuts: list[str]) -> str:
+    """Return a document without its long values, and note their names."""
+    values: dict[str, Any] = json.loads(document)
+    long = [name for name, value in values.items() if len(COMPACT({name: value})) > LONGEST]
+    if not long:
+        return document
+    cuts += [head + name_of(name) for name in long]
+    return COMPACT(values | dict.fromkeys(long))
 
 
 def _sum(parts: Iterable[str | None]) -> int:
     return zlib.crc32("\0".join([part or "" for part in parts]).encode("utf-8", "surrogatepass"))
 
 
-def body_of(row: Row) -> Body:
-    """Return the body of a row, what was left out as ``None``.
+def record_in(row: Row) -> Record:
+    """Return the record of a row, what was left out as ``None``.
 
     Raises:
         sqlite3.DatabaseError: The row is not what was written into it.
     """
+    id, etag, _, fields, metadata, info, created, updated, *_ = row
     if row.checksum != row.sum():
-        raise sqlite3.DatabaseError(f"a row of the mirror is damaged: {row.id!r}")
-    assert row.fields is not None
-    assert row.metadata is not None
-    assert row.created_at is not None
-    assert row.updated_at is not None
+        raise sqlite3.DatabaseError(f"a row of the mirror is damaged: {id!r}")
+    assert fields and metadata and created and updated  # noqa: PT018  # the checksum says so
     try:
-        return Body(
-            id=row.id,
-            created=datetime.fromisoformat(row.created_at),
-            updated=datetime.fromisoformat(row.updated_at),
-            write=row.token or "",
-            fields=decode_document(row.fields),
-            metadata=decode_document(row.metadata),
-            info=decode_document(row.info) if row.info else {},
-        )
+        system = id, etag, datetime.fromisoformat(created), datetime.fromisoformat(updated)
+        about = {**decode_document(metadata), "id": id, "created_at": created, "updated_at": updated}
+        return Record._stored(decode_document(fields), about, decode_document(info) if info else {}, system)  # pyright: ignore[reportPrivateUsage]
     except ValueError as error:
-        raise sqlite3.DatabaseError(f"a row of the mirror is damaged: {row.id!r}") from error
-
-
-def times_of(row: Row) -> tuple[str, str]:
-    """Return the two times of a row that has a body, as text."""
-    return row.created_at or "", row.updated_at or ""
+        raise sqlite3.DatabaseError(f"a row of the mirror is damaged: {id!r}") from error
 
 
 def paths_of(query: Query) -> set[str]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from holdall.records.documents import key_text, undocument
+from holdall.records.documents import decode_document, key_text, undocument
 from holdall.records.errors import QueryError
 from holdall.records.pieces import quote
 
@@ -130,7 +130,7 @@ def _run(connection: sqlite3.Connection, sql: str, params: Sequence[Any], deadli
     try:
         cursor = connection.execute(sql, tuple(params))
         labels = [column[0] for column in cursor.description]
-        return [dict(zip(labels, map(_value, row), strict=True)) for row in cursor]
+        return [{label: _value(label, value) for label, value in zip(labels, row, strict=True)} for row in cursor]
     finally:
         connection.set_authorizer(None)
         connection.set_progress_handler(None, 0)
@@ -150,11 +150,11 @@ def _allowed(action: int, one: str | None, two: str | None, database: str | None
     return sqlite3.SQLITE_DENY
 
 
-def _value(value: Any) -> Any:
-    """Return a result's value: tagged ones as what they stand for."""
-    if isinstance(value, str) and value.startswith('{"$'):
-        try:
-            return undocument(json.loads(value))
-        except ValueError:
-            return value
-    return value
+def _value(label: str, value: Any) -> Any:
+    """Return a result's value: tagged ones as what they stand for, metadata as a mapping."""
+    if not isinstance(value, str) or not value.startswith("{" if label == "metadata" else '{"$'):
+        return value
+    try:
+        return decode_document(value) if label == "metadata" else undocument(json.loads(value))
+    except ValueError:
+        return value

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from holdall.records import engine, engine_async
+from holdall.records.aside import aside_for_async
 from holdall.records.drafts import Draft, draft, new_id
 from holdall.records.record import Record
 
@@ -23,3 +25,6 @@ class Verbs:
 
     def _draft(self, record: Record, id: str | None = None) -> Draft:
         return draft(record, id=id, mint=self._mint)
+
+    async def _draft_async(self, record: Record, id: str | None = None) -> Draft:
+        return await aside_for_async(record, partial(self._draft, record, id))

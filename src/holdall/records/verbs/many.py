@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from holdall.records.drafts import checked, items_of, settled
+from holdall.engine.colours import closed_async
+from holdall.records.aside import aside_async
+from holdall.records.chunks_async import chunked_async, each_async
+from holdall.records.drafts import checked, settled
 from holdall.records.errors import BatchError, Outcome
+from holdall.records.items import items
+from holdall.records.items_async import items_async
 from holdall.records.record import Record
 from holdall.records.verbs.base import Verbs
 
@@ -24,21 +29,21 @@ class ManyVerbs(Verbs):
         Raises:
             BatchError: Some failed; ``outcomes`` has each of them.
         """
-        return _ids(settled(self._blocking.write_many("create", items_of(records, mint=self._mint)), "batch_create"))
+        return _ids(self._blocking.write_many("create", items(records, mint=self._mint)), "batch_create")
 
     async def batch_create_async(self, records: Iterable[Record]) -> list[str]:
         """Insert many. See `batch_create`."""
-        items = items_of(records, mint=self._mint)
-        return _ids(settled(await self._async.write_many_async("create", items), "batch_create"))
+        outcomes = await self._async.write_many_async("create", items_async(records, mint=self._mint))
+        return await aside_async(lambda: _ids(outcomes, "batch_create"), _COST * len(outcomes))
 
     def batch_upsert(self, records: Iterable[Record]) -> list[str]:
         """Replace or insert many. See `batch_create`."""
-        return _ids(settled(self._blocking.write_many("upsert", items_of(records, mint=self._mint)), "batch_upsert"))
+        return _ids(self._blocking.write_many("upsert", items(records, mint=self._mint)), "batch_upsert")
 
     async def batch_upsert_async(self, records: Iterable[Record]) -> list[str]:
         """Replace or insert many. See `batch_create`."""
-        items = items_of(records, mint=self._mint)
-        return _ids(settled(await self._async.write_many_async("upsert", items), "batch_upsert"))
+        outcomes = await self._async.write_many_async("upsert", items_async(records, mint=self._mint))
+        return await aside_async(lambda: _ids(outcomes, "batch_upsert"), _COST * len(outcomes))
 
     def batch_update(self, pairs: Iterable[tuple[str, Record]]) -> list[bool]:
         """Replace many, given as ``(id, record)``; ``False`` for each that is absent.
@@ -46,12 +51,12 @@ class ManyVerbs(Verbs):
         Raises:
             BatchError: Some failed.
         """
-        return _done(settled(self._blocking.write_many("update", items_of(pairs)), "batch_update", missing_is_false=True))
+        return _done(self._blocking.write_many("update", items(pairs)), "batch_update")
 
     async def batch_update_async(self, pairs: Iterable[tuple[str, Record]]) -> list[bool]:
         """Replace many. See `batch_update`."""
-        outcomes = await self._async.write_many_async("update", items_of(pairs))
-        return _done(settled(outcomes, "batch_update", missing_is_false=True))
+        outcomes = await self._async.write_many_async("update", items_async(pairs))
+        return await aside_async(lambda: _done(outcomes, "batch_update"), _COST * len(outcomes))
 
     def batch_read(self, ids: Iterable[str]) -> list[Record | None]:
         """Return many records in the order of their ids, ``None`` for each that is absent; repeats allowed.
@@ -64,8 +69,12 @@ class ManyVerbs(Verbs):
 
     async def batch_read_async(self, ids: Iterable[str]) -> list[Record | None]:
         """Return many records. See `batch_read`."""
-        wanted = list(map(checked, ids))
-        return _read(wanted, await self._async.read_many_async(wanted))
+        wanted: list[str] = []
+        async with closed_async(chunked_async(each_async(map(checked, ids)))) as chunks:
+            async for chunk in chunks:
+                wanted += chunk
+        found = await self._async.read_many_async(wanted)
+        return await aside_async(lambda: _read(wanted, found), _COST * len(found))
 
     def batch_delete(self, ids: Iterable[str]) -> list[bool]:
         """Delete many and tell of each whether it was there.
@@ -73,13 +82,12 @@ class ManyVerbs(Verbs):
         Raises:
             BatchError: Some could not be deleted.
         """
-        outcomes = self._blocking.delete_many(map(checked, ids))
-        return _done(settled(outcomes, "batch_delete", missing_is_false=True))
+        return _done(self._blocking.delete_many(map(checked, ids)), "batch_delete")
 
     async def batch_delete_async(self, ids: Iterable[str]) -> list[bool]:
         """Delete many. See `batch_delete`."""
         outcomes = await self._async.delete_many_async(map(checked, ids))
-        return _done(settled(outcomes, "batch_delete", missing_is_false=True))
+        return await aside_async(lambda: _done(outcomes, "batch_delete"), _COST * len(outcomes))
 
     def clear(self) -> int:
         """Delete all records and return how many there were; foreign objects stay.
@@ -94,12 +102,16 @@ class ManyVerbs(Verbs):
         return await self._async.clear_async()
 
 
-def _ids(outcomes: list[Outcome]) -> list[str]:
-    return [outcome.id or "" for outcome in outcomes]
+_COST = 16
+"""What to go through the outcome of an item costs, in characters of JSON."""
 
 
-def _done(outcomes: list[Outcome]) -> list[bool]:
-    return [outcome.status == "written" for outcome in outcomes]
+def _ids(outcomes: list[Outcome], verb: str) -> list[str]:
+    return [outcome.id or "" for outcome in settled(outcomes, verb)]
+
+
+def _done(outcomes: list[Outcome], verb: str) -> list[bool]:
+    return [outcome.status == "written" for outcome in settled(outcomes, verb, missing_is_false=True)]
 
 
 def _read(ids: Sequence[str], found: Sequence[Record | Exception | None]) -> list[Record | None]:

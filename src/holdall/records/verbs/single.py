@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, overload
 
-from holdall.records.drafts import Draft, checked
+from holdall.records.drafts import checked
 from holdall.records.errors import RecordNotFoundError
 from holdall.records.record import Record
 from holdall.records.verbs.base import Verbs
@@ -26,11 +26,11 @@ class SingleVerbs(Verbs):
             DuplicateRecordError: The id is taken; nothing changed.
             SerializationError: It holds a value that cannot be stored; nothing was sent.
         """
-        return _id(self._blocking.create(self._draft(record)))
+        return self._blocking.create(self._draft(record)).id
 
     async def create_async(self, record: Record) -> str:
         """Insert a record. See `create`."""
-        return _id(await self._async.create_async(self._draft(record)))
+        return (await self._async.create_async(await self._draft_async(record))).id
 
     def read(self, id: str) -> Record | None:
         """Return a record; ``None`` only if the storage said that it is not there.
@@ -74,7 +74,7 @@ class SingleVerbs(Verbs):
 
     async def update_async(self, id: str, record: Record, *, expected_version: str | None = None) -> bool:
         """Replace a record. See `update`."""
-        return await self._async.update_async(self._draft(record, checked(id)), expected_version) is not None
+        return await self._async.update_async(await self._draft_async(record, checked(id)), expected_version) is not None
 
     @overload
     def upsert(self, id: Record, /) -> str: ...
@@ -91,7 +91,7 @@ class SingleVerbs(Verbs):
         Raises:
             ConcurrencyError: It is at another version, or absent (``actual_version=None``).
         """
-        return _id(self._blocking.upsert(self._upserted(id, record, expected_version), expected_version))
+        return self._blocking.upsert(self._draft(*_upserted(id, record, expected_version)), expected_version).id
 
     @overload
     async def upsert_async(self, id: Record, /) -> str: ...
@@ -101,18 +101,8 @@ class SingleVerbs(Verbs):
         self, id: str | Record, record: Record | None = None, *, expected_version: str | None = None
     ) -> str:
         """Replace or insert a record. See `upsert`."""
-        return _id(await self._async.upsert_async(self._upserted(id, record, expected_version), expected_version))
-
-    def _upserted(self, id: str | Record, record: Record | None, expected_version: str | None) -> Draft:
-        if isinstance(id, Record):
-            if record is not None or expected_version is not None:
-                raise TypeError(
-                    "upsert(record) takes nothing else; with a version it is upsert(id, record, expected_version=…)"
-                )
-            return self._draft(id)
-        if record is None:
-            raise TypeError("upsert takes a record, or an id and a record")
-        return self._draft(record, checked(id))
+        draft = await self._draft_async(*_upserted(id, record, expected_version))
+        return (await self._async.upsert_async(draft, expected_version)).id
 
     def modify(self, id: str, function: Callable[[Record], Record | None], *, attempts: int = 8) -> Record:
         """Read a record, change it and write it back if nobody else did meanwhile; else again.
@@ -164,9 +154,15 @@ class SingleVerbs(Verbs):
         return await self._async.version_async(checked(id))
 
 
-def _id(record: Record) -> str:
-    assert record.id is not None
-    return record.id
+def _upserted(id: str | Record, record: Record | None, expected_version: str | None) -> tuple[Record, str | None]:
+    """Return what an upsert was given: the record, and the id that was named."""
+    if isinstance(id, Record):
+        if record is not None or expected_version is not None:
+            raise TypeError("upsert(record) takes nothing else; with a version it is upsert(id, record, expected_version=…)")
+        return id, None
+    if record is None:
+        raise TypeError("upsert takes a record, or an id and a record")
+    return record, checked(id)
 
 
 def _there(record: Record | None, id: str, database: object) -> Record:

@@ -1,0 +1,150 @@
+"""Acceptance 32: no async call holds up its event loop. Told by what runs in the thread of the loop, not by a clock."""
+
+import asyncio
+import os
+import sqlite3
+import sys
+
+import pytest
+
+from holdall.drivers.memory import MemoryStore
+from holdall.records import Filter, ObjectDatabase, Query, Record, SQLDatabase, migrate_async
+
+WORK = tuple(
+    os.path.join("records", *name.split("/")) + ".py"
+    for name in ("encoding", "documents", "matching", "mirror/rows", "sql_rows", "tags")
+)
+"""Modules that encode, decode, compare and digest records."""
+BRIEF = {
+    "Content.size", "Body.stamp", "iso", "possible", "check_id", "written_of",
+    "scoped", "paths_of", "paths_of.<locals>.walk", "paths_of.<locals>.<setcomp>", "Row.names",
+    "predicate", "predicate.<locals>.<listcomp>", "_test", "key_text", "cursor_mark",
+}  # fmt: skip
+"""What they have that looks into no record: queries taken apart, ids, times."""
+
+
+class Watch:
+    """Looks at the thread of a loop: the most Python calls within one callback, calls of SQLite, and work on records."""
+
+    callback = asyncio.Handle._run.__code__
+
+    def __init__(self):
+        self.now = self.most = 0
+        self.sql, self.work = [], {}
+
+    def __call__(self, frame, event, argument):
+        if event == "call":
+            code = frame.f_code
+            self.now = 0 if code is self.callback else self.now + 1
+            self.most = max(self.most, self.now)
+            if code.co_filename.endswith(WORK) and code.co_qualname not in BRIEF:
+                self.work[code.co_qualname] = self.work.get(code.co_qualname, 0) + 1
+        elif event == "c_call" and isinstance(getattr(argument, "__self__", None), (sqlite3.Connection, sqlite3.Cursor)):
+            self.sql.append(f"{frame.f_code.co_qualname}: {argument.__name__}")
+
+    async def see(self, call):
+        """Await a call and look at its loop meanwhile."""
+        sys.setprofile(self)
+        try:
+            return await call
+        finally:
+            sys.setprofile(None)
+
+
+@pytest.fixture(params=["file", "off", "sqlite", "postgres"])
+def db(request, tmp_path):
+    if request.param == "sqlite":
+        return SQLDatabase(f"sqlite:///{tmp_path / 'x.db'}")
+    if request.param == "postgres":
+        return SQLDatabase(request.getfixturevalue("postgres").url(request.getfixturevalue("postgres_database")))
+    return ObjectDatabase(MemoryStore(), mirror=tmp_path / "mirror.sqlite" if request.param == "file" else "off")
+
+
+async def drained(source):
+    return [each async for each in source]
+
+
+MANY = {
+    "batch_create": lambda db: db.batch_create_async(Record({"id": f"n{n:04}", "n": n, "t": "x"}) for n in range(1200)),
+    "batch_read": lambda db: db.batch_read_async([f"n{n:04}" for n in range(1200)]),
+    "search": lambda db: db.search_async(Filter("t", "regex", "x"), max_age=0),
+    "search for all": lambda db: db.search_async(),
+    "search in another order": lambda db: db.search_async(Query().sort("n", "DESC").select("n")),
+    "stream": lambda db: drained(db.stream_async(max_age=0)),
+    "stream in another order": lambda db: drained(db.stream_async(Query().sort("n", "DESC").select("t"))),
+    "ids": lambda db: drained(db.ids_async()),
+    "count": lambda db: db.count_async(Filter("t", "regex", "x")),
+    "select_query": lambda db: db.select_query_async("SELECT id, n, t FROM records"),
+    "to_arrow": lambda db: db.to_arrow_async(),
+    "update": lambda db: db.update_async("n0001", Record({"n": 2})),
+    "migrate": lambda db: migrate_async(db, ObjectDatabase(MemoryStore(), mirror="off"), verify="full"),
+    "check": lambda db: db.check_async(),
+    "batch_delete": lambda db: db.batch_delete_async([f"n{n:04}" for n in range(1100)]),
+    "clear": lambda db: db.clear_async(),
+}
+
+
+def test_a32_many_records(db):
+    """SQLite is asked in threads, and no callback does more than some milliseconds of work."""
+
+    async def body():
+        found = {}
+        await db.count_async()  # the first call of all loads drivers
+        for name, call in MANY.items():
+            found[name] = watch = Watch()
+            await watch.see(call(db))
+        await db.close_async()
+        return found
+
+    found = asyncio.run(body())
+    assert {name: watch.sql for name, watch in found.items() if watch.sql} == {}
+    assert {name: watch.most for name, watch in found.items() if watch.most > LONGEST} == {}
+
+
+LONGEST = 12_000
+"""Calls within one callback: a call and what belongs to it takes some tenths of a microsecond."""
+
+TEXT = "\u00e9" * 5_000_000
+"""10 MB in UTF-8."""
+
+
+def long(**more):
+    return Record({"text": TEXT, "list": [*range(20_000)], **more}, {"note": "x" * 10_000})
+
+
+ONE = {
+    "create": lambda db: db.create_async(long(id="a")),
+    "read": lambda db: db.read_async("a"),
+    "update": lambda db: db.update_async("a", long(n=1)),
+    "upsert": lambda db: db.upsert_async("b", long(n=2)),
+    "modify": lambda db: db.modify_async("a", lambda record: long(n=3)),
+    "batch_create": lambda db: db.batch_create_async([long(id="c")]),
+    "batch_upsert": lambda db: db.batch_upsert_async([long(id="c", n=4)]),
+    "batch_update": lambda db: db.batch_update_async([("c", long(n=5))]),
+    "batch_read": lambda db: db.batch_read_async(["a"]),
+    "search": lambda db: db.search_async(max_age=0),
+    "search in Python": lambda db: db.search_async(Filter("text", "regex", "e\u00e9$")),
+    "search in another order": lambda db: db.search_async(Query().sort("n").limit(2)),
+    "stream": lambda db: drained(db.stream_async()),
+    "count": lambda db: db.count_async(Filter("list", "contains", 5)),
+    "select_query": lambda db: db.select_query_async("SELECT id, length(text) FROM records"),
+    "to_arrow": lambda db: db.to_arrow_async(Filter("id", "=", "a")),
+    "migrate": lambda db: migrate_async(db, ObjectDatabase(MemoryStore()), Filter("id", "=", "a"), verify="full"),
+    "check": lambda db: db.check_async(),
+}
+
+
+def test_a32_a_record_of_10_mb(db):
+    """The loop's own thread neither encodes nor decodes it, nor compares or digests it."""
+
+    async def body():
+        found = {}
+        for name, call in ONE.items():
+            watch = Watch()
+            await watch.see(call(db))
+            if watch.work:
+                found[name] = watch.work
+        await db.close_async()
+        return found
+
+    assert asyncio.run(body()) == {}
