@@ -136,7 +136,7 @@ class Calls(FileStoreBase):
         """
         lister = Lister(self._tiers, self._choose(location))
         for entry, having in lister.merged(prefix, start_after=start_after):
-            yield TierEntry(path=entry.name, size=entry.size, last_modified=entry.last_modified, locations=having)
+            yield TierEntry(entry.name, entry.size, entry.last_modified, having)
 
     def download(
         self, src: str, dest: str | os.PathLike[str], location: Where = "any", *, resume: bool = False

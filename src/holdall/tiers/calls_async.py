@@ -137,7 +137,7 @@ class Calls(FileStoreBase):
         """
         lister = Lister(self._tiers, self._choose(location))
         async for entry, having in lister.merged_async(prefix, start_after=start_after):
-            yield TierEntry(path=entry.name, size=entry.size, last_modified=entry.last_modified, locations=having)
+            yield TierEntry(entry.name, entry.size, entry.last_modified, having)
 
     async def download_async(
         self, src: str, dest: str | os.PathLike[str], location: Where = "any", *, resume: bool = False

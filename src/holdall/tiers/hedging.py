@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
-__all__ = ["AsyncBegun", "Begun"]
+__all__ = ["Ahead", "AsyncAhead", "AsyncBegun", "Begun"]
 
 T = TypeVar("T")
 
@@ -52,10 +53,6 @@ class Begun(Generic[T]):
     def drop(self) -> None:
         """Want nothing of it any more."""
 
-    def end(self) -> None:
-        """Wait until it has ended, whatever its answer."""
-        self._thread.join()
-
 
 class AsyncBegun(Generic[T]):
     """A call under way in a task of its own. If nobody wants its answer any more, it is cancelled. See `Begun`."""
@@ -81,6 +78,52 @@ class AsyncBegun(Generic[T]):
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
+
+class Ahead(Generic[T]):
+    """Calls in a thread of their own, one after the other; each begins when the answer of the one before is taken.
+
+    Args:
+        call: What is done; ``None`` is its last answer.
+
+    Example:
+        >>> numbers = iter([5, 6])
+        >>> ahead = Ahead(lambda: next(numbers, None))
+        >>> ahead.take(), ahead.take(), ahead.take(), ahead.end()
+        (5, 6, None, None)
+    """
+
+    def __init__(self, call: Callable[[], T | None]) -> None:
+        self._call = call
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="holdall-ahead")
+        self._begun = self._thread.submit(call)
+
+    def take(self) -> T | None:
+        """Wait for an answer, and begin the next call."""
+        value = self._begun.result()
+        if value is not None:
+            self._begun = self._thread.submit(self._call)
+        return value
+
+    def end(self) -> None:
+        """Wait for the call that is under way."""
+        self._thread.shutdown(cancel_futures=True)
+
+
+class AsyncAhead(Generic[T]):
+    """Calls in a task, one after the other. See `Ahead`."""
+
+    def __init__(self, call: Callable[[], Awaitable[T | None]]) -> None:
+        self._call = call
+        self._begun = asyncio.ensure_future(call())
+
+    async def take_async(self) -> T | None:
+        """Wait for an answer, and begin the next call."""
+        value = await self._begun
+        if value is not None:
+            self._begun = asyncio.ensure_future(self._call())
+        return value
+
     async def end_async(self) -> None:
-        """Cancel it, and wait until it has ended."""
-        await self.drop_async()
+        """Cancel the call that is under way, and wait until it has ended."""
+        self._begun.cancel()
+        await asyncio.gather(self._begun, return_exceptions=True)

@@ -11,7 +11,7 @@ from holdall.core.meta import ListPage
 from holdall.engine.colours import closed_async
 from holdall.errors import HoldallError, NotSupportedError
 from holdall.tiers.asking import settled, unasked
-from holdall.tiers.hedging import AsyncBegun
+from holdall.tiers.hedging import AsyncAhead
 from holdall.tiers.layout import FLAT, prefixes_of
 from holdall.tiers.locations import Location
 from holdall.tiers.settings import Tiers
@@ -28,17 +28,15 @@ class _Head:
     runs: AsyncIterator[Sequence[Listed]]
     run: Sequence[Listed] = ()
     at: int = 0
-    entry: Listed | None = None
 
     async def fill_async(self) -> None:
-        """Go to the first entry of the next run that has one."""
-        self.at, self.entry = 0, None
-        while self.entry is None:
+        """Go to the next run that holds something; there is none at the end."""
+        self.at, self.run = 0, ()
+        while not self.run:
             run = await anext(self.runs, None)
             if run is None:
                 return
-            if run:
-                self.run, self.entry = run, run[0]
+            self.run = run
 
 
 class Lister:
@@ -67,18 +65,23 @@ class Lister:
         heads = [_Head(loc, self._runs_async(loc, prefix, delimiter, start_after)) for loc in self.chosen]
         try:
             await gather_async([head.fill_async for head in heads], limit=self.tiers.limit(self.chosen))
-            while waiting := [head.entry.name for head in heads if head.entry is not None]:
-                name = min(waiting)
-                having = [head for head in heads if head.entry is not None and head.entry.name == name]
-                first = having[0].entry
-                assert first is not None  # it has the name
-                yield first, tuple([head.location for head in having])
+            live = [head for head in heads if head.run]
+            everywhere = tuple(head.location for head in live)
+            while live:
+                names = [head.run[head.at].name for head in live]
+                name = min(names)
+                if names.count(name) == len(names):
+                    having, places = live, everywhere
+                else:
+                    having = [head for head, other in zip(live, names, strict=True) if other == name]
+                    places = tuple([head.location for head in having])
+                yield having[0].run[having[0].at], places
                 for head in having:
                     head.at += 1
-                    if head.at < len(head.run):
-                        head.entry = head.run[head.at]
-                    else:
+                    if head.at == len(head.run):
                         await head.fill_async()
+                        live = [head for head in heads if head.run]
+                        everywhere = tuple(head.location for head in live)
         finally:
             for head in heads:
                 await head.runs.aclose()  # type: ignore[attr-defined]  # a generator
@@ -131,13 +134,12 @@ class Lister:
 
 async def _ahead_async(pages: AsyncIterator[ListPage]) -> AsyncIterator[ListPage]:
     """Yield pages; while one is looked at, the next one is on its way."""
-    begun: AsyncBegun[ListPage | None] = AsyncBegun(lambda: anext(pages, None))
+    ahead: AsyncAhead[ListPage] = AsyncAhead(lambda: anext(pages, None))
     try:
-        while (page := await begun.result_async()) is not None:
-            begun = AsyncBegun(lambda: anext(pages, None))
+        while (page := await ahead.take_async()) is not None:
             yield page
     finally:
-        await begun.end_async()
+        await ahead.end_async()
 
 
 def _grouped(entry: Listed, prefix: str, delimiter: str | None) -> Listed:

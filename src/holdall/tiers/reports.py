@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from holdall.errors import HoldallError
 from holdall.tiers.locations import Location
@@ -165,8 +165,7 @@ class TierStat:
     degraded: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TierEntry:
+class TierEntry(NamedTuple):
     """One name of a listing; size and time are those of the first location that has it.
 
     Attributes:
