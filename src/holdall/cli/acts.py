@@ -87,7 +87,11 @@ def describe(place: Place, *, json: bool) -> None:
 
 def show_content(place: Place, *, json: bool) -> None:
     """Write the content of a file to stdout."""
-    with place.node.get() as result:
+    try:
+        result = place.node.get()
+    except IsDirectoryError as error:
+        raise IsDirectoryError(f"{place.text!r} is a directory: ls lists it", key=place.node.path) from error
+    with result:
         if json:
             emit_json({"path": place.show(place.node.path), "content": base64.b64encode(result.bytes()).decode()})
             return
@@ -159,7 +163,8 @@ def _brief(target: Any) -> str:
 
 def carry(
     places: Places,
-    paths: Sequence[str],
+    sources: Sequence[str],
+    last: str,
     rules: Mapping[str, Any],
     *,
     moving: bool,
@@ -169,9 +174,6 @@ def carry(
     json: bool,
 ) -> None:
     """Copy or move sources to a target."""
-    if len(paths) < 2:
-        raise ConfigError("SOURCE and TARGET are needed")
-    *sources, last = paths
     for path in sources:
         source = places.read(path, whole=moving)
         target = _landing(source, places.read(last), many=len(sources) > 1, recursive=recursive)
@@ -228,7 +230,8 @@ def _report(report: TransferReport, source: Place, target: Place, *, quiet: bool
         for item in report.items:
             if item.action != "skipped":
                 emit(f"would be {item.action}: {plain(item.source or item.target)}")
-    emit(str(report).replace("copied", "moved") if moved else str(report))
+    told = str(report).replace("copied", "moved") if moved else str(report)
+    emit(f"would be: {told}" if report.dry_run else told)
 
 
 def _set(rules: Mapping[str, Any]) -> dict[str, Any]:
@@ -243,14 +246,20 @@ def remove(place: Place, *, recursive: bool, force: bool, root: bool, quiet: boo
     """Delete a file, or a directory with what is below."""
     node = place.node
     if recursive:
-        if not force and not node.exists:
+        if not node.exists:
+            if force:
+                return
             raise NotFoundError(f"nothing at {place.text!r}", key=node.path)
         if not node.path and not root:
             raise ConfigError(f"{place.text!r} is a whole storage: --root allows emptying it")
         node.delete(root=root)
     else:
         try:
-            node.unlink(missing_ok=force)
+            node.unlink()
+        except NotFoundError:
+            if force:
+                return
+            raise
         except IsDirectoryError as error:
             raise IsDirectoryError(f"{place.text!r} is a directory: -r deletes it", key=node.path) from error
     if json:

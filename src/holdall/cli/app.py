@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -41,14 +41,28 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but er
 Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Directories too, with all that is below.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done and do nothing.")]
 Include = Annotated[
-    list[str] | None, typer.Option("--include", help="Only files whose relative path matches (* crosses /).")
+    list[str] | None,
+    typer.Option("--include", metavar="PATTERN", help="Only files whose relative path matches (* crosses /)."),
 ]
-Exclude = Annotated[list[str] | None, typer.Option("--exclude", help="Not files whose relative path matches.")]
-Skip = Annotated[str, typer.Option("--skip", help="Leave a target that is there: never, exists, size or hash.")]
-Verify = Annotated[str | None, typer.Option("--verify", help="none, size, checksum or read.")]
-Concurrency = Annotated[int | None, typer.Option("--concurrency", "-j", min=1, help="Parts in flight.")]
+Exclude = Annotated[
+    list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="Not files whose relative path matches.")
+]
+Skip = Annotated[
+    Literal["never", "exists", "size", "hash"],
+    typer.Option(
+        "--skip", help="Leave a target that is there: never, or if it exists, has the same size, the same content."
+    ),
+]
+Verify = Annotated[
+    Literal["none", "size", "checksum", "read"] | None,
+    typer.Option("--verify", help="How copies are checked; read reads each one back."),
+]
+Concurrency = Annotated[int | None, typer.Option("--concurrency", "-j", min=1, metavar="N", help="Parts in flight.")]
 OnePlace = Annotated[str, typer.Argument(metavar="PLACE")]
-ManyPlaces = Annotated[list[str], typer.Argument(metavar="PLACE...")]
+ManySources = Annotated[list[str], typer.Argument(metavar="SOURCE")]
+Source = Annotated[str, typer.Argument(metavar="SOURCE")]
+Target = Annotated[str, typer.Argument(metavar="TARGET")]
+ManyPlaces = Annotated[list[str], typer.Argument(metavar="PLACE")]
 
 _given: dict[str, str | None] = {"config": None}
 
@@ -114,7 +128,8 @@ def ls(
 
 @app.command("cp")
 def cp(
-    paths: Annotated[list[str], typer.Argument(metavar="SOURCE... TARGET")],
+    sources: ManySources,
+    target: Target,
     recursive: Recursive = False,
     include: Include = None,
     exclude: Exclude = None,
@@ -132,12 +147,15 @@ def cp(
     """
     rules = {"include": include, "exclude": exclude, "skip": skip, "verify": verify, "concurrency": concurrency}
     with _places(config) as places:
-        acts.carry(places, paths, rules, moving=False, recursive=recursive, dry_run=dry_run, quiet=quiet, json=json)
+        acts.carry(
+            places, sources, target, rules, moving=False, recursive=recursive, dry_run=dry_run, quiet=quiet, json=json
+        )
 
 
 @app.command("mv")
 def mv(
-    paths: Annotated[list[str], typer.Argument(metavar="SOURCE... TARGET")],
+    sources: ManySources,
+    target: Target,
     verify: Verify = None,
     concurrency: Concurrency = None,
     dry_run: DryRun = False,
@@ -148,16 +166,23 @@ def mv(
     """Move: by a rename where possible, else copy, verify, and only then delete. Places as for cp."""
     rules = {"verify": verify, "concurrency": concurrency}
     with _places(config) as places:
-        acts.carry(places, paths, rules, moving=True, recursive=True, dry_run=dry_run, quiet=quiet, json=json)
+        acts.carry(places, sources, target, rules, moving=True, recursive=True, dry_run=dry_run, quiet=quiet, json=json)
 
 
 @app.command("sync")
 def sync(
-    source: Annotated[str, typer.Argument(metavar="SOURCE")],
-    target: Annotated[str, typer.Argument(metavar="TARGET")],
+    source: Source,
+    target: Target,
     delete: Annotated[bool, typer.Option("--delete", help="Remove from TARGET what SOURCE lacks.")] = False,
-    compare: Annotated[str, typer.Option("--compare", help="auto, size, mtime or hash.")] = "auto",
-    max_delete: Annotated[int | None, typer.Option("--max-delete", min=0, help="Delete nothing if more would go.")] = None,
+    compare: Annotated[
+        Literal["auto", "size", "mtime", "hash"],
+        typer.Option(
+            "--compare", help="What tells that a file is different; auto: size, then digests if known, else newer."
+        ),
+    ] = "auto",
+    max_delete: Annotated[
+        int | None, typer.Option("--max-delete", min=0, metavar="N", help="Delete nothing if more would go.")
+    ] = None,
     allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Delete although SOURCE is empty.")] = False,
     include: Include = None,
     exclude: Exclude = None,
@@ -177,8 +202,8 @@ def sync(
 
 @app.command("verify")
 def verify(
-    source: Annotated[str, typer.Argument(metavar="SOURCE")],
-    target: Annotated[str, typer.Argument(metavar="TARGET")],
+    source: Source,
+    target: Target,
     include: Include = None,
     exclude: Exclude = None,
     json: Json = False,
@@ -246,7 +271,7 @@ def zip_(
 
 @app.command("serve")
 def serve(
-    paths: Annotated[list[str], typer.Argument(metavar="PLACE...")],
+    paths: Annotated[list[str], typer.Argument(metavar="PLACE")],
     host: Annotated[str, typer.Option("--host", help="Address to listen on; 0.0.0.0 for everybody.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", "-p", min=0, max=65535, help="Port; 0 for any free one.")] = 8000,
     index: Annotated[str | None, typer.Option("--index", metavar="NAME", help="File that answers for a directory.")] = None,
