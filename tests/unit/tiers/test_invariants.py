@@ -342,6 +342,24 @@ def test_w4_names_that_never_change_content_need_no_digest(tmp_path, colour):
         assert len(colour(fs).put("k", b"same")) == 1
 
 
+class Forgetful(ForwardingStore):
+    """Keeps no digest, and cannot create race-free: an FTP server, as it were."""
+
+    def _narrowed(self, inner):
+        return inner.narrowed(create=False, update=False, metadata=False, temporary=False)
+
+
+def test_w4_where_a_look_proves_nothing_nobody_looks(places, colour):
+    counting = CountingStore(places[0])
+    with FileStore(Forgetful(counting)) as fs:
+        for _ in range(2):
+            assert len(colour(fs).put("k", b"same")) == 1
+        assert counting.counts.calls == {"put": 2}
+    with FileStore(Forgetful(MemoryStore()), immutable=True) as fs:
+        assert len(colour(fs).put("k", b"same")) == 1
+        assert colour(fs).put("k", b"same") == []
+
+
 def test_w4_keep_skips_by_name(places, colour):
     with FileStore(*places, existing="keep") as fs:
         places[0].put("k", b"old")

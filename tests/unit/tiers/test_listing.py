@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.leftovers import Threads
 from tests.unit.tiers import long_listing
 from tests.unit.tiers.long_listing import Long
 
@@ -43,11 +44,30 @@ def test_a31_listing(colour):
         assert max(one.counts.pages, two.counts.pages) <= 2
 
 
+class Far(Long):
+    """Behind a network, as it were: its next page is fetched while one is looked at."""
+
+    def _narrowed(self, inner):
+        return super()._narrowed(inner).narrowed(temporary=False)
+
+
+def test_a_listing_that_is_left_early_ends_what_it_began(colour):
+    started = Threads()
+    places = Far(0), Far(1)
+    with FileStore(*places) as fs:
+        entries = colour(fs).list()
+        assert [entry.path for entry, _ in zip(entries, range(5), strict=False)] == [f"k{i:06}" for i in range(5)]
+        entries.close()
+        assert max(place.drawn for place in places) <= 2000
+    assert started.left() == []
+
+
+@pytest.mark.parametrize("kind", [Long, Far])
 @pytest.mark.parametrize("ordered", [True, False])
-def test_a31_an_outage_on_page_three_raises(ordered, colour):
+def test_a31_an_outage_on_page_three_raises(ordered, kind, colour):
     """What came before it may be told; the end is an error, never a shorter list."""
     told = 0
-    places = Long(0), Long(1, ordered=ordered, fails_at=3)
+    places = Long(0), kind(1, ordered=ordered, fails_at=3)
     with FileStore(*places, retry=RetryPolicy(attempts=1)) as fs, pytest.raises(UnavailableError):
         for _ in colour(fs).list():
             told += 1
