@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from holdall._concurrency import run_async
+from holdall._concurrency import run_async, sleep_async
 from holdall.records.record import Record
 
-__all__ = ["LONG", "aside", "aside_async", "aside_for", "aside_for_async", "extent"]
+__all__ = ["LONG", "aside", "aside_async", "aside_for", "aside_for_async", "extent", "turn", "turn_async"]
 
 T = TypeVar("T")
 
@@ -16,6 +16,8 @@ LONG = 32_768
 """From so many characters of JSON on, work on them takes longer than an event loop should wait."""
 _MEMBER = 32
 """What a value counts for by itself: to handle it costs as much as so many characters."""
+_TURN = 32
+"""Short pieces of work after which others on an event loop have their turn."""
 
 
 def aside(function: Callable[[], T], size: int) -> T:  # noqa: ARG001  # only an event loop has to be spared
@@ -45,6 +47,20 @@ async def aside_for_async(given: object, function: Callable[[], T]) -> T:
     record: Any = given[-1] if isinstance(given, tuple) and given else given
     size = extent(record.data, record.metadata, record.fields.info) if isinstance(record, Record) else 0
     return await aside_async(function, size)
+
+
+def turn(number: int) -> None:
+    """Do nothing. See `turn_async`."""
+
+
+async def turn_async(number: int) -> None:
+    """Let others on the event loop have their turn now and then, in a long row of short work.
+
+    Args:
+        number: Of the piece of work.
+    """
+    if number % _TURN == 0:
+        await sleep_async(0)
 
 
 def extent(*values: Any) -> int:

@@ -6,16 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from holdall._concurrency import sleep
 from holdall.engine.colours import closed
+from holdall.records.aside import turn
 from holdall.records.drafts import Item
 
-__all__ = ["CHUNK", "TURN", "chunked", "each", "weight"]
+__all__ = ["CHUNK", "chunked", "each", "weight"]
 
 CHUNK = 1000
 """Items that one step of a batch takes: as many as a bulk delete, or a statement."""
-TURN = 32
-"""Items that are taken apart before others on the event loop have their turn."""
 
 T = TypeVar("T")
 
@@ -43,7 +41,7 @@ def chunked(
             if len(chunk) >= CHUNK or held >= most_bytes:
                 yield chunk
                 chunk, held = [], 0
-            elif len(chunk) % TURN == 0:
-                sleep(0)
+            else:
+                turn(len(chunk))
     if chunk:
         yield chunk

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TypeVar
 
-from holdall._concurrency import sleep_async
 from holdall.engine.colours import closed_async
+from holdall.records.aside import turn_async
 from holdall.records.drafts import Item
 
-__all__ = ["CHUNK", "TURN", "chunked_async", "each_async", "weight"]
+__all__ = ["CHUNK", "chunked_async", "each_async", "weight"]
 
 CHUNK = 1000
 """Items that one step of a batch takes: as many as a bulk delete, or a statement."""
-TURN = 32
-"""Items that are taken apart before others on the event loop have their turn."""
 
 T = TypeVar("T")
 
@@ -43,7 +41,7 @@ async def chunked_async(
             if len(chunk) >= CHUNK or held >= most_bytes:
                 yield chunk
                 chunk, held = [], 0
-            elif len(chunk) % TURN == 0:
-                await sleep_async(0)
+            else:
+                await turn_async(len(chunk))
     if chunk:
         yield chunk

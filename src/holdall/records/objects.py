@@ -6,19 +6,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from holdall._concurrency import run, sleep
+from holdall._concurrency import run
 from holdall.engine.colours import closed, finish
 from holdall.errors import MissingExtraError, NotFoundError
 from holdall.records import objects_bare as bare
 from holdall.records import objects_many as many
 from holdall.records import objects_mirrored as mirrored
 from holdall.records import objects_record as one
-from holdall.records.aside import aside, aside_for
-from holdall.records.chunks import CHUNK, TURN, chunked, each, weight
+from holdall.records.aside import aside, aside_for, turn
+from holdall.records.chunks import CHUNK, chunked, each, weight
 from holdall.records.drafts import Draft, Item, WriteVerb, Written, draft, record_of
 from holdall.records.encoding import decode_body
 from holdall.records.engine import Engine
@@ -123,11 +122,10 @@ class ObjectEngine(Engine):
         chunks = chunked(each(ids))
         with closed(chunks):
             for chunk in chunks:
-                base = len(outcomes)
                 effects: dict[str, Row | None] = {}
                 with journaled(self.state, list(dict.fromkeys(chunk)), effects):
-                    done = many.delete_chunk(self.state, chunk)
-                    outcomes += [replace(outcome, index=base + outcome.index) for outcome in done]
+                    done = many.delete_chunk(self.state, chunk, len(outcomes))
+                    outcomes += done
                     effects |= {o.id: Row(o.id, None, "gone") for o in done if o.id is not None and o.status != "failed"}
         return outcomes
 
@@ -151,8 +149,7 @@ class ObjectEngine(Engine):
             for record in records:
                 if query.paths:
                     passed += 1
-                    if passed % TURN == 0:
-                        sleep(0)
+                    turn(passed)
                     yield aside_for(record, partial(record.project, *query.paths))
                 else:
                     yield record
@@ -163,8 +160,7 @@ class ObjectEngine(Engine):
         with closed(self._matched(query, [], max_age)) as matched:
             for record in matched:
                 places.append((aside_for(record, partial(row_key, query, record)), record.id))
-                if len(places) % TURN == 0:
-                    sleep(0)
+                turn(len(places))
         mark = cursor_mark(query)
 
         def page() -> list[str]:
@@ -203,8 +199,7 @@ class ObjectEngine(Engine):
         mirror = self.state.mirror
         if mirror is None:
             for number, id in enumerate(bare.sorted_ids(self.state, Scope(None, prefix))):
-                if number % CHUNK == 0:
-                    sleep(0)
+                turn(number)
                 yield id
             return
         with closed(mirrored.ids(self.state, mirror, Scope(None, prefix))) as ids:
@@ -314,8 +309,7 @@ class ObjectEngine(Engine):
                     row = held.get(id)
                     if row is not None and aside_for(found, partial(mirrored.drifted, row, found)):
                         drift.append(id)
-                    if records % TURN == 0:
-                        sleep(0)
+                    turn(records)
         if drift and self.state.mirror is not None:
             run(self.state.mirror.drop)
         return CheckReport(records=records, corrupt=tuple(corrupt), foreign=tuple(foreign), drift=tuple(drift))

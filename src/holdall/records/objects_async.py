@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from holdall._concurrency import run_async, sleep_async
+from holdall._concurrency import run_async
 from holdall.engine.colours import closed_async, finish_async
 from holdall.errors import MissingExtraError, NotFoundError
 from holdall.records import objects_bare_async as bare
 from holdall.records import objects_many_async as many
 from holdall.records import objects_mirrored_async as mirrored
 from holdall.records import objects_record_async as one
-from holdall.records.aside import aside_async, aside_for_async
-from holdall.records.chunks_async import CHUNK, TURN, chunked_async, each_async, weight
+from holdall.records.aside import aside_async, aside_for_async, turn_async
+from holdall.records.chunks_async import CHUNK, chunked_async, each_async, weight
 from holdall.records.drafts import Draft, Item, WriteVerb, Written, draft, record_of
 from holdall.records.encoding import decode_body
 from holdall.records.engine_async import Engine
@@ -124,11 +123,10 @@ class ObjectEngine(Engine):
         chunks = chunked_async(each_async(ids))
         async with closed_async(chunks):
             async for chunk in chunks:
-                base = len(outcomes)
                 effects: dict[str, Row | None] = {}
                 async with journaled_async(self.state, list(dict.fromkeys(chunk)), effects):
-                    done = await many.delete_chunk_async(self.state, chunk)
-                    outcomes += [replace(outcome, index=base + outcome.index) for outcome in done]
+                    done = await many.delete_chunk_async(self.state, chunk, len(outcomes))
+                    outcomes += done
                     effects |= {o.id: Row(o.id, None, "gone") for o in done if o.id is not None and o.status != "failed"}
         return outcomes
 
@@ -152,8 +150,7 @@ class ObjectEngine(Engine):
             async for record in records:
                 if query.paths:
                     passed += 1
-                    if passed % TURN == 0:
-                        await sleep_async(0)
+                    await turn_async(passed)
                     yield await aside_for_async(record, partial(record.project, *query.paths))
                 else:
                     yield record
@@ -164,8 +161,7 @@ class ObjectEngine(Engine):
         async with closed_async(self._matched_async(query, [], max_age)) as matched:
             async for record in matched:
                 places.append((await aside_for_async(record, partial(row_key, query, record)), record.id))
-                if len(places) % TURN == 0:
-                    await sleep_async(0)
+                await turn_async(len(places))
         mark = cursor_mark(query)
 
         def page() -> list[str]:
@@ -204,8 +200,7 @@ class ObjectEngine(Engine):
         mirror = self.state.mirror
         if mirror is None:
             for number, id in enumerate(await bare.sorted_ids_async(self.state, Scope(None, prefix))):
-                if number % CHUNK == 0:
-                    await sleep_async(0)
+                await turn_async(number)
                 yield id
             return
         async with closed_async(mirrored.ids_async(self.state, mirror, Scope(None, prefix))) as ids:
@@ -317,8 +312,7 @@ class ObjectEngine(Engine):
                     row = held.get(id)
                     if row is not None and await aside_for_async(found, partial(mirrored.drifted, row, found)):
                         drift.append(id)
-                    if records % TURN == 0:
-                        await sleep_async(0)
+                    await turn_async(records)
         if drift and self.state.mirror is not None:
             await run_async(self.state.mirror.drop)
         return CheckReport(records=records, corrupt=tuple(corrupt), foreign=tuple(foreign), drift=tuple(drift))

@@ -121,24 +121,24 @@ def _named(state: ObjectState, page: ListPage, prefix: str) -> list[tuple[str | 
     return [(id, meta) for id, meta in found if id is None or id.startswith(prefix)]
 
 
-def delete_chunk(state: ObjectState, ids: list[str]) -> list[Outcome]:
-    """Delete up to a thousand records in one request, after finding out which of them are there."""
+def delete_chunk(state: ObjectState, ids: list[str], base: int) -> list[Outcome]:
+    """Delete up to a thousand records in one request, after finding out which of them are there; outcomes are counted from a base."""
     keys = run(lambda: {id: state.key(id) for id in dict.fromkeys(ids)})
     there = _present(state, list(keys))
     results: Sequence[DeleteResult] = ()
     if there:
         results = state.store.delete([key for id, key in keys.items() if id in there])
-    return run(lambda: _deleted(state, ids, keys, there, results))
+    return run(lambda: _deleted(state, ids, base, keys, there, results))
 
 
 def _deleted(
-    state: ObjectState, ids: list[str], keys: Mapping[str, str], there: set[str], results: Sequence[DeleteResult]
+    state: ObjectState, ids: list[str], base: int, keys: Mapping[str, str], there: set[str], results: Sequence[DeleteResult]
 ) -> list[Outcome]:
     """Return the outcomes of a bulk delete, and note them."""
     failed = {result.key: result.error for result in results if result.error is not None}
     gone = {result.key for result in results if result.existed is False}  # somebody else was quicker
     outcomes: list[Outcome] = []
-    for index, id in enumerate(ids):
+    for index, id in enumerate(ids, base):
         error = failed.get(keys[id])
         if error is not None:
             state.known.forget(id)

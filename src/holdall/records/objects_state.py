@@ -121,6 +121,7 @@ class ObjectState:
     window: Window = field(init=False)
     _mirror: Mirror | None = None
     _longest: int | None = None
+    _creating: PutOptions | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -177,18 +178,26 @@ class ObjectState:
 
     def put_options(self, draft: Draft, stamp: Stamp, *, create: bool = False, if_match: str | None = None) -> PutOptions:
         """Return how to write a record: its condition, type, tags and storage class."""
-        named: dict[str, Any] = {}
+        if create and self.options.tags == "off":
+            if self._creating is None:
+                self._creating = PutOptions(**self._named(mode="create"))
+            return self._creating
+        named = self._named()
         if create:
             named["mode"] = "create"
         elif if_match is not None:
             named["if_match"] = if_match
-        if self.store.capabilities.attributes:
-            named["content_type"] = "application/json"
         if self.options.tags != "off" and (tags := self._tags(draft, stamp)):
             named["tags"] = tags
+        return PutOptions(**named)
+
+    def _named(self, **named: Any) -> dict[str, Any]:
+        """Return the options that all writes have, and these."""
+        if self.store.capabilities.attributes:
+            named["content_type"] = "application/json"
         if self.options.storage_class is not None:
             named["storage_class"] = self.options.storage_class
-        return PutOptions(**named)
+        return named
 
     def _tags(self, draft: Draft, stamp: Stamp) -> dict[str, str]:
         policy = self.options.tags

@@ -39,7 +39,11 @@ class Watch:
             self.most = max(self.most, self.now)
             if code.co_filename.endswith(WORK) and code.co_qualname not in BRIEF:
                 self.work[code.co_qualname] = self.work.get(code.co_qualname, 0) + 1
-        elif event == "c_call" and isinstance(getattr(argument, "__self__", None), (sqlite3.Connection, sqlite3.Cursor)):
+        elif (
+            event == "c_call"
+            and isinstance(getattr(argument, "__self__", None), (sqlite3.Connection, sqlite3.Cursor))
+            and frame.f_code.co_name != "__del__"  # of a database that another test dropped
+        ):
             self.sql.append(f"{frame.f_code.co_qualname}: {argument.__name__}")
 
     async def see(self, call):
