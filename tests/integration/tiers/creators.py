@@ -52,4 +52,7 @@ def main(urls: list[str], keys: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    from preloading import preload  # it lies beside this program
+
+    preload(sys.argv[1:3])
     main(sys.argv[1:3], sys.argv[3:])

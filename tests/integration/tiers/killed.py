@@ -29,6 +29,9 @@ def write(url: str, colour: str, limit: int) -> None:
 
 
 if __name__ == "__main__":
+    from preloading import preload  # it lies beside this program
+
+    preload(sys.argv[1:])
     for line in sys.stdin:
         colour, limit = line.split()
         child = os.fork()  # of a process with one thread

@@ -37,6 +37,7 @@ def test_a_file_that_changes_meanwhile(act, tmp_path, colour, monkeypatch):
     source = tmp_path / "near" / "k"
     source.parent.mkdir()
     source.write_bytes(OLD)
+    os.utime(source, (1_000_000_000, 1_000_000_000))  # a clock that ticks slowly could give both contents one time
     fill, pieces = downloading.Draft.fill, []
 
     def meddled(self, path, etag, at):
