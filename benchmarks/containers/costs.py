@@ -55,6 +55,8 @@ def prepare(variant, known):
     if act == "write e, S3":
         archives = LIBRARIES[library](known)
         archives.write("warm", [1])
+        if library == "holdall":
+            archives.store.uploads()  # loads what uploads by parts are made with
         return lambda: archives.write("e", texts(percent) if library == "holdall" else list(texts(percent)))
     place = Path(known["place"], library)
     if library == "holdall":

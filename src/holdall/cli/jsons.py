@@ -1,30 +1,43 @@
-"""JSON of any size: read member by member, and written while views are walked, so that neither the text nor the document is in memory whole."""
+"""JSON of any size: large lists and maps are read member by member, and written while views are walked."""
 
 from __future__ import annotations
 
 import base64
 import json
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import date, time
 from decimal import Decimal
 from typing import IO, Any
 from uuid import UUID
 
 from holdall.containers import FormatError, LazyArray, LazyDict, LazyList, stream_list, stream_map, to_obj
+from holdall.containers.plain import Stream
 
 __all__ = ["JsonText", "lines", "texts"]
 
 CHUNK = 1024 * 1024
 """Characters read at a time."""
+WHOLE = 1024 * 1024
+"""Encoded bytes up to which a list or map is read at once."""
+WINDOW = 8 * WHOLE
+"""Encoded bytes of views that are read ahead."""
+MOST = 1000
+"""Members that are looked at ahead."""
+AT_ONCE = 16
+"""Members that are read at the same time."""
+LARGE = 4 * CHUNK
+"""Characters from which a list or map is given as a stream of its members."""
 NEAR = 64
 """Characters from the end of what was read within which an error may only mean that more has to be read."""
+_VIEWS = (LazyArray, LazyDict, LazyList)
 _SPACE = " \t\n\r"
 _GOES_ON = frozenset({"", *".eE"})
 """What may stand where a number was cut off: the end of what was read, or the beginning of its other half."""
 
 
 class JsonText:
-    """A JSON text that is parsed while it is read: the members of its outermost list or map one by one.
+    """A JSON text that is parsed while it is read: large lists and maps in it are streams, to be drawn in order.
 
     Args:
         file: The text.
@@ -39,24 +52,25 @@ class JsonText:
         self._ended = False
         self._line = 1
         self._column = 1
-        self._parse = json.JSONDecoder().raw_decode
+        self._parse = json.JSONDecoder(object_pairs_hook=self._unique).raw_decode
 
     def document(self) -> Any:
-        """Return the document: a stream of its members, if it has any.
+        """Return the document; a large one as a stream, and what is large in it too.
 
         Raises:
             FormatError: It is no JSON; says where.
         """
-        first = self._next()
-        if first == "{":
-            return stream_map(self._members("}", self._pair))
-        if first == "[":
-            return stream_list(self._members("]", self._value))
-        value = self._value()
-        self._end()
+        value = self._value(self._end)
+        if not isinstance(value, Stream):
+            self._end()
         return value
 
-    def _members(self, closing: str, member: Callable[[], Any]) -> Iterator[Any]:
+    def _stream(self, ended: Callable[[], None]) -> Stream:
+        if self._text[self._at] == "{":
+            return stream_map(self._members("}", self._pair, ended))
+        return stream_list(self._members("]", self._value, ended))
+
+    def _members(self, closing: str, member: Callable[[], Any], ended: Callable[[], None]) -> Iterator[Any]:
         self._at += 1
         if self._next() != closing:
             while True:
@@ -65,7 +79,7 @@ class JsonText:
                     break
                 self._at += 1
         self._expect(closing)
-        self._end()
+        ended()
 
     def _pair(self) -> tuple[str, Any]:
         if self._next() != '"':
@@ -75,9 +89,13 @@ class JsonText:
         self._expect(":")
         return key, self._value()
 
-    def _value(self) -> Any:
-        """Return the value that comes next; more is read until it is there."""
-        self._next()
+    def _value(self, ended: Callable[[], None] = lambda: None) -> Any:
+        """Return the value that comes next; more is read until it is there, or known to be large.
+
+        Args:
+            ended: Called when the stream that it may be has come to its end.
+        """
+        first = self._next()
         while True:
             try:
                 value, end = self._parse(self._text, self._at)
@@ -85,6 +103,8 @@ class JsonText:
                 cut = error.msg.startswith("Unterminated") or error.pos >= len(self._text) - NEAR
                 if self._ended or not cut:
                     raise self._fault(error.msg, error.pos) from error
+                if first in "[{" and len(self._text) - self._at >= LARGE:
+                    return self._stream(ended)
             except RecursionError as error:
                 raise self._fault("nested too deep", self._at) from error
             else:
@@ -92,6 +112,14 @@ class JsonText:
                     self._at = end
                     return value
             self._more()
+
+    def _unique(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise self._fault(f"the key {twice!r} stands twice in a map that begins here or below", self._at)
+        return found
 
     def _next(self) -> str:
         """Go to the next character that is no space, and return it; ``""`` at the end."""
@@ -156,28 +184,52 @@ def lines(file: Iterable[str], told: Callable[[int], None]) -> Iterator[Any]:
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Iterate over the JSON of a value or view, whose members are read as they are written.
+    """Iterate over the JSON of a value or view, whose members are read as they are written, several at once.
 
     Raises:
         FormatError: JSON has no such key.
     """
-    stack: list[tuple[Iterator[Any], str]] = [(iter((("", value),)), "")]
-    while stack:
-        members, closing = stack[-1]
-        for before, member in members:
-            if isinstance(member, LazyDict):
-                yield f"{before}{{"
-                stack.append((_keyed(member), "}"))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        stack: list[tuple[Iterator[Any], str]] = [(iter((("", _whole(value)),)), "")]
+        while stack:
+            members, closing = stack[-1]
+            for before, member in members:
+                if isinstance(member, (LazyDict, LazyList)):
+                    keyed = isinstance(member, LazyDict)
+                    yield before + ("{" if keyed else "[")
+                    below = _ahead(_keyed(member) if keyed else _listed(member), pool)  # type: ignore[arg-type]
+                    stack.append((below, "}" if keyed else "]"))
+                    break
+                yield before + _dumped(member)
+            else:
+                yield closing
+                stack.pop()
+
+
+def _ahead(members: Iterator[tuple[str, Any]], pool: Executor) -> Iterator[tuple[str, Any]]:
+    """Read members that are views of little, many of them at the same time."""
+    ended = False
+    while not ended:
+        several: list[tuple[str, Any]] = []
+        size = 0
+        for pair in members:
+            several.append(pair)
+            size += pair[1].size or 0 if isinstance(pair[1], _VIEWS) else 0
+            if size >= WINDOW or len(several) >= MOST:
                 break
-            if isinstance(member, LazyList):
-                yield f"{before}["
-                stack.append((_listed(member), "]"))
-                break
-            plain = to_obj(member) if isinstance(member, LazyArray) else member
-            yield before + _dumped(plain)
         else:
-            yield closing
-            stack.pop()
+            ended = True
+        values = [member for _, member in several]
+        if size:
+            values = list(pool.map(_whole, values))
+        yield from zip([before for before, _ in several], values, strict=True)
+
+
+def _whole(member: Any) -> Any:
+    """Return a member as it is written: views of much are walked."""
+    if isinstance(member, LazyArray) or (isinstance(member, _VIEWS) and 0 < (member.size or 0) <= WHOLE):
+        return to_obj(member)
+    return member
 
 
 def _keyed(view: LazyDict) -> Iterator[tuple[str, Any]]:

@@ -7,9 +7,10 @@ from itertools import islice
 from typing import Any
 
 from holdall.containers.errors import EncodeError
+from holdall.containers.plain import is_stream
 from holdall.containers.steps import Pull
 
-__all__ = ["draw", "draw_async", "each", "each_async"]
+__all__ = ["draw", "draw_async", "each", "each_async", "taken"]
 
 
 def draw(begun: dict[int, tuple[Any, Any]], pull: Pull) -> list[Any]:
@@ -29,14 +30,24 @@ def draw(begun: dict[int, tuple[Any, Any]], pull: Pull) -> list[Any]:
         else:
             raise EncodeError("an async stream needs write_async", type=type(source).__name__)
         begun[id(source)] = source, drawn  # with the source, so that its identity stays its own
-    items = list(islice(begun[id(source)][1], pull.most))
-    if len(items) < pull.most:
+    items = taken(begun[id(source)][1], pull.most)
+    if not items:
         del begun[id(source)]
     return items
 
 
+def taken(source: Iterator[Any], most: int) -> list[Any]:
+    """Return the next items, at most so many; none behind one that is a stream itself, which the source may have to go on for."""
+    items: list[Any] = []
+    for item in islice(source, most):
+        items.append(item)
+        if is_stream(item) or (type(item) is tuple and len(item) == 2 and is_stream(item[1])):
+            break
+    return items
+
+
 async def draw_async(begun: dict[int, tuple[Any, Any]], pull: Pull) -> list[Any]:
-    """Answer a `Pull`: at most ``most`` items, fewer at the end; ``most`` 0 asks for the lazy value itself.
+    """Answer a `Pull`: at most ``most`` items, none at the end; ``most`` 0 asks for the lazy value itself.
 
     Args:
         begun: The iterators that were begun, by the stream's identity.
@@ -51,10 +62,14 @@ async def draw_async(begun: dict[int, tuple[Any, Any]], pull: Pull) -> list[Any]
     items: list[Any] = []
     while len(items) < pull.most:
         try:
-            items.append(await anext(drawn))
+            item = await anext(drawn)
         except StopAsyncIteration:
-            del begun[id(source)]
             break
+        items.append(item)
+        if is_stream(item) or (type(item) is tuple and len(item) == 2 and is_stream(item[1])):
+            break
+    if not items:
+        del begun[id(source)]
     return items
 
 

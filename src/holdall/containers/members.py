@@ -11,7 +11,7 @@ from holdall.containers.paths import key_error, shown
 from holdall.containers.toc import Blocks, Combined, Indexed, Leaf, Node, RunMap
 from holdall.containers.waves import Steps, Want
 
-__all__ = ["MOST_NESTED", "below", "check_size", "embedded", "inner", "kind_of", "member"]
+__all__ = ["MOST_NESTED", "below", "check_size", "embedded", "inner", "kind_of", "member", "size_of"]
 
 MOST_NESTED = 64
 """Archives within archives, and tables within tables that have no range of their own."""
@@ -78,6 +78,15 @@ def inner(cursor: Cursor, node: Blocks | RunMap, block: int, segment: Any) -> Cu
     """Return the place of the one big item of a block."""
     span = (node.starts[block], node.ends[block])
     return Cursor(cursor.archive, cursor.archive.node(node.nested[block], span), (*cursor.path, segment), span)
+
+
+def size_of(node: Node) -> int | None:
+    """Return the encoded bytes of a node, where the table tells."""
+    if isinstance(node, Leaf) or (isinstance(node, Indexed) and node.start is not None and node.end is not None):
+        return (node.end or 0) - (node.start or 0)
+    if isinstance(node, Blocks):
+        return node.ends[-1] - node.starts[0] if node.ends else 0
+    return None
 
 
 def kind_of(node: Node) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdall.containers.archive import Cursor
-from holdall.containers.members import below, kind_of, member
+from holdall.containers.members import below, kind_of, member, size_of
 from holdall.containers.toc import Blocks, Combined, Indexed, Leaf
 from holdall.containers.waves import Steps
 
@@ -53,12 +53,9 @@ def outline(cursor: Cursor, depth: int, most: int) -> Steps[list[Line]]:
 
 
 def _line(cursor: Cursor) -> Line:
-    node, kind = cursor.node, kind_of(cursor.node)
+    node, kind, size = cursor.node, kind_of(cursor.node), size_of(cursor.node)
     if isinstance(node, Leaf):
-        return Line(cursor.path, kind, None if node.run is None else sum(node.run.counts), node.end - node.start)
+        return Line(cursor.path, kind, None if node.run is None else sum(node.run.counts), size)
     if isinstance(node, Blocks):
-        return Line(cursor.path, kind, node.count, node.ends[-1] - node.starts[0] if node.ends else 0)
-    if isinstance(node, Combined):
-        return Line(cursor.path, kind, len(node.children), cursor.archive.table.size)
-    size = None if node.start is None or node.end is None else node.end - node.start
-    return Line(cursor.path, kind, len(node.children), size)
+        return Line(cursor.path, kind, node.count, size)
+    return Line(cursor.path, kind, len(node.children), cursor.archive.table.size if isinstance(node, Combined) else size)

@@ -12,9 +12,10 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-__all__ = ["Stream", "as_container", "is_array", "simplified", "stream_list", "stream_map"]
+__all__ = ["Stream", "as_container", "is_array", "is_stream", "simplified", "stream_list", "stream_map"]
 
 _SCALARS = frozenset({str, int, float, bool, type(None), bytes})
+_AT_HAND = _SCALARS | {dict, list, tuple}
 
 
 class Stream:
@@ -51,6 +52,11 @@ def stream_list(iterable: Iterable[Any] | AsyncIterable[Any]) -> Stream:
 def stream_map(pairs: Iterable[tuple[Any, Any]] | AsyncIterable[tuple[Any, Any]]) -> Stream:
     """Mark key-value pairs as a map of unknown length."""
     return Stream(pairs, is_map=True)
+
+
+def is_stream(value: object) -> bool:
+    """Tell whether a value comes to life while it is drawn, so that nothing behind it may be drawn before."""
+    return type(value) not in _AT_HAND and isinstance(value, (Stream, Iterator, AsyncIterable))
 
 
 def is_array(value: object) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Generator
-from itertools import islice
 from typing import Any
 
 from holdall.containers.chunks import PLAIN_KEYS, Groups, Keys, Pairs, Slices
+from holdall.containers.drawing import taken
 from holdall.containers.engines import Unusual
 from holdall.containers.errors import EncodeError
 from holdall.containers.pen import LEAF_MAP, Pen
@@ -58,8 +58,8 @@ class Series:
         self._run = run = Run(pen.codec, pen.layout, start, pen.position, is_map=is_map)
         keys = Keys()
         at_hand = isinstance(source, (Slices, Pairs))
-        total, wanted, drawn = 0, 0, 0
-        while drawn == wanted or self._grouped:
+        total, wanted = 0, 0
+        while True:
             # The items of a stream come to life when they are drawn: few at first, until their size is known.
             wanted = min(self._chunk_size(), 1 << 62 if at_hand else 2 * wanted or 1)
             if at_hand or self._grouped:
@@ -69,9 +69,9 @@ class Series:
                 chunk = yield from self._draw(wanted)
                 if is_map:
                     chunk = keys.flat(chunk, pen.where)
-            drawn = len(chunk) // self._each
             if not chunk:
                 break
+            drawn = len(chunk) // self._each
             before = pen.position
             yield from self._chunk(chunk, total)
             total += drawn
@@ -88,7 +88,7 @@ class Series:
         if isinstance(self._source, AsyncIterable):
             drawn: list[Any] = yield Pull(self._source, count)
             return drawn
-        return list(islice(self._source, count))
+        return taken(self._source, count)
 
     def _chunk_size(self) -> int:
         """Return how many items to draw: a chunk somewhat below a leaf, by what items have measured."""

@@ -23,7 +23,7 @@ class Patch(NamedTuple):
 
 
 class Pull(NamedTuple):
-    """A request for at most ``most`` items of a stream, answered by a list, shorter at its end; ``most`` 0 asks for a lazy value."""
+    """A request for at most ``most`` items of a stream, answered by a list, empty at its end; ``most`` 0 asks for a lazy value."""
 
     stream: Any
     most: int

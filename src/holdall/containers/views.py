@@ -10,6 +10,7 @@ from typing import Any, ClassVar, overload
 from holdall.containers import fetching, fetching_async, iterating, loading, walking
 from holdall.containers.archive import Cursor
 from holdall.containers.arrays import build, itemsize, view
+from holdall.containers.members import size_of
 from holdall.containers.paths import Path, segments, shown
 from holdall.containers.toc import ArrayInfo, Blocks, Combined, Indexed, Leaf
 from holdall.containers.waves import Want
@@ -47,6 +48,11 @@ class _View:
 
     def __init__(self, cursor: Cursor) -> None:
         self._cursor = cursor
+
+    @property
+    def size(self) -> int | None:
+        """Encoded bytes, where the table tells; of archives that are combined it does not."""
+        return size_of(self._cursor.node)
 
     def read(self, path: Path = ()) -> Any:
         """Return what is at a path below; large containers as views.

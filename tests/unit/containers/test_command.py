@@ -66,8 +66,10 @@ def test_documents_of_every_kind(run, tmp_path, text):
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
-def test_what_was_read_may_end_anywhere(run, tmp_path, monkeypatch, chunk):
+@pytest.mark.parametrize("large", [1, 30, 1 << 20])
+def test_what_was_read_may_end_anywhere(run, tmp_path, monkeypatch, chunk, large):
     monkeypatch.setattr(jsons, "CHUNK", chunk)
+    monkeypatch.setattr(jsons, "LARGE", large)  # from here on it is a stream
     document = {"number": 12345.5, "text": 'a"\\u00e9' * 9, "list": [1, [22, {"x": None}], "y" * 99], "z": [True, -7]}
     for text in (json.dumps(document, indent=3), json.dumps(document["list"]), "12345"):
         (tmp_path / "a.json").write_text(text, encoding="utf-8")
@@ -86,17 +88,24 @@ def test_what_was_read_may_end_anywhere(run, tmp_path, monkeypatch, chunk):
         ("[1]\n\n x", "line 3 column 2"),
         ("{1: 2}", "line 1 column 2"),
         ("", "line 1 column 1"),
-        ("[" * 100_000, "too deep"),
         ('{"a": 1, "a": 2}', "twice"),
     ],
 )
 @pytest.mark.parametrize("chunk", [3, 100])
-def test_what_is_no_json_is_told_by_line_and_column(run, tmp_path, monkeypatch, text, where, chunk):
+@pytest.mark.parametrize("large", [1, 1 << 20])
+def test_what_is_no_json_is_told_by_line_and_column(run, tmp_path, monkeypatch, text, where, chunk, large):
     monkeypatch.setattr(jsons, "CHUNK", chunk)
+    monkeypatch.setattr(jsons, "LARGE", large)
     (tmp_path / "a.json").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=where):
         run("pack", "a.json", "a.lazy")
     assert not (tmp_path / "a.lazy").exists()
+
+
+def test_json_that_is_nested_too_deep(run, tmp_path):
+    (tmp_path / "a.json").write_text("[" * 100_000, encoding="utf-8")
+    with pytest.raises(FormatError, match="too deep"):
+        run("pack", "a.json", "a.lazy")
 
 
 def test_values_that_json_lacks(run):

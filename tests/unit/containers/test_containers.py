@@ -4,6 +4,8 @@ import random
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
 from uuid import UUID
 
 import msgspec
@@ -221,6 +223,13 @@ def test_a21_streams_equal_the_materialised_document(codec, packed, face, colour
             packed({"n": later([1])})
     with pytest.raises(ValueError, match="twice"):
         packed(stream_map([("a", 1), ("a", 2)]))
+
+
+def test_a21_streams_that_share_an_iterator_are_drawn_in_order(packed, face):
+    rows = [(i // 7, i) for i in range(700)]
+    groups = groupby(rows, key=itemgetter(0))  # each group is gone when the next one is asked for
+    data = packed(stream_map((key, (i for _, i in group)) for key, group in groups), leaf_bytes=128)
+    assert face.load(data) == {key: list(range(7 * key, 7 * key + 7)) for key in range(100)}
 
 
 def test_accepted_values(packed, face):
