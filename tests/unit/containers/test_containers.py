@@ -262,19 +262,28 @@ def test_accepted_values(packed, face):
     assert face.load(packed({"p": big.dumps()})) == {"p": big.dumps()}
 
 
-@codecs
-def test_a22_depth_up_to_the_limit_and_beyond(codec, packed, face):
+def nested(depth):
     deep = 1
-    for i in range(9000):
+    for i in range(depth):
         deep = [deep] if i % 2 else {"k": deep}
-    found = face.load(packed(deep, codec=codec))
-    while type(found) is not int:
-        found = found[0] if type(found) is list else found["k"]
+    return deep
+
+
+@codecs
+def test_a22_depth_beyond_the_limit(codec, packed, face):
     with pytest.raises(EncodeError, match="nested deeper than 1000"):
-        packed(deep, codec=codec, max_depth=1000, leaf_bytes=64)
+        packed(nested(3000), codec=codec, max_depth=1000, leaf_bytes=64)
     with pytest.raises(FormatError, match="nested deeper than 1000") as caught:
-        face.load(packed(deep, codec=codec), options=ReadOptions(max_depth=1000))
+        face.load(packed(nested(3000), codec=codec), options=ReadOptions(max_depth=1000))
     assert caught.value.kind == "depth"
+
+
+def test_a22_depth_100_000_with_the_limit_raised():
+    data = dumps(nested(100_000), options=WriteOptions(max_depth=1_000_000))
+    found = loads(data, options=ReadOptions(max_depth=1_000_000))
+    for i in reversed(range(100_000)):
+        found = found[0] if i % 2 else found["k"]
+    assert found == 1
 
 
 def test_a11_open_costs_one_round(face, colour):
