@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 import traceback
+from dataclasses import asdict
 
 import pytest
 from tests.object_stores import behind, opened, requests
 
 from holdall.core.options import CopyOptions, GetOptions, PutOptions
 from holdall.drivers.objects import S3Store
+from holdall.drivers.s3probe import conditions, learn
 from holdall.errors import (
     AlreadyExistsError,
     ConfigError,
@@ -30,7 +32,7 @@ from holdall.errors import (
     UnavailableError,
 )
 from holdall.testing import Colour, Fault, FaultProxy
-from holdall.testing.servers import Bucket, Radosgw
+from holdall.testing.servers import Bucket, LocalStack, Radosgw
 
 LARGE = 9 * 1024 * 1024
 
@@ -41,10 +43,18 @@ def proxy(localstack_bucket: Bucket):
         yield proxy
 
 
-@pytest.fixture
-def store(localstack_bucket: Bucket, proxy: FaultProxy):
-    with behind(proxy, localstack_bucket) as store:
+@pytest.fixture(scope="module")
+def honoured(localstack: LocalStack):
+    """Which conditions the server honours, asked once: behind a proxy of its own each test would ask anew."""
+    with localstack.bucket() as bucket, opened(bucket) as store:
         store.probe()
+        return asdict(conditions(store.settings))
+
+
+@pytest.fixture
+def store(localstack_bucket: Bucket, proxy: FaultProxy, honoured):
+    with behind(proxy, localstack_bucket) as store:
+        learn(store.settings, **honoured)
         yield store
 
 
@@ -377,6 +387,7 @@ WRITER = """
 import asyncio, json, sys, time
 from holdall.core.options import PutOptions
 from holdall.drivers.objects import S3Store
+from holdall.drivers.s3probe import conditions, learn
 bucket, options, colour, mode = json.loads(sys.argv[1])
 store = S3Store(bucket, **options)
 def chunks():
