@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -28,7 +29,8 @@ __all__ = ["condition", "group", "opened"]
 group = typer.Typer(
     name="records",
     help="Records: query, count, export, migrate.",
-    epilog="A DATABASE is a name from `databases:` of the configuration, or a URL: sqlite:///file.db, postgresql://host/name, s3://bucket/prefix.",
+    epilog="A DATABASE is a name from `databases:` of the configuration, a URL (sqlite:///file.db, postgresql://host/name, s3://bucket/prefix), "
+    "or a path with a slash: ./people.db is SQLite's, ./people a directory of objects.",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -63,6 +65,8 @@ def condition(query: Query, text: str) -> Query:
     if found is None:
         raise typer.BadParameter(f"a condition is 'FIELD OP VALUE' with one of {', '.join(OPERATORS)}, not {text!r}")
     given = found["value"]
+    if given is None and "exists" not in found["op"].lower():
+        raise typer.BadParameter(f"{text!r} lacks a value; for one that is missing or null: '{found['field']} not exists'")
     try:
         value = None if given is None else codec.loads(given)
     except ValueError:
@@ -71,25 +75,48 @@ def condition(query: Query, text: str) -> Query:
 
 
 @contextmanager
-def opened(context: typer.Context, config: str | None, *names: str) -> Generator[list[Database]]:
-    """Open databases by name or URL, and close them at the end."""
+def opened(context: typer.Context, config: str | None, source: str, target: str | None = None) -> Generator[list[Database]]:
+    """Open a database that is there, and perhaps one that may be new, by name, URL or path; close them at the end."""
     config = config or context.find_root().params.get("config")
     databases: list[Database] = []
     try:
-        databases.extend(_open(name, config) for name in names)
+        databases.append(_open(source, config, new=False))
+        if target is not None:
+            databases.append(_open(target, config, new=True))
         yield databases
     finally:
         for database in databases:
             database.close()
 
 
-def _open(name: str, config: str | None) -> Database:
+def _open(name: str, config: str | None, *, new: bool) -> Database:
     if url_scheme(name) is not None:
+        file = name.removeprefix("sqlite:///")
+        if file != name:
+            _check_there(file.partition("?")[0], new=new)
         return Database.open(name)
+    if "/" in name or os.sep in name:
+        _check_there(name, new=new)
+        if os.path.splitext(name)[1].lower() in _SQLITE:
+            return Database.open(f"sqlite:///{name}")
+        return Database.open(f"file://{quote(os.path.abspath(name))}" + ("?create=true" if new else ""))
     path = config or find_config()
     if path is None:
-        raise ConfigError(f"{name!r} is no URL, and there is no configuration that could name it")
+        raise ConfigError(f"{name!r} is no URL and no path (./{name}), and there is no configuration that could name it")
     return DatabaseFactory.from_file(os.fspath(path)).create(name)
+
+
+_SQLITE = {".db", ".sqlite", ".sqlite3"}
+
+
+def _check_there(path: str, *, new: bool) -> None:
+    """Refuse a file that is only to be read, and is not there: SQLite would make it.
+
+    Raises:
+        ConfigError: It is not there.
+    """
+    if not new and path not in {"", ":memory:"} and not os.path.exists(path):
+        raise ConfigError(f"there is no {path!r}")
 
 
 def _query(where: Sequence[str] | None) -> Query:
@@ -176,7 +203,7 @@ def export(
     elif not quiet:
         emit(f"{report.records} records" + (f", {human(report.bytes)}" if report.bytes else ""))
         if report.as_json:
-            emit(f"as JSON text, for they mix types: {', '.join(map(plain, report.as_json))}")
+            emit(f"as JSON text (nested, decimal, or of several types): {', '.join(map(plain, report.as_json))}")
 
 
 @group.command("migrate")

@@ -31,7 +31,8 @@ def format_of(where: str, given: str | None) -> Format:
     Raises:
         ConfigError: Neither.
     """
-    chosen = given or _SUFFIXES.get(os.path.splitext(where)[1].lower(), "")
+    path = where.partition("?")[0] if "://" in where else where
+    chosen = given or _SUFFIXES.get(os.path.splitext(path)[1].lower(), "")
     if chosen not in FORMATS:
         raise ConfigError(f"a format is one of {', '.join(FORMATS)}, not {chosen!r}")
     return chosen

@@ -161,8 +161,11 @@ def count(state: ObjectState, mirror: Mirror, query: Query | None, max_age: floa
             return number
         fresh(state, mirror, max_age)
         load(state, mirror, EVERYTHING, unknown=True)
-        try:
-            return run(lambda: mirror.count(EVERYTHING, "TRUE", ())) or 0
+        try:  # `counted` remembers what it tells; while others write it may tell nothing
+            number = run(lambda: mirror.counted(since))
+            if number is None:
+                number = run(lambda: mirror.count(EVERYTHING, "TRUE", ()))
+            return number or 0
         except Interrupted:
             return count(state, mirror, query, max_age)
     scope = ready(state, mirror, query, max_age)

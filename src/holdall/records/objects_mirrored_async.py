@@ -160,8 +160,11 @@ async def count_async(state: ObjectState, mirror: Mirror, query: Query | None, m
             return number
         await fresh_async(state, mirror, max_age)
         await load_async(state, mirror, EVERYTHING, unknown=True)
-        try:
-            return await run_async(lambda: mirror.count(EVERYTHING, "TRUE", ())) or 0
+        try:  # `counted` remembers what it tells; while others write it may tell nothing
+            number = await run_async(lambda: mirror.counted(since))
+            if number is None:
+                number = await run_async(lambda: mirror.count(EVERYTHING, "TRUE", ()))
+            return number or 0
         except Interrupted:
             return await count_async(state, mirror, query, max_age)
     scope = await ready_async(state, mirror, query, max_age)

@@ -45,6 +45,18 @@ def test_export(command, tmp_path):
     assert command("export", "old", "out.what")[0] == 2
 
 
+def test_databases_by_path(command, tmp_path):
+    """A path is a file of SQLite or a directory; what is only read has to be there."""
+    assert command("migrate", "./old.db", "./copy", "-w", "n < 2")[1] == "2 read, 2 written\n"
+    assert command("count", "./copy")[1] == "2\n"
+    assert command("migrate", "./copy", "./again.db")[1] == "2 read, 2 written\n"
+    assert command("count", "sqlite:///again.db")[1] == "2\n"
+    for missing in ("sqlite:///missing.db", "./missing.db", "./missing"):
+        code, _, said = command("query", missing)
+        assert code == 2 and "there is no" in said
+    assert not (tmp_path / "missing.db").exists()
+
+
 def test_migrate(command):
     assert command("migrate", "old", "new", "-w", "n < 2", "--dry-run")[1] == "would be: 2 read, 2 written\n"
     assert command("count", "new")[1] == "0\n"

@@ -19,7 +19,7 @@ from holdall.engine.table import default_table
 from holdall.errors import ConfigError, NotFoundError
 from holdall.records import Filter, ObjectDatabase, QueryError, Record, SQLDatabase
 from holdall.records.export import Columns, kind_of
-from holdall.records.export_files import records_from, write_file
+from holdall.records.export_files import format_of, records_from, write_file
 
 WHEN = datetime(2024, 1, 1, tzinfo=UTC)
 GIVEN = [
@@ -140,6 +140,19 @@ def test_a_cancelled_export_stops(bare, store):
         write_file("exports:y.csv", lambda: GIVEN, format="csv", stopped=lambda: True)
     with pytest.raises(NotFoundError):
         store.head("y.csv")
+
+
+@pytest.mark.parametrize(
+    ("where", "given", "wanted"),
+    [
+        ("people.csv", None, "csv"),
+        ("s3://bucket/people.parquet?endpoint_url=http://host:9000", None, "parquet"),
+        ("what?.jsonl", None, "jsonl"),
+        ("people", "delta", "delta"),
+    ],
+)
+def test_formats(where, given, wanted):
+    assert format_of(where, given) == wanted
 
 
 def test_kinds():
