@@ -62,7 +62,7 @@ def test_a21_streams_at_every_level_equal_the_document(store, face, colour):
 
 
 def test_a21_ten_gb_within_the_memory_that_is_promised(face, colour, void):
-    total = 10**10 if colour.name == "blocking" else 10**9
+    total = 10**10 if colour.name == "blocking" else 5 * 10**8
     store, options, block = void, WriteOptions(), b"t" * (4 * MiB)
     tracemalloc.start()
     try:
