@@ -21,7 +21,7 @@ def promises():
 
 
 def both_colours(test: ast.FunctionDef, module: ast.Module) -> bool:
-    """Tell whether a test runs in each colour by a fixture, or uses both itself or in a program that it starts."""
+    """Tell whether a test runs in each colour by a fixture, or takes them in turn, or uses both itself or in a program that it starts."""
     arguments = {argument.arg for argument in test.args.args}
     named = {node.id for node in ast.walk(test) if isinstance(node, ast.Name)}
     programs = [
@@ -29,7 +29,11 @@ def both_colours(test: ast.FunctionDef, module: ast.Module) -> bool:
         for node in module.body
         if isinstance(node, ast.Assign) and named & {target.id for target in node.targets if isinstance(target, ast.Name)}
     ]
-    return bool(COLOURED & arguments) or any("_async" in ast.unparse(part) for part in (test, *programs))
+    return (
+        bool(COLOURED & arguments)
+        or "colour_named" in named
+        or any("_async" in ast.unparse(part) for part in (test, *programs))
+    )
 
 
 @pytest.mark.parametrize(("path", "name", "both"), list(promises()))
