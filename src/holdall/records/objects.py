@@ -110,6 +110,7 @@ class ObjectEngine(Engine):
                         outcomes.append(outcome)
                         if row is not None:
                             effects[row.id] = row
+                del chunk, effects  # before the next ones are drawn
         return outcomes
 
     def read_many(self, ids: Iterable[str]) -> list[Record | Exception | None]:

@@ -111,6 +111,7 @@ class ObjectEngine(Engine):
                         outcomes.append(outcome)
                         if row is not None:
                             effects[row.id] = row
+                del chunk, effects  # before the next ones are drawn
         return outcomes
 
     async def read_many_async(self, ids: Iterable[str]) -> list[Record | Exception | None]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from holdall._concurrency import sleep
 from holdall.engine.colours import closed
@@ -87,7 +87,7 @@ def _answers(state: ObjectState, ask: Ask[T, R], items: Sequence[T]) -> Iterator
     lock = threading.Lock()
     at = under_way = unread = 0
 
-    def work(_: int) -> None:
+    def work(crew: Crew[Any]) -> None:  # which is handed over: a cycle would keep the items
         nonlocal at, under_way, unread
         while True:
             with lock:
@@ -105,10 +105,10 @@ def _answers(state: ObjectState, ask: Ask[T, R], items: Sequence[T]) -> Iterator
                 unread += 1
             crew.post((item, answer))
 
-    with Crew(work, most) as crew:
+    with Crew[Any](work, most) as crew:
         while True:
             while at < len(items) and crew.busy < min(most, width()) and unread <= most:
-                crew.start(0)
+                crew.start(crew)
             if not crew.busy and not crew.ready():
                 return
             event = crew.next()

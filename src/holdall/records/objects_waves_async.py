@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import AsyncIterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from holdall._concurrency import sleep_async
 from holdall.engine.colours import closed_async
@@ -86,7 +86,7 @@ async def _answers_async(state: ObjectState, ask: AsyncAsk[T, R], items: Sequenc
     lock = threading.Lock()
     at = under_way = unread = 0
 
-    async def work(_: int) -> None:
+    async def work(crew: AsyncCrew[Any]) -> None:  # which is handed over: a cycle would keep the items
         nonlocal at, under_way, unread
         while True:
             with lock:
@@ -104,10 +104,10 @@ async def _answers_async(state: ObjectState, ask: AsyncAsk[T, R], items: Sequenc
                 unread += 1
             crew.post((item, answer))
 
-    async with AsyncCrew(work, most) as crew:
+    async with AsyncCrew[Any](work, most) as crew:
         while True:
             while at < len(items) and crew.busy < min(most, width()) and unread <= most:
-                crew.start(0)
+                crew.start(crew)
             if not crew.busy and not crew.ready():
                 return
             event = await crew.next_async()

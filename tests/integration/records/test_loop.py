@@ -10,6 +10,7 @@ import pytest
 from holdall.drivers.memory import MemoryStore
 from holdall.records import Filter, ObjectDatabase, Query, Record, SQLDatabase, migrate_async
 
+pytestmark = pytest.mark.timeout(600)  # looked at by a profiler, on a machine that may be busy
 WORK = tuple(
     os.path.join("records", *name.split("/")) + ".py"
     for name in ("encoding", "documents", "matching", "mirror/rows", "sql_rows", "tags")

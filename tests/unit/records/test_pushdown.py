@@ -31,7 +31,7 @@ def chosen(database, where, parameters):
     return {id for (id,) in database.execute(f"SELECT id FROM t WHERE {where}", parameters)}
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(found=records, condition=conditions)
 def test_a04_pushdown_is_a_superset_and_certain_a_subset(database, found, condition):
     database.execute("DELETE FROM t")
