@@ -82,9 +82,7 @@ def get(
     """Print one value as JSON; only what it needs is read."""
     with _opened(place, config) as reader:
         value = reader.read(path)
-        if isinstance(value, list):  # of a slice: members may be views
-            value = [to_obj(item) for item in value]
-        sys.stdout.writelines(chain(texts(value), "\n"))
+        sys.stdout.writelines(chain(texts(to_obj(value) if isinstance(value, list) else value), "\n"))
 
 
 @group.command("pack")

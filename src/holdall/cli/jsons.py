@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import date, time
 from decimal import Decimal
 from typing import IO, Any
@@ -24,8 +23,6 @@ WINDOW = 8 * WHOLE
 """Encoded bytes of views that are read ahead."""
 MOST = 1000
 """Members that are looked at ahead."""
-AT_ONCE = 16
-"""Members that are read at the same time."""
 LARGE = 4 * CHUNK
 """Characters from which a list or map is given as a stream of its members."""
 NEAR = 64
@@ -184,30 +181,31 @@ def lines(file: Iterable[str], told: Callable[[int], None]) -> Iterator[Any]:
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Iterate over the JSON of a value or view, whose members are read as they are written, several at once.
+    """Iterate over the JSON of a value or view, whose members are read as they are written, many of them together.
 
     Raises:
         FormatError: JSON has no such key.
     """
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        stack: list[tuple[Iterator[Any], str]] = [(iter((("", _whole(value)),)), "")]
-        while stack:
-            members, closing = stack[-1]
-            for before, member in members:
-                if isinstance(member, (LazyDict, LazyList)):
-                    keyed = isinstance(member, LazyDict)
-                    yield before + ("{" if keyed else "[")
-                    below = _ahead(_keyed(member) if keyed else _listed(member), pool)  # type: ignore[arg-type]
-                    stack.append((below, "}" if keyed else "]"))
-                    break
-                yield before + _dumped(member)
-            else:
-                yield closing
-                stack.pop()
+    stack: list[tuple[Iterator[Any], str]] = [(_ahead(iter((("", value),))), "")]
+    while stack:
+        members, closing = stack[-1]
+        for before, member in members:
+            if isinstance(member, LazyDict):
+                yield f"{before}{{"
+                stack.append((_ahead(_keyed(member)), "}"))
+                break
+            if isinstance(member, LazyList):
+                yield f"{before}["
+                stack.append((_ahead(_listed(member)), "]"))
+                break
+            yield before + _dumped(member)
+        else:
+            yield closing
+            stack.pop()
 
 
-def _ahead(members: Iterator[tuple[str, Any]], pool: Executor) -> Iterator[tuple[str, Any]]:
-    """Read members that are views of little, many of them at the same time."""
+def _ahead(members: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Read members that are views of little, many of them together."""
     ended = False
     while not ended:
         several: list[tuple[str, Any]] = []
@@ -219,17 +217,13 @@ def _ahead(members: Iterator[tuple[str, Any]], pool: Executor) -> Iterator[tuple
                 break
         else:
             ended = True
-        values = [member for _, member in several]
-        if size:
-            values = list(pool.map(_whole, values))
-        yield from zip([before for before, _ in several], values, strict=True)
+        little = iter(to_obj([member for _, member in several if _is_little(member)]))
+        yield from ((before, next(little) if _is_little(member) else member) for before, member in several)
 
 
-def _whole(member: Any) -> Any:
-    """Return a member as it is written: views of much are walked."""
-    if isinstance(member, LazyArray) or (isinstance(member, _VIEWS) and 0 < (member.size or 0) <= WHOLE):
-        return to_obj(member)
-    return member
+def _is_little(member: Any) -> bool:
+    """Tell whether a member is a view that is read at once; the others are walked."""
+    return isinstance(member, LazyArray) or (isinstance(member, _VIEWS) and 0 < (member.size or 0) <= WHOLE)
 
 
 def _keyed(view: LazyDict) -> Iterator[tuple[str, Any]]:

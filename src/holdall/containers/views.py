@@ -13,7 +13,7 @@ from holdall.containers.arrays import build, itemsize, view
 from holdall.containers.members import size_of
 from holdall.containers.paths import Path, segments, shown
 from holdall.containers.toc import ArrayInfo, Blocks, Combined, Indexed, Leaf
-from holdall.containers.waves import Want
+from holdall.containers.waves import Want, together
 from holdall.errors import NotSupportedError
 
 __all__ = ["LazyArray", "LazyDict", "LazyList", "to_obj", "viewed"]
@@ -37,7 +37,15 @@ def viewed(place: Any) -> Any:
 
 
 def to_obj(value: Any) -> Any:
-    """Return a view as plain containers; plain values are returned as they are."""
+    """Return a view as plain containers, and a list in which there are views (of a slice) likewise, fetched together; else the value itself."""
+    if isinstance(value, list):
+        views: list[_View] = [item for item in value if isinstance(item, _View)]
+        if not views:
+            return value
+        if len({id(view._cursor.archive.origin) for view in views}) > 1:
+            return [to_obj(item) for item in value]
+        found = iter(views[0]._drive(together([loading.load(view._cursor) for view in views])))
+        return [next(found) if isinstance(item, _View) else item for item in value]
     return value.to_obj() if isinstance(value, _View) else value
 
 

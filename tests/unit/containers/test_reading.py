@@ -21,6 +21,7 @@ from holdall.containers import (
     ReadOptions,
     ReadStats,
     WriteOptions,
+    dump,
     dumps,
     loads,
     to_obj,
@@ -97,6 +98,17 @@ def test_a12_a_slice_takes_one_wave_and_misses_take_none(store, colour):
             reader.read("tree").read("n20")
         assert reader.get("tree/n20") is None
         assert reader.stats.serial_rounds == rounds
+
+
+def test_a12_views_of_a_slice_are_read_together(store):
+    rows = [["t" * 20_000, {"i": i}] for i in range(20)]
+    dump("l", rows, store=store)
+    with LazyReader("l", store=store) as reader, LazyReader("a", store=store) as other:
+        views = reader.read("2:12")
+        reader.stats.clear()
+        assert to_obj([1, *views]) == [1, *rows[2:12]]
+        assert reader.stats.serial_rounds == 1
+        assert to_obj([views[0], other["tree"]]) == [rows[2], DOCUMENT["tree"]]
 
 
 def test_a08_the_cache_is_bounded_and_hands_out_fresh_values(store, colour):
