@@ -54,8 +54,10 @@ class MemoryParts(PartWriter):
         self, number: int, src: str, range: tuple[int, int], *, if_match: str | None = None, source: Store | None = None
     ) -> None:
         """Copy a range into a part. See `PartWriter.copy_part`."""
+        from holdall.drivers.memory import MemoryStore  # noqa: PLC0415  # the store imports this module
+
         owner, key = (source or self._store).locate(src)
-        if owner.identity.service != "memory":
+        if not isinstance(owner, MemoryStore):
             raise self._store._refusal("copy parts", f"{source!r} is no memory store")
         self.put_part(number, owner.get(key, GetOptions(range=range, if_match=if_match)).bytes())
 

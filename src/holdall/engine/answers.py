@@ -37,6 +37,8 @@ PIECE = 1024 * 1024
 
 _DECIDING = ("range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
 _RETRY_AFTER = "5"
+_UNTYPED = "binary/octet-stream"
+"""What S3 calls content that was put without a type."""
 
 
 class Answer:
@@ -241,8 +243,8 @@ def _redirect(store: Store, key: str, version: str | None, meta: ObjectMeta, opt
 
 
 def _with_type(meta: ObjectMeta, key: str) -> ObjectMeta:
-    """Guess the content type by the name where none is stored."""
-    if meta.content_type:
+    """Guess the content type by the name where none is stored; S3 says so by a type of its own."""
+    if meta.content_type and meta.content_type != _UNTYPED:
         return meta
     guessed, encoding = mimetypes.guess_type(key)
     attributes = replace(

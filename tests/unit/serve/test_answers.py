@@ -140,6 +140,10 @@ def test_missing_and_type_by_name(store):
     assert both(store, key="../secret")[0] == 404
     store.put("page.html", b"<p>")
     assert dict(both(store, key="page.html")[1])["content-type"] == "text/html"
+    store.put("clip.mp4", b"x", PutOptions(content_type="binary/octet-stream"))  # S3's word for "none was given"
+    assert dict(both(store, key="clip.mp4")[1])["content-type"] == "video/mp4"
+    store.put("kept.mp4", b"x", PutOptions(content_type="application/octet-stream"))
+    assert dict(both(store, key="kept.mp4")[1])["content-type"] == "application/octet-stream"
     store.put("a.tar.gz", b"x")
     assert dict(both(store, key="a.tar.gz")[1])["content-type"] == "application/octet-stream"
 
