@@ -1,6 +1,10 @@
 """Combining and appending: names, validation, atomicity, exact sizes."""
 
 import io
+import random
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -64,6 +68,37 @@ def test_a19_a_conflicting_append_is_reported_and_loses_nothing(store, face, col
         combiner.write_obj(2, "b")
         face.append("all", FileInfo(obj=3, name="c"), store=store)
     assert face.load("all", store=store) == {"a": 1, "c": 3}
+
+
+APPENDING = """
+import sys
+from holdall.containers import FileInfo, append
+from holdall.drivers.local import LocalStore
+store, at = LocalStore(sys.argv[1]), int(sys.argv[2])
+for number in range(at, 1000):
+    append("all", FileInfo(obj=[number] * 100_000, name=str(number)), store=store)
+    print(number, flush=True)
+"""
+
+
+def test_a19_an_append_that_is_killed_leaves_the_old_archive_or_the_new_one(tmp_path):
+    """Six writers, each killed a random moment after its second append; every archive that is found is whole."""
+    store = LocalStore(tmp_path)
+    combine("all", [FileInfo(obj=[0] * 100_000, name="0")], store=store)
+    chance, done = random.Random(19), 0
+    for _ in range(6):
+        command = [sys.executable, "-c", APPENDING, str(tmp_path), str(done + 1)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+            told = [int(child.stdout.readline()) for _ in range(2)][-1]
+            time.sleep(chance.random() * 0.02)
+            child.kill()
+        with LazyReader("all", store=store) as reader:
+            assert reader.verify().archives == len(reader) + 1
+            done = len(reader) - 1
+            assert done >= told
+            assert list(reader) == [str(number) for number in range(done + 1)]
+            assert reader.child(str(done)).to_obj() == [done] * 100_000
+    assert [key for page in store.list() for key in (meta.key for meta in page.objects)] == ["all"]
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,13 @@ from tests.leftovers import Threads
 
 from holdall.containers import (
     EncodeError,
+    FileInfo,
     LazyReader,
     LazyWriter,
     WriteOptions,
-    dump,
+    append_async,
+    combine,
+    combine_async,
     dump_async,
     dumps,
     stream_list,
@@ -121,8 +124,9 @@ def test_a15_a_failing_source_leaves_the_old_object(store, face, colour):
     assert store.uploads() == []
 
 
-def test_a15_a_cancelled_task_leaves_the_old_object(store):
-    dump("a", "old", store=store)
+@pytest.mark.parametrize("act", ["dump", "combine", "append"])
+def test_a15_a_cancelled_task_leaves_the_old_object(store, act):
+    combine("a", [FileInfo(obj="old", name="old")], store=store)
     before = store.get("a").bytes(), store.head("a").etag
 
     async def cancelled():
@@ -135,7 +139,15 @@ def test_a15_a_cancelled_task_leaves_the_old_object(store):
                 if i == len(BIG):
                     begun.set()
 
-        task = asyncio.create_task(dump_async("a", endless(), store=store, options=SMALL))
+        def write():
+            if act == "dump":
+                return dump_async("a", endless(), store=store, options=SMALL)
+            join = combine_async if act == "combine" else append_async
+            return join(
+                "a", [FileInfo(obj=1, name="b"), FileInfo(obj=stream_list(endless()), name="c")], store=store, options=SMALL
+            )
+
+        task = asyncio.create_task(write())
         await begun.wait()
         assert store.uploads()
         task.cancel()
