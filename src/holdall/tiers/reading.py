@@ -114,6 +114,8 @@ class Reader:
             asked.note(first, error)
             if isinstance(error, CircuitOpenError):
                 self.tiers.background.probe(first)
+            if not others and first.local and isinstance(error, IntegrityError):
+                others = [first]  # a disk that gave less than the file has: nothing below here has read it again
         return self._round(name, asked, others, started, patience)
 
     def _round(

@@ -113,6 +113,8 @@ class Reader:
             asked.note(first, error)
             if isinstance(error, CircuitOpenError):
                 self.tiers.background.probe(first)
+            if not others and first.local and isinstance(error, IntegrityError):
+                others = [first]  # a disk that gave less than the file has: nothing below here has read it again
         return await self._round_async(name, asked, others, started, patience)
 
     async def _round_async(

@@ -10,6 +10,7 @@ import pytest
 from tests.tier_places import KINDS, tier_place
 
 from holdall.core.retry import BreakerPolicy, RetryPolicy
+from holdall.drivers import _local_system
 from holdall.drivers.memory import MemoryStore
 from holdall.errors import (
     IntegrityError,
@@ -279,6 +280,33 @@ def test_a11_ftp(way, tmp_path, colour):
             assert cuts.read_text() != f"{way} 1000"
         finally:
             server.kill()
+
+
+def test_a11_file(tmp_path, monkeypatch, colour):
+    """A disk that gives less than the file has, once or always."""
+    far, left = MemoryStore(), [0]
+    far.put("k", DATA)
+    read_at = _local_system.read_at
+
+    def short(fd: int, size: int, offset: int) -> bytes:
+        left[0] -= 1
+        return read_at(fd, size, offset)[: size // 2 if left[0] >= 0 else size]
+
+    monkeypatch.setattr(_local_system, "read_at", short)
+    with FileStore(f"file://{tmp_path}", **QUICK) as plain:
+        fs = colour(plain)
+        fs.put("k", DATA)
+        fs.put("empty", b"")
+        left[0] = 1
+        assert fs.get("k") == DATA
+        assert left[0] < 1
+        assert fs.get("empty") == b""
+    left[0] = 1_000_000
+    with FileStore(f"file://{tmp_path}", far, **ONCE) as plain:
+        assert colour(plain).get("k") == DATA
+    with FileStore(f"file://{tmp_path}", **ONCE) as plain, pytest.raises((UnavailableError, IntegrityError)):
+        colour(plain).get("k")
+    assert left[0] < 1_000_000
 
 
 def test_a11_a14_http(nginx_site, tmp_path, colour):
