@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import pickle
 import warnings
 
@@ -353,11 +354,20 @@ def test_a21_archived_records(moto_bucket, colour):
         assert colour(other).count() == 1
 
 
-def test_a26_two_principals_share_nothing(moto_bucket):
-    first = opened(moto_bucket)
-    second = opened(moto_bucket, access_key_id="other", secret_access_key="otherother")
-    assert first.mirror.path != second.mirror.path
-    assert first.store is not second.store
+def test_a26_two_principals_share_nothing(moto_bucket, colour):
+    """Each has its client, which signs with its own key, and its mirror; what they share is the bucket."""
+    with opened(moto_bucket) as first, opened(moto_bucket, access_key_id="other", secret_access_key="otherother") as second:
+        for name, db in (("a", first), ("b", second)):
+            colour(db).create(Record({"id": name}))
+        for db in (first, second):
+            assert sorted(record.id for record in colour(db).search(max_age=0)) == ["a", "b"]
+        assert first.mirror.path != second.mirror.path
+        assert os.path.exists(first.mirror.path)
+        assert os.path.exists(second.mirror.path)
+        clients = [db.store.locate("k")[0].native for db in (first, second)]
+        assert clients[0] is not clients[1]
+        signed = [db.store.sign("k") for db in (first, second)]
+        assert [("other%2F" in url, "test%2F" in url) for url in signed] == [(False, True), (True, False)], signed
 
 
 def test_configuration(monkeypatch):
