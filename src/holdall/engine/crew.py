@@ -27,8 +27,6 @@ else:  # half of what a blocking program would load
 __all__ = ["AsyncCrew", "Crew", "Ended", "StoppedError"]
 
 J = TypeVar("J")
-TOGETHER = 16
-"""Ends of quick jobs for which the owner is woken once."""
 
 
 class StoppedError(Exception):
@@ -89,7 +87,7 @@ class Crew(Generic[J]):
 
     def end(self, ended: Ended[J]) -> None:
         """Post the end of a job; while more jobs wait, the owner is woken for several ends at once, which costs less."""
-        if ended.error is not None or len(self._posted) + 1 >= TOGETHER or self._jobs.empty():
+        if ended.error is not None or len(self._posted) + 1 >= self._limit // 2 or self._jobs.empty():
             self.post(ended)
         else:
             self._posted.append(ended)
