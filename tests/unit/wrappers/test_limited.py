@@ -65,7 +65,9 @@ def test_at_most_so_many_at_once_in_both_colours_together(counting):
     assert free(store) == 3
 
 
-def test_without_limits_nothing_waits(counting, colour):
+def test_without_limits_nothing_waits(colour):
+    counting = CountingStore(SlowStore(MemoryStore(), latency=0.5))
+    colour(counting).put("k", b"bytes")
     store = LimitedStore(counting)
     colour.at_once(colour(store).head, [("k",)] * 8)
     assert counting.counts.at_once == 8
