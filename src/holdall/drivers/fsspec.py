@@ -276,7 +276,8 @@ def _chain(fs: Any) -> list[str]:
     """Return the protocols of a filesystem and of those it wraps."""
     names: list[str] = []
     for _ in range(16):
-        names.append(next(iter(protocols_of(type(fs))), type(fs).__name__))
+        name = next(iter(protocols_of(type(fs))), "")
+        names.append(name if name not in {"", "abstract"} else type(fs).__name__)  # sshfs names none
         inner = object.__getattribute__(fs, "__dict__").get("fs")
         if inner is None:
             break

@@ -7,11 +7,16 @@ that may not be used by two threads at once gets a lock.
 from __future__ import annotations
 
 import contextlib
+import io
 import threading
 import weakref
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import IO, Any
+
+from fsspec.archive import AbstractArchiveFileSystem
+from fsspec.asyn import sync
+from fsspec.spec import AbstractFileSystem
 
 from holdall.core.options import PutOptions
 from holdall.drivers.fsspec_entries import entry_of_info, name_of
@@ -23,6 +28,7 @@ from holdall.errors import (
     IsDirectoryError,
     NotDirectoryError,
     NotFoundError,
+    NotSupportedError,
     PreconditionError,
     UnavailableError,
 )
@@ -67,9 +73,9 @@ class BlockingFiles(BlockingTree):
             try:
                 info = self.fs.info(full)
             except FileNotFoundError:
-                if path or not self.place.bucket:
+                info = None if path else self._base_info()
+                if info is None:
                     raise
-                info = self._bucket_info()
             return entry_of_info(info, name=path.rpartition("/")[2])
 
     @contextlib.contextmanager
@@ -85,9 +91,15 @@ class BlockingFiles(BlockingTree):
                     self.fs.dir_cache = None
                 raise
 
-    def _bucket_info(self) -> Any:
-        """Describe the bucket; one that may not be described is there: only its prefix is known to be empty."""
+    def _base_info(self) -> Any:
+        """Describe what holds the base, which is empty itself: its bucket, or its archive, which was opened; ``None`` if nothing does.
+
+        A bucket that may not be described is there: only its prefix is known to be empty.
+        """
         bucket = self.place.bucket
+        if not bucket:
+            archive = isinstance(self.fs, AbstractArchiveFileSystem) and not self.place.root.strip("/")
+            return {"name": "", "type": "directory"} if archive else None
         self.fs.invalidate_cache(bucket)
         try:
             return self.fs.info(bucket)
@@ -126,9 +138,9 @@ class BlockingFiles(BlockingTree):
                 raise NotFoundError(f"nothing at {path!r}")
             with self.lock:
                 file = self.fs.open(self.full(path), "rb")
-            if getattr(file, "size", None) in {None, entry.size}:
-                return _NamedReader(self, path, file, entry)
-            file.close()
+                if _size(file) in {None, entry.size}:
+                    return _NamedReader(self, path, file, entry)
+                file.close()
         raise UnavailableError(f"{path!r} changes all the time")
 
     # -- writing ------------------------------------------------------------------------------------------------------
@@ -148,8 +160,18 @@ class BlockingFiles(BlockingTree):
         with self.lock:
             try:
                 self.fs.makedirs(self.full(folder), exist_ok=True)
-            except (FileExistsError, NotADirectoryError) as error:
-                raise NotDirectoryError(f"a file stands where {folder!r} should be a directory") from error
+            except Exception as error:
+                if isinstance(error, (FileExistsError, NotADirectoryError)) or self._is_below_a_file(folder):
+                    raise NotDirectoryError(f"a file stands where {folder!r} should be a directory") from error
+                raise
+
+    def _is_below_a_file(self, folder: str) -> bool:
+        """Tell whether a directory, or one above it, is a file."""
+        while folder:
+            with suppress(Exception):
+                return self.info(folder).kind == "file"
+            folder = parent(folder)
+        return False
 
     def put_in_place(self, temporary: str, path: str, mode: Mode) -> None:
         """Rename over the old file; where the filesystem does not replace, the old file is deleted first.
@@ -199,9 +221,23 @@ class BlockingFiles(BlockingTree):
                 return False
             if self.scan(path):
                 raise IsDirectoryError(f"the directory {path!r} is not empty")
-            self.fs.rmdir(self.full(path))
+            self._rmdir(self.full(path))
             self.forget(path)
         return True
+
+    def _rmdir(self, full: str) -> None:
+        """Remove an empty directory; the blocking method that fsspec gives to all does nothing.
+
+        Raises:
+            NotSupportedError: The filesystem has no method of its own.
+        """
+        own = getattr(self.fs, "_rmdir", None)
+        if type(self.fs).rmdir is not AbstractFileSystem.rmdir:
+            self.fs.rmdir(full)
+        elif own is not None and self.fs.async_impl:  # sshfs
+            sync(self.fs.loop, own, full)
+        elif self.place.family == "rename":
+            raise NotSupportedError("the filesystem cannot remove a directory")
 
     def move(self, src: str, dst: str, mode: Mode) -> None:
         """Rename a file or directory. See `Tree.move`."""
@@ -312,6 +348,15 @@ class RenamingWriter(BlockingWriter):
             with suppress(Exception), tree.lock:
                 tree.fs.rm_file(tree.full(self._temporary))
                 tree.forget(self._temporary)
+
+
+def _size(file: Any) -> int | None:
+    """Return the size of an opened file, ``None`` if it cannot tell: it may be another file than the one described."""
+    size = getattr(file, "size", None)
+    if size is None:
+        with suppress(AttributeError, NotImplementedError, OSError, TypeError, ValueError):
+            size = file.seek(0, io.SEEK_END)
+    return size if isinstance(size, int) else None
 
 
 def _same(name: Any, full: str) -> bool:

@@ -30,14 +30,16 @@ def name_of(info: Mapping[str, Any]) -> str:
 def entry_of_info(info: Mapping[str, Any], *, name: str | None = None) -> Entry:
     """Return what an info means.
 
-    An etag that the filesystem does not give is made of time and size; where times have whole seconds only, two contents may
-    share it, and it is marked as weak.
+    An etag that the filesystem does not give is made of time and size, in a zip archive of checksum and size; where times have
+    whole seconds only, two contents may share it, and it is marked as weak, as one of a checksum of 32 bits is.
 
     Example:
         >>> entry_of_info({"name": "b/k", "type": "file", "size": 3, "ETag": '"abc"'}).etag
         'abc'
         >>> entry_of_info({"name": "b/k", "type": "file", "size": 3, "mtime": 1000}).etag
         'W/3e8-3'
+        >>> entry_of_info({"name": "b/k", "type": "file", "size": 3, "CRC": 255}).etag
+        'W/ff-3'
         >>> entry_of_info({"name": "b/d", "type": "directory", "size": 0}).kind
         'directory'
     """
@@ -49,6 +51,8 @@ def entry_of_info(info: Mapping[str, Any], *, name: str | None = None) -> Entry:
     stamp = modified or time_of(info.get("created"))
     if etag is None and stamp is not None and kind == "file":
         etag = composed_etag(stamp, size, info.get("ino"))
+    elif etag is None and isinstance(checksum := info.get("CRC"), int) and kind == "file":
+        etag = f"W/{checksum:x}-{size:x}"
     version = info.get("VersionId") or info.get("version_id") or info.get("generation")
     return Entry(
         name=name_of(info) if name is None else name,

@@ -1,0 +1,35 @@
+"""The contract on a program's own sshfs instance, against OpenSSH."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from sshfs import SSHFileSystem
+
+from holdall.drivers.fsspec import FsspecStore
+from holdall.testing import Ground, StoreContract
+from holdall.testing.servers import Folder, Sshd
+
+
+@pytest.fixture(scope="module")
+def fs(sshd: Sshd) -> SSHFileSystem:
+    return SSHFileSystem(
+        sshd.host, port=sshd.port, username=sshd.user, client_keys=[sshd.client_key], known_hosts=sshd.known_hosts
+    )
+
+
+class TestSshfs(StoreContract):
+    """A folder."""
+
+    batch = 45  # each key is a request
+    many = 205
+
+    @pytest.fixture
+    def store(self, fs: SSHFileSystem, sshd_folder: Folder) -> Iterator[FsspecStore]:
+        with FsspecStore(fs, path=sshd_folder.path) as store:
+            yield store
+
+    @pytest.fixture
+    def ground(self, sshd_folder: Folder) -> Ground:
+        return sshd_folder.ground
