@@ -107,6 +107,7 @@ class FaultProxy:
         self._requests: list[tuple[str, str]] = []
         self._loop = asyncio.new_event_loop()
         self._server: asyncio.Server | None = None
+        self._listening = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
         self._thread.start()
@@ -192,11 +193,13 @@ class FaultProxy:
 
     async def _open_server(self) -> None:
         if self._server is None:
+            self._listening = True
             self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, limit=LARGEST_HEAD)
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close_server(self) -> None:
         server, self._server = self._server, None
+        self._listening = False
         if server is not None:
             server.close()
         for task in self._tasks:
@@ -208,6 +211,9 @@ class FaultProxy:
         )  # transports that are closing need a turn of the loop, or they warn when they are collected
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._listening:  # it was accepted just before we went down
+            _abort(writer.transport)
+            return
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
@@ -307,12 +313,12 @@ class _Link:
                 handle = writer.get_extra_info("socket")
                 with contextlib.suppress(OSError):
                     handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                writer.transport.abort()
+                _abort(writer.transport)
             else:
                 writer.close()
             with contextlib.suppress(OSError, asyncio.CancelledError):
                 await asyncio.wait_for(writer.wait_closed(), patience)
-            writer.transport.abort()
+            _abort(writer.transport)
 
     async def _before(self, fault: Fault) -> None:
         if fault.delay:
@@ -419,6 +425,12 @@ async def _end(*futures: asyncio.Future[Any]) -> None:
     for future in futures:
         future.cancel()
     await asyncio.gather(*futures, return_exceptions=True)
+
+
+def _abort(transport: asyncio.WriteTransport) -> None:
+    """Close at once; a transport that flushed its buffer after ``close()`` is gone and has no loop left to do it on."""
+    with contextlib.suppress(AttributeError):
+        transport.abort()
 
 
 def _pieces(block: bytes, size: int) -> list[bytes]:

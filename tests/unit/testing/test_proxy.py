@@ -1,5 +1,6 @@
 """The fault proxy does to real connections what it is told, and nothing else."""
 
+import asyncio
 import http.client
 import http.server
 import math
@@ -11,6 +12,7 @@ from typing import ClassVar
 import pytest
 
 from holdall.testing import Fault, FaultProxy
+from holdall.testing.proxy import _Link
 
 BODY = b"0123456789" * 1000
 
@@ -265,6 +267,26 @@ def test_bare_connections(echo):
         proxy.fail(Fault(drop_request_after=0, reset=True))
         with pytest.raises(ConnectionResetError):
             talk(proxy, b"hello")
+
+
+def test_close_lets_go_of_the_server_when_the_client_took_its_time():
+    async def closing():
+        (ours, client), (to_server, server) = socket.socketpair(), socket.socketpair()
+        client.setblocking(False)
+        server.settimeout(60)
+        with client, server:
+            link = _Link(None, *await asyncio.open_connection(sock=ours))
+            link._server = await asyncio.open_connection(sock=to_server)
+            link._writer.write(bytes(5_000_000))
+            task = asyncio.ensure_future(link.close(60))
+            got = 0
+            while block := await asyncio.get_running_loop().sock_recv(client, 100_000):
+                got += len(block)
+            await task
+            assert got == 5_000_000
+            assert server.recv(1) == b""
+
+    asyncio.run(closing())
 
 
 def test_close_is_idempotent_and_leaves_no_thread(server):
