@@ -11,9 +11,9 @@ from holdall.cli.output import emit, emit_json, human, moment, plain
 from holdall.cli.places import Place, Places
 from holdall.cli.progress import Watch
 from holdall.core.meta import ObjectMeta
-from holdall.engine.progress import TransferReport
+from holdall.engine.progress import TransferItem, TransferReport
 from holdall.engine.walking import walk
-from holdall.errors import ConfigError, IsDirectoryError, NotFoundError
+from holdall.errors import ConfigError, IsDirectoryError, NotFoundError, TransferError
 from holdall.mounts import NodeStat, StorageManager
 from holdall.mounts.mount import shown
 from holdall.mounts.tree import entries
@@ -205,16 +205,21 @@ def mirror(source: Place, target: Place, rules: Mapping[str, Any], *, dry_run: b
 
 def compare(source: Place, target: Place, rules: Mapping[str, Any], *, json: bool) -> bool:
     """Print how two places differ; return whether they are the same."""
-    report = source.node.sync_to(
-        target.node, dry_run=True, compare="hash", delete=True, allow_empty=True, errors="collect", **_set(rules)
-    )
+    try:
+        report = source.node.sync_to(
+            target.node, dry_run=True, compare="hash", delete=True, allow_empty=True, errors="collect", **_set(rules)
+        )
+    except TransferError as error:  # what could not be compared is told with the rest
+        report = error.report
     words = {"copied": "differs or is missing", "deleted": "is only in the target", "failed": "cannot be compared"}
     found = [(item, words[item.action]) for item in report.items if item.action in words]
     for item, word in found:
+        path = _within(item, source, target)
         if json:
-            emit_json({"path": item.source or item.target, "difference": word})
+            why = {} if item.error is None else {"error": str(item.error)}
+            emit_json({"path": path, "difference": word, **why})
         else:
-            emit(f"{plain(item.source or item.target)}: {word}")
+            emit(f"{plain(path)}: {word}" + ("" if item.error is None else f": {plain(str(item.error))}"))
     if not json:
         emit(f"{report.skipped} the same, {len(found)} different")
     return not found
@@ -229,9 +234,17 @@ def _report(report: TransferReport, source: Place, target: Place, *, quiet: bool
     if report.dry_run:
         for item in report.items:
             if item.action != "skipped":
-                emit(f"would be {item.action}: {plain(item.source or item.target)}")
+                emit(f"would be {item.action}: {plain(_within(item, source, target))}")
     told = str(report).replace("copied", "moved") if moved else str(report)
     emit(f"would be: {told}" if report.dry_run else told)
+
+
+def _within(item: TransferItem, source: Place, target: Place) -> str:
+    """Return the path of an item below the two places, whichever side has it; the name if it is the place itself."""
+    key, top = (item.target, target.node.path) if item.source is None else (item.source, source.node.path)
+    if key == top:
+        return key.rpartition("/")[2]
+    return key.removeprefix(f"{top}/") if top else key
 
 
 def _set(rules: Mapping[str, Any]) -> dict[str, Any]:

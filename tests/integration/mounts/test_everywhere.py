@@ -214,3 +214,51 @@ def test_the_same_tree_again_costs_the_listings_and_nothing_else(source, pages, 
                 assert (report.copied, report.skipped, report.bytes) == (0, files, 0)
                 assert len(asked) == pages
                 assert all(method == "GET" and "list-type=2" in target for method, target in asked)
+
+
+def test_a_tree_costs_one_request_for_each_object_and_the_listing_in_both_directions(say, moto_bucket, s3_mount, tmp_path):
+    names = [f"d{number % 3}/{number:02}" for number in range(40)]
+    for folder in ("up", "down"):
+        (tmp_path / folder).mkdir()
+    with FaultProxy(moto_bucket.server.endpoint) as proxy:
+        mounts = {folder: {"type": "local", "path": str(tmp_path / folder)} for folder in ("up", "down")}
+        mounts |= {"s3": {**s3_mount(moto_bucket), "endpoint_url": proxy.url}, "part": "s3:t"}
+        with StorageManager(mounts) as storage:
+            for name in names:
+                storage.node("up", name).write(name * 5)
+            assert say(storage, "copy", "up:", "part:").copied == 40
+            assert [method for method, _ in proxy.traffic.requests] == ["PUT"] * 40
+            assert say(storage, "copy", "part:", "down:").copied == 40
+            asked = proxy.traffic.requests[40:]
+            assert {method for method, _ in asked} == {"GET"}
+            assert ["list-type=2" in target for _, target in asked].count(True) == 1
+            assert len(asked) == 41
+            say(storage, "copy", "s3:t", "down:named")  # a name is looked at: is it an object, is there anything below?
+            assert len(proxy.traffic.requests) == 40 + 41 + 43
+            assert {name: storage.node("down", name).read() for name in names} == {name: name * 5 for name in names}
+
+
+def test_between_mounts_of_the_same_credentials_no_bytes_come_by_the_client(say, moto_bucket, s3_mount):
+    """Part of one bucket to another part, and to another bucket of mounts that were described on their own; small and by parts."""
+    other = f"{moto_bucket.name}-other"
+    moto_bucket.client.create_bucket(Bucket=other)
+    large = os.urandom(12 << 20)
+    with FaultProxy(moto_bucket.server.endpoint) as proxy:
+        one = {**s3_mount(moto_bucket), "endpoint_url": proxy.url}
+        mounts = {"one": one, "part": {**one, "path": "part"}, "other": {**one, "bucket": other}, "under": "other:under"}
+        with StorageManager(mounts) as storage:
+            storage.node("one:t/large").put(large, content_type="text/x-large")
+            storage.node("one:t/small").write("small")
+            for target in ("part:t", "other:t", "under:t"):
+                before = proxy.traffic
+                assert say(storage, "copy", "one:t", target).copied == 2
+                after = proxy.traffic
+                assert after.bytes_up - before.bytes_up < 1 << 18
+                assert after.bytes_down - before.bytes_down < 1 << 18
+                assert storage.node(f"{target}/large").read_bytes() == large
+                assert storage.node(f"{target}/large").stat().content_type == "text/x-large"
+            before = proxy.traffic
+            say(storage, "move", "under:t/large", "part:moved")
+            assert proxy.traffic.bytes_up - before.bytes_up < 1 << 18
+            assert storage.node("part:moved").read_bytes() == large
+            assert not storage.node("under:t/large").exists

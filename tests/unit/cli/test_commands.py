@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from holdall import __version__
+from holdall.drivers.local import LocalStore
+from holdall.errors import PermissionDeniedError
 
 
 def test_ls(run):
@@ -170,12 +172,43 @@ def test_sync_and_verify(run, here):
     found = {
         json.loads(line)["path"]: json.loads(line)["difference"] for line in run("verify", "--json", "src", "disk:s").lines
     }
-    assert found == {"a.txt": "differs or is missing", "s/extra": "is only in the target"}
+    assert found == {"a.txt": "differs or is missing", "extra": "is only in the target"}
     assert (
         run("sync", "src", "disk:s", "--delete", "--compare", "hash").lines[-1].startswith("1 copied, 2 skipped, 1 deleted")
     )
     assert run("sync", "src", "disk:s", "--compare", "hash").lines[-1].startswith("3 skipped")
     assert run("verify", "src", "disk:s").code == 0
+
+
+def test_verify_tells_paths_below_the_places_that_are_compared(run, here):
+    for name in ("docs/old/d/x", "docs/old/d/gone", "s/new/d/x", "s/new/d/more"):
+        (here / "store" / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / "store" / name).write_text(name)
+    wanted = {"d/x": "differs or is missing", "d/gone": "differs or is missing", "d/more": "is only in the target"}
+    for source, target in (("docs:old", "disk:s/new"), ("store/docs/old", "store/s/new")):
+        found = [json.loads(line) for line in run("verify", "--json", source, target).lines]
+        assert {line["path"]: line["difference"] for line in found} == wanted
+        assert set(run("verify", source, target).lines[:-1]) == {f"{path}: {word}" for path, word in wanted.items()}
+    said = run("sync", "--delete", "--dry-run", "docs:old", "disk:s/new").lines[:-1]
+    assert set(said) == {"would be copied: d/gone", "would be copied: d/x", "would be deleted: d/more"}
+    assert run("verify", "docs:old/d/x", "disk:s/new/d/x").lines[0] == "x: differs or is missing"
+
+
+def test_verify_goes_on_after_what_cannot_be_compared(run, monkeypatch):
+    assert run("sync", "-q", "src", "disk:s").code == 0
+    read = LocalStore.get
+
+    def get(store, key, options=None, **more):
+        if key.endswith("d/b.txt"):
+            raise PermissionDeniedError("not yours", key=key)
+        return read(store, key, options, **more)
+
+    monkeypatch.setattr(LocalStore, "get", get)
+    said = run("verify", "src", "disk:s")
+    assert (said.code, len(said.lines), said.lines[-1]) == (1, 2, "2 the same, 1 different")
+    assert said.lines[0].startswith("d/b.txt: cannot be compared: not yours")
+    (line,) = run("verify", "--json", "src", "disk:s").lines
+    assert (json.loads(line)["path"], json.loads(line)["difference"]) == ("d/b.txt", "cannot be compared")
 
 
 def test_usage_errors_are_one_line_and_code_2(run):
