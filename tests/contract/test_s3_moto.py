@@ -12,8 +12,6 @@ from holdall.testing.servers import Bucket
 
 class TestMoto(StoreContract):
     secrets = ("testtest",)
-    # moto answers 500 now and then while one key is overwritten by many
-    rounds = 5
 
     @pytest.fixture
     def store(self, kept_moto: Bucket) -> Iterator[S3Store]:

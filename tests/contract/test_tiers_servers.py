@@ -19,7 +19,7 @@ class Mixed(SmallPages, StoreContract):
         *((module, name) for module in (_tiered, _tiered_async) for name in ("BATCH", "PAGE")),
     )
     secrets = ("testtest",)
-    rounds = 3  # moto answers 500 now and then while one key is overwritten by many
+    rounds = 3  # each value goes to two places
     speaks = "blocking"
 
     @pytest.fixture

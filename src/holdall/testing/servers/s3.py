@@ -139,7 +139,7 @@ class Bucket:
 
 @dataclass(frozen=True, kw_only=True)
 class Moto(S3Server):
-    """moto's server in a process of its own: light, checks no signatures."""
+    """moto's server in a process of its own, one request at a time: light, checks no signatures."""
 
     name: ClassVar[str] = "moto"
     REFUSES: ClassVar[str] = "\n"
@@ -150,7 +150,8 @@ class Moto(S3Server):
         if importlib.util.find_spec("moto") is None:
             raise MissingExtraError('this needs moto: pip install "holdall[testing]"')
         port = free_port()
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        script = Path(__file__).with_name("moto_main.py")
+        command = [sys.executable, "-P", str(script), "-H", "127.0.0.1", "-p", str(port)]
         process = launch(command, name="moto", directory=directory)
         wait_until(lambda: responds(f"http://127.0.0.1:{port}/moto-api/"), process, what="moto")
         return cls(directory=str(directory), processes=(process,), endpoint=f"http://127.0.0.1:{port}")
