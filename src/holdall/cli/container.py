@@ -15,6 +15,7 @@ from holdall.cli.jsons import JsonText, lines, texts
 from holdall.cli.output import emit, emit_json, human, is_terminal, plain
 from holdall.cli.places import Places
 from holdall.containers import LazyList, LazyReader, WriteOptions, dump, stream_list, to_obj
+from holdall.containers.reader import read_ahead
 from holdall.errors import ConfigError
 
 __all__ = ["group"]
@@ -120,6 +121,7 @@ def unpack(
 ) -> None:
     """Write a container's document as JSON while it is read: times as text, bytes as base64, arrays as lists."""
     with _opened(place, config) as reader:
+        read_ahead(reader)
         root = reader.root
         if by_line and not isinstance(root, (list, LazyList)):
             raise ConfigError("--lines is for a document that is a list")

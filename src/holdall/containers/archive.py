@@ -16,6 +16,7 @@ from holdall.containers.errors import DamagedError, Fault, FormatError
 from holdall.containers.header import HEADER, Header, parse_header
 from holdall.containers.held import HeldBytes, HeldFile
 from holdall.containers.legacy import restored
+from holdall.containers.lookahead import Lookahead
 from holdall.containers.options import ReadOptions, ReadStats
 from holdall.containers.toc import Bounds, Leaf, Node, Root, parse_node, parse_root
 from holdall.containers.wire import CodecName, array_head, map_head
@@ -102,6 +103,8 @@ class Origin:
         size: Its size, where it was known before opening.
         recipe: What names it in another process.
         file: The local file, held open, or bytes in memory.
+        front: The header, where it was read by itself.
+        ahead: What is read ahead, for one who reads from one end to the other.
         flights, flights_async: What each colour is fetching: a thread never waits for a task of a loop that it may be blocking.
     """
 
@@ -117,6 +120,8 @@ class Origin:
     closed: bool = False
     recipe: Any = None
     archive: Archive | None = None
+    front: bytes | None = None
+    ahead: Lookahead | None = None
     flights: Flights = field(default_factory=Flights)
     flights_async: Flights = field(default_factory=Flights)
 
@@ -134,6 +139,7 @@ class Origin:
         self.closed = True
         self.file = None
         self.archive = None
+        self.ahead = None
         self.cache.clear()
 
 

@@ -3,20 +3,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from holdall._concurrency import gather
 from holdall.containers.drawing import each
 from holdall.containers.encoder import Encoder
 from holdall.containers.errors import FormatError
 from holdall.containers.finishing import finish
 from holdall.containers.header import HEADER, parse_header
 from holdall.containers.options import WriteOptions
+from holdall.containers.pouring import look, pour
 from holdall.containers.reader import LazyReader
 from holdall.containers.sinks import Sink
 from holdall.containers.toc import Combined
 from holdall.containers.writing import encode
 
-__all__ = ["copy_archive", "copy_chunks", "copy_object", "old_children"]
+__all__ = ["copy_archive", "copy_chunks", "copy_object", "look_at_all", "old_children"]
 
 
 def old_children(sink: Sink, reader: LazyReader) -> Any:
@@ -29,33 +32,47 @@ def old_children(sink: Sink, reader: LazyReader) -> Any:
     archive = reader._archive()
     if not isinstance(archive.table.node, Combined):
         raise FormatError("only a combined archive can be appended to; combine() makes one", kind="toc")
-    for chunk in reader.payload():
+    start, end = archive.at(0, archive.table.header.toc_start)
+    for chunk in pour(archive.origin, start, end):
         sink.write(chunk)
     return archive.table.node.children
 
 
 def copy_archive(sink: Sink, reader: LazyReader, validate: bool | str) -> None:
-    """Copy an archive, pinned to what it is when it is opened.
+    """Copy an archive, pinned to what it is when it is looked at.
 
     Args:
         sink: Takes the bytes.
         reader: Of the archive.
-        validate: ``True`` and ``"toc"`` look at its header and table, ``"full"`` verifies all of it, ``False`` takes it as it is.
+        validate: ``True`` looks at its header, ``"toc"`` at its table too, ``"full"`` verifies all of it, ``False`` takes it as it is.
 
     Raises:
         FormatError, IntegrityError: It is no archive, or a damaged one.
         PreconditionError: It was replaced meanwhile.
     """
-    if validate is False:
-        origin = reader._origin
-        with origin.store.get(origin.key) as result:
-            for chunk in result:
-                sink.write(chunk)
-        return
-    if validate == "full":
-        reader.verify()
-    for chunk in reader.raw():
+    origin = reader._origin
+    start, end = 0, None
+    if validate in {"toc", "full"} or reader._path or origin.archive is not None:
+        reader._archive()
+        start, end = reader._extent
+        if validate == "full":
+            reader.verify()
+    elif validate is not False:
+        sink.write(look(origin))
+        start, end = HEADER, origin.size
+    for chunk in pour(origin, start, end):
         sink.write(chunk)
+
+
+def look_at_all(readers: Iterable[LazyReader]) -> None:
+    """Look at the headers of archives that were not opened, all at once, before anything of them is copied.
+
+    Raises:
+        FormatError: One of them is no archive.
+        NotFoundError: One of them is not there.
+    """
+    origins = [reader._origin for reader in readers if reader._origin.archive is None and not reader._path]
+    gather([lambda o=origin: look(o) for origin in origins])  # type: ignore[misc]
 
 
 def copy_chunks(sink: Sink, chunks: Any, validate: bool | str) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from holdall._concurrency import gather_async
 from holdall.containers.drawing import each_async
 from holdall.containers.encoder import Encoder
 from holdall.containers.errors import FormatError
 from holdall.containers.finishing import finish
 from holdall.containers.header import HEADER, parse_header
 from holdall.containers.options import WriteOptions
+from holdall.containers.pouring_async import look_async, pour_async
 from holdall.containers.reader import LazyReader
 from holdall.containers.sinks_async import Sink
 from holdall.containers.toc import Combined
 from holdall.containers.writing_async import encode_async
 
-__all__ = ["copy_archive_async", "copy_chunks_async", "copy_object_async", "old_children_async"]
+__all__ = ["copy_archive_async", "copy_chunks_async", "copy_object_async", "look_at_all_async", "old_children_async"]
 
 
 async def old_children_async(sink: Sink, reader: LazyReader) -> Any:
@@ -28,33 +31,47 @@ async def old_children_async(sink: Sink, reader: LazyReader) -> Any:
     archive = await reader._archive_async()
     if not isinstance(archive.table.node, Combined):
         raise FormatError("only a combined archive can be appended to; combine() makes one", kind="toc")
-    async for chunk in reader.payload_async():
+    start, end = archive.at(0, archive.table.header.toc_start)
+    async for chunk in pour_async(archive.origin, start, end):
         await sink.write_async(chunk)
     return archive.table.node.children
 
 
 async def copy_archive_async(sink: Sink, reader: LazyReader, validate: bool | str) -> None:
-    """Copy an archive, pinned to what it is when it is opened.
+    """Copy an archive, pinned to what it is when it is looked at.
 
     Args:
         sink: Takes the bytes.
         reader: Of the archive.
-        validate: ``True`` and ``"toc"`` look at its header and table, ``"full"`` verifies all of it, ``False`` takes it as it is.
+        validate: ``True`` looks at its header, ``"toc"`` at its table too, ``"full"`` verifies all of it, ``False`` takes it as it is.
 
     Raises:
         FormatError, IntegrityError: It is no archive, or a damaged one.
         PreconditionError: It was replaced meanwhile.
     """
-    if validate is False:
-        origin = reader._origin
-        async with await origin.store.get_async(origin.key) as result:
-            async for chunk in result:
-                await sink.write_async(chunk)
-        return
-    if validate == "full":
-        await reader.verify_async()
-    async for chunk in reader.raw_async():
+    origin = reader._origin
+    start, end = 0, None
+    if validate in {"toc", "full"} or reader._path or origin.archive is not None:
+        await reader._archive_async()
+        start, end = reader._extent
+        if validate == "full":
+            await reader.verify_async()
+    elif validate is not False:
+        await sink.write_async(await look_async(origin))
+        start, end = HEADER, origin.size
+    async for chunk in pour_async(origin, start, end):
         await sink.write_async(chunk)
+
+
+async def look_at_all_async(readers: Iterable[LazyReader]) -> None:
+    """Look at the headers of archives that were not opened, all at once, before anything of them is copied.
+
+    Raises:
+        FormatError: One of them is no archive.
+        NotFoundError: One of them is not there.
+    """
+    origins = [reader._origin for reader in readers if reader._origin.archive is None and not reader._path]
+    await gather_async([lambda o=origin: look_async(o) for origin in origins])  # type: ignore[misc]
 
 
 async def copy_chunks_async(sink: Sink, chunks: Any, validate: bool | str) -> None:

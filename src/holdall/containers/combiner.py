@@ -12,7 +12,7 @@ from holdall.containers.drawing import each, each_async
 from holdall.containers.header import HEADER
 from holdall.containers.options import WriteOptions, WriteResult
 from holdall.containers.reader import LazyReader
-from holdall.containers.sinks import conditioned
+from holdall.containers.sinks import conditioned, frugal
 from holdall.containers.writer import Target
 from holdall.store import Store
 
@@ -90,8 +90,10 @@ class LazyCombiner(Target):
         if mode not in {"w", "x", "a"}:
             raise ValueError(f"mode is 'w', 'x' or 'a', not {mode!r}")
         super().__init__(dest, fs=fs, s3fs=s3fs, store=store, mode=mode, if_match=if_match, options=options)
+        self._flow = frugal(self.options)
         self._offsets: list[int] = []
         self._names: list[Any] = []
+        self._taken: set[Any] = set()
         self._old: LazyReader | None = None
         if mode == "a":
             self._old = LazyReader(self._place.key, store=self._place.store, if_match=if_match, cached=False)
@@ -104,7 +106,8 @@ class LazyCombiner(Target):
         Args:
             source: A `FileInfo`, anything that `LazyReader` reads, a reader, or an iterable of an archive's bytes.
             name: Its name.
-            validate: ``True`` and ``"toc"`` look at header and table, ``"full"`` verifies everything, ``False`` takes it as it is.
+            validate: ``True`` looks at the header, ``"toc"`` at the table of contents too, ``"full"`` verifies everything, ``False``
+                takes it as it is.
 
         Raises:
             ValueError: A name that is taken, or missing where the others have one.
@@ -245,13 +248,15 @@ class LazyCombiner(Target):
         named = isinstance(table, dict)
         self._offsets = list(table.values() if named else table)
         self._names = list(table) if named else [None] * len(table)
+        self._taken = set(self._names)
 
     def _note(self, name: str | None, position: int) -> None:
         """Take down where a child begins."""
         if self._names and (name is None) != (self._names[0] is None):
             raise ValueError("either all children of a combined archive have names, or none has")
-        if name is not None and name in self._names:
+        if name is not None and name in self._taken:
             raise ValueError(f"the name {name!r} is taken")
+        self._taken.add(name)
         self._names.append(name)
         self._offsets.append(position - HEADER)
 
@@ -279,6 +284,9 @@ def combine(
         named: ``fs``, ``store``, ``if_match``, ``options``.
     """
     with LazyCombiner(dest, mode=mode, **named) as combiner:
+        if isinstance(files, (list, tuple)) and validate is True:
+            files = _at_hand(files)
+            children.look_at_all(file.source for file in files if isinstance(file.source, LazyReader))
         for file in each([files] if isinstance(files, FileInfo) else files):
             combiner.write(file, validate=validate)
         return combiner.close()
@@ -294,6 +302,9 @@ async def combine_async(
 ) -> WriteResult:
     """Combine archives into one. See `combine`."""
     async with LazyCombiner(dest, mode=mode, **named) as combiner:
+        if isinstance(files, (list, tuple)) and validate is True:
+            files = _at_hand(files)
+            await children_async.look_at_all_async(file.source for file in files if isinstance(file.source, LazyReader))
         async for file in each_async([files] if isinstance(files, FileInfo) else files):
             await combiner.write_async(file, validate=validate)
         return await combiner.close_async()
@@ -314,6 +325,17 @@ def _info(source: Any, name: str | None) -> FileInfo:
     if name is not None and info.name not in {None, name}:
         raise ValueError(f"two names for one child: {info.name!r} and {name!r}")
     return info if name is None else replace(info, name=name)
+
+
+def _at_hand(files: Iterable[Any]) -> list[FileInfo]:
+    """Return what is to be combined, with readers of archives in stores, which can be looked at together; local files are opened one by one."""
+    infos = [_info(file, None) for file in files]
+    for i, info in enumerate(infos):
+        if info.obj is MISSING and not isinstance(info.source, LazyReader) and not _is_stream(info.source):
+            reader, _ = _reader(info)
+            if not reader._origin.store.capabilities.local:
+                infos[i] = FileInfo(reader, info.name)
+    return infos
 
 
 def _is_stream(source: Any) -> bool:

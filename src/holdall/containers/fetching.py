@@ -12,15 +12,25 @@ from holdall.containers.errors import FormatError
 from holdall.containers.flights import landed
 from holdall.containers.header import HEADER, parse_header
 from holdall.containers.held import HeldBytes, HeldFile, hold
+from holdall.containers.lookahead import PIECES, Lookahead
 from holdall.containers.members import check_size
 from holdall.containers.walking import resolve
 from holdall.containers.waves import Want
 from holdall.core.options import GetOptions
-from holdall.core.ranges import ByteRange, Coalesce, coalesce
+from holdall.core.ranges import ByteRange, Coalesce, Merged, coalesce
 from holdall.errors import NotFoundError, PreconditionError, RangeNotSatisfiableError
 from holdall.results import GetResult
 
-__all__ = ["attach", "descend", "drive", "fetch", "items", "stretch"]
+__all__ = [
+    "attach",
+    "changed",
+    "descend",
+    "drive",
+    "fetch",
+    "items",
+    "keep_open",
+    "stretch",
+]
 
 T = TypeVar("T")
 TRIES = 3
@@ -38,8 +48,7 @@ def attach(origin: Origin) -> Archive:
     if origin.archive is not None:
         return origin.archive
     pinned = origin.etag
-    if origin.file is None and origin.etag is None and origin.version is None:
-        origin.file = run(lambda: hold(origin.store, origin.key))
+    keep_open(origin)
     for _ in range(TRIES):
         try:
             archive = _opened(origin)
@@ -49,7 +58,13 @@ def attach(origin: Origin) -> Archive:
         else:
             origin.archive = archive
             return archive
-    raise _changed(origin)
+    raise changed(origin)
+
+
+def keep_open(origin: Origin) -> None:
+    """Open a local file that is not pinned to a version, so that it is read to its end whatever takes its place."""
+    if origin.file is None and origin.etag is None and origin.version is None:
+        origin.file = run(lambda: hold(origin.store, origin.key))
 
 
 def descend(origin: Origin, path: Sequence[Any]) -> Archive:
@@ -103,7 +118,7 @@ def _ends(origin: Origin) -> tuple[bytes, bytes, int]:
     result, front = answers[0]
     other, back = answers[-1] if len(answers) > 1 else (result, b"")
     if (other.meta.etag, other.meta.size) != (result.meta.etag, result.meta.size):
-        raise _changed(origin)
+        raise changed(origin)
     if origin.etag is None and origin.store.capabilities.conditional_read:
         origin.etag = result.meta.etag
     return front, back, result.meta.size
@@ -127,6 +142,8 @@ def fetch(origin: Origin, spans: Sequence[Span], *, keep: bool = True, fresh: bo
     origin.check_open()
     if origin.file is not None:
         return _at_hand(origin, origin.file, spans, keep=keep, fresh=fresh)
+    if origin.ahead is not None and origin.ahead.serves(spans):
+        return _ahead(origin, origin.ahead, spans)
     held: dict[Span, bytes] = {}
     missing: list[Span] = []
     for span in sorted(set(spans)):
@@ -174,7 +191,7 @@ def _at_hand(
     try:
         found = file.read(missing) if file.inline else run(lambda: file.read(missing, fresh=fresh))
     except PreconditionError as error:
-        raise _changed(origin) from error
+        raise changed(origin) from error
     stats.requests += len(missing)
     stats.serial_rounds += 1
     for (start, end), data in zip(missing, found, strict=True):
@@ -189,6 +206,14 @@ def _at_hand(
     return [cached[span] for span in spans]
 
 
+def _ahead(origin: Origin, ahead: Lookahead, spans: Sequence[Span]) -> list[bytes]:
+    """Return ranges for one who reads from one end to the other: large pieces are fetched, those that follow at the same time."""
+    lacking = ahead.lacking(spans)
+    if lacking:
+        ahead.take(lacking, _ranges(origin, lacking))
+    return ahead.cut(spans)
+
+
 def _ranges(origin: Origin, spans: Sequence[Span]) -> list[bytes]:
     """Fetch ranges in one wave; large ones in pieces."""
     if origin.file is not None:
@@ -201,13 +226,13 @@ def _ranges(origin: Origin, spans: Sequence[Span]) -> list[bytes]:
         plan = coalesce(asked, rule)
         requests, size = len(plan), sum(part.end - part.start for part in plan)
         if origin.version is not None:
-            parts = _versioned(origin, asked)
+            parts = _versioned(origin, asked, plan)
         else:
             parts = origin.store.get_ranges(origin.key, asked, if_match=origin.etag, coalesce=rule)
     except (PreconditionError, NotFoundError) as error:
         if origin.archive is None and isinstance(error, NotFoundError):
             raise
-        raise _changed(origin) from error
+        raise changed(origin) from error
     except RangeNotSatisfiableError as error:
         raise FormatError("the object ends before a value", kind="range", key=origin.key) from error
     origin.stats.requests += requests
@@ -220,13 +245,17 @@ def _ranges(origin: Origin, spans: Sequence[Span]) -> list[bytes]:
     return [next(rest) if len(several) == 1 else b"".join([next(rest) for _ in several]) for several in pieces]
 
 
-def _versioned(origin: Origin, spans: Sequence[Span]) -> list[bytes]:
-    options = origin.options
+def _versioned(origin: Origin, spans: Sequence[Span], plan: Sequence[Merged]) -> list[bytes]:
     answers = gather(
-        [lambda s=span: _get(origin, ByteRange(*s)) for span in spans],  # type: ignore[misc]
-        limit=options.concurrency,
+        [lambda m=merged: _get(origin, ByteRange(m.start, m.end)) for merged in plan],  # type: ignore[misc]
+        limit=origin.options.concurrency,
     )
-    return [data for _, data in answers]
+    parts = [b""] * len(spans)
+    for merged, (_, data) in zip(plan, answers, strict=True):
+        for i in merged.members:
+            start, end = spans[i]
+            parts[i] = data[start - merged.start : end - merged.start]
+    return parts
 
 
 def _pieces(span: Span, size: int) -> list[Span]:
@@ -237,11 +266,14 @@ def _pieces(span: Span, size: int) -> list[Span]:
 
 
 def stretch(origin: Origin, start: int, end: int) -> Iterator[bytes]:
-    """Iterate over bytes of the object."""
+    """Iterate over bytes of the object; from a store several pieces are fetched at once."""
     step = origin.options.coalesce_max
-    for at in range(start, end, step):
-        (data,) = fetch(origin, [(at, min(at + step, end))], keep=False)
-        yield data
+    pieces = [(at, min(at + step, end)) for at in range(start, end, step)]
+    at_once = PIECES if origin.file is None else 1
+    for at in range(0, len(pieces), at_once):
+        found = fetch(origin, pieces[at : at + at_once], keep=False)
+        while found:
+            yield found.pop(0)
 
 
 # -- steps -------------------------------------------------------------------------------------------------------------
@@ -278,7 +310,8 @@ def _empty(origin: Origin) -> FormatError:
     return FormatError("an empty object is no archive", kind="magic", offset=0, key=origin.key)
 
 
-def _changed(origin: Origin) -> PreconditionError:
+def changed(origin: Origin) -> PreconditionError:
+    """Return the error for an object that is not what was opened."""
     return PreconditionError(
         f"{origin.key!r} was replaced while it was read", key=origin.key, store=origin.store, kind="changed"
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from holdall.containers.archive import Cursor, Span
-from holdall.containers.loading import AT_ONCE, block_of, grouped, settle
+from holdall.containers.loading import AT_ONCE, block_of, grouped, is_plain
 from holdall.containers.members import below, inner, member
 from holdall.containers.toc import Blocks, Combined, Indexed, Leaf
 from holdall.containers.walking import resolve, settled
@@ -16,45 +16,72 @@ __all__ = ["iterate", "pairs", "warm"]
 
 FIRST_READ = 64 * 1024
 """Encoded bytes of an iteration's first wave; each one may be twice as large as the one before."""
-LARGEST_READ = 4 * 1024 * 1024
+LARGEST_READ = 32 * 1024 * 1024
+LARGEST_AT_HAND = 4 * 1024 * 1024
+"""The same for a local file."""
+MOST_MEMBERS = 1024
+"""Members of a container that are looked at in the table at once."""
 
 
 def iterate(cursor: Cursor) -> Flow:
     """Iterate over the items of a list: plain values, or cursors of large ones."""
     node = cursor.node
     if isinstance(node, Blocks):
-        for wave in grouped(node, FIRST_READ, LARGEST_READ):
+        for wave in grouped(node, FIRST_READ, _largest(cursor)):
             yield from _wave(cursor, node, wave)
     elif isinstance(node, (Indexed, Combined)):
-        for at in range(0, len(node.children), AT_ONCE):
-            several = range(at, min(at + AT_ONCE, len(node.children)))
+        for several in _several(cursor, node, range(len(node.children))):
             places = yield from together([member(cursor, node, i) for i in several])
             yield (yield from settled(places))
+
+
+def _largest(cursor: Cursor) -> int:
+    """Return how large a wave may become: what each request to a store costs beside its bytes is paid seldom."""
+    origin = cursor.archive.origin
+    if origin.file is not None:
+        return LARGEST_AT_HAND
+    return LARGEST_READ if origin.ahead is None else origin.ahead.step
+
+
+def _several(cursor: Cursor, node: Indexed | Combined, segments: Sequence[Any]) -> Iterable[list[Any]]:
+    """Group members of a container so that those of a group that are read whole have at most so many bytes, growing from one to the next."""
+    if isinstance(node, Combined):
+        yield from (list(segments[at : at + AT_ONCE]) for at in range(0, len(segments), AT_ONCE))
+        return
+    children: Any = node.children
+    several, size, most = list[Any](), 0, FIRST_READ
+    for segment in segments:
+        place = below(cursor, node, children[segment], segment)
+        weight = place.node.end - place.node.start if is_plain(place.node) else 0
+        if several and (size + weight > most or len(several) >= MOST_MEMBERS):
+            yield several
+            several, size, most = [], 0, min(2 * most, _largest(cursor))
+        several.append(segment)
+        size += weight
+    if several:
+        yield several
 
 
 def _wave(cursor: Cursor, node: Blocks, wave: range) -> Flow:
     plain = [i for i in wave if i not in node.nested]
     found = (yield Want([cursor.archive.at(node.starts[i], node.ends[i]) for i in plain], keep=False)) if plain else []
     data = dict(zip(plain, found, strict=True))
+    nested = [i for i in wave if i in node.nested]
+    large = dict(zip(nested, (yield from settled([inner(cursor, node, i, node.edges[i] - 1) for i in nested])), strict=True))
     for i in wave:
-        if i in node.nested:
-            yield [(yield from settle(inner(cursor, node, i, node.edges[i] - 1)))]
-        else:
-            yield block_of(cursor, node, i, data[i])
+        yield [large[i]] if i in large else block_of(cursor, node, i, data.pop(i))
 
 
 def pairs(cursor: Cursor) -> Flow:
     """Iterate over the pairs of a map: values plain, or cursors of large ones."""
     node = cursor.node
     if isinstance(node, Leaf) and node.run is not None:
-        for wave in grouped(node.run, FIRST_READ, LARGEST_READ):
+        for wave in grouped(node.run, FIRST_READ, _largest(cursor)):
             spans = [cursor.archive.at(node.run.starts[i], node.run.ends[i]) for i in wave]
             for i, data in zip(wave, (yield Want(spans, keep=False)), strict=True):
                 yield list(block_of(cursor, node.run, i, data, is_map=True).items())
     elif isinstance(node, (Indexed, Combined)) and isinstance(node.children, dict):
-        keys = list(node.children)
-        for at in range(0, len(keys), AT_ONCE):
-            several = keys[at : at + AT_ONCE]
+        for several in _several(cursor, node, list(node.children)):
             places = yield from together([member(cursor, node, key) for key in several])
             yield list(zip(several, (yield from settled(places)), strict=True))
 

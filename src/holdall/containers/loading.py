@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeGuard
 
 from holdall.containers.archive import Cursor
 from holdall.containers.checking import agrees, check_below, check_blocks, check_length, check_value
 from holdall.containers.errors import FormatError
-from holdall.containers.members import MOST_NESTED, inner, member
-from holdall.containers.toc import Blocks, Combined, Indexed, Leaf, RunMap
+from holdall.containers.members import MOST_NESTED, below, inner, member, size_of
+from holdall.containers.paths import shown
+from holdall.containers.toc import Blocks, Combined, Indexed, Leaf, Node, RunMap
 from holdall.containers.waves import Steps, Want, together
 
-__all__ = ["AT_ONCE", "block_of", "grouped", "load", "settle"]
+__all__ = ["AT_ONCE", "block_of", "grouped", "is_plain", "load", "settle"]
 
 WAVE = 64 * 1024 * 1024
-"""Encoded bytes in flight while a long list is read."""
+"""Encoded bytes in flight while a large container is read."""
 AT_ONCE = 16
 """Members of a container without a range of its own that are read at once."""
 
 
+def is_plain(node: Node) -> TypeGuard[Leaf]:
+    """Tell whether a node is a leaf that is read whole."""
+    return isinstance(node, Leaf) and node.run is None and node.array is None
+
+
 def settle(place: Any) -> Steps[Any]:
     """Return a plain value for a place that is one; containers that are read in part stay a `Cursor`."""
-    if isinstance(place, Cursor) and isinstance(place.node, Leaf) and place.node.run is None and place.node.array is None:
+    if isinstance(place, Cursor) and is_plain(place.node):
         return (yield from load(place))
     return place
 
@@ -50,16 +56,39 @@ def load(place: Any, budget: _Budget | None = None, depth: int = 0) -> Steps[Any
     budget = budget or _Budget(place)
     if depth > 2 * MOST_NESTED:
         raise FormatError("tables nested too deep", kind="depth", key=place.archive.origin.key)
-    if isinstance(node, Leaf) or (isinstance(node, Indexed) and node.start is not None):
+    size = size_of(node)
+    if isinstance(node, Leaf) and node.run is not None and (size or 0) > WAVE:
+        return (yield from _blocked(place, node.run, budget, is_map=True))
+    if isinstance(node, Leaf) or (
+        isinstance(node, Indexed) and size is not None and (size <= WAVE or node.array is not None)
+    ):
         return (yield from _whole(place, node, budget))
     if isinstance(node, Blocks):
-        return (yield from _list(place, node, budget))
-    segments: list[Any] = list(node.children) if isinstance(node.children, dict) else list(range(len(node.children)))
+        return (yield from _blocked(place, node, budget, is_map=False))
     found: list[Any] = []
-    for at in range(0, len(segments), AT_ONCE):
-        chosen = segments[at : at + AT_ONCE]
+    segments: list[Any] = list(node.children) if isinstance(node.children, dict) else list(range(len(node.children)))
+    for chosen in _several(place, node, segments):
         found += yield from together([_loaded(place, node, segment, budget, depth) for segment in chosen])
     return dict(zip(segments, found, strict=True)) if isinstance(node.children, dict) else found
+
+
+def _several(cursor: Cursor, node: Indexed | Combined, segments: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    """Group members of a container, so that the encoded bytes of a group are not too many."""
+    if isinstance(node, Combined):
+        yield from (segments[at : at + AT_ONCE] for at in range(0, len(segments), AT_ONCE))
+        return
+    children: Any = node.children
+    several, total = list[Any](), 0
+    for segment in segments:
+        size = size_of(below(cursor, node, children[segment], segment).node)
+        weight = WAVE // AT_ONCE if size is None else size
+        if several and total + weight > WAVE:
+            yield several
+            several, total = [], 0
+        several.append(segment)
+        total += weight
+    if several:
+        yield several
 
 
 def _loaded(cursor: Cursor, node: Indexed | Combined, segment: Any, budget: _Budget, depth: int) -> Steps[Any]:
@@ -96,9 +125,9 @@ def _whole(cursor: Cursor, node: Leaf | Indexed, budget: _Budget) -> Steps[Any]:
     return check_value(cursor, cursor.archive.decoded(data))
 
 
-def _list(cursor: Cursor, node: Blocks, budget: _Budget) -> Steps[list[Any]]:
-    """Return all items of a blocked list, wave by wave."""
-    items: list[Any] = []
+def _blocked(cursor: Cursor, node: Blocks | RunMap, budget: _Budget, *, is_map: bool) -> Steps[Any]:
+    """Return all items of a blocked list, or all pairs of a run map, wave by wave."""
+    items: Any = {} if is_map else []
     archive = cursor.archive
     # Blocks follow each other: where none is cached, a wave is one range and one document.
     whole = archive.origin.file is not None or archive.origin.cache.size == 0
@@ -110,9 +139,16 @@ def _list(cursor: Cursor, node: Blocks, budget: _Budget) -> Steps[list[Any]]:
         for group, (start, _), data in zip(groups, spans, found, strict=True):
             if archive.options.verify == "read":
                 check_blocks(cursor, node, group, memoryview(data), start)
-            items += archive.items(data, sum(node.counts[group[0] : group[-1] + 1]))
+            several = archive.items(data, sum(node.counts[group[0] : group[-1] + 1]), is_map=is_map)
+            if is_map:
+                items.update(several)
+            else:
+                items += several
+    if len(items) != sum(node.counts):
+        raise FormatError(f"{shown(cursor.path)}: keys that stand twice", kind="toc", key=archive.origin.key)
+    keys: Any = list(items) if is_map and node.nested else range(len(items))
     for i in node.nested:
-        at = node.edges[i] - 1
+        at = keys[node.edges[i] - 1]
         items[at] = check_value(inner(cursor, node, i, at), items[at])
     return items
 

@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 from holdall.containers import fetching, fetching_async, iterating, loading, verifying, walking
 from holdall.containers.archive import Archive, Cursor
 from holdall.containers.handle import Handle
+from holdall.containers.lookahead import Lookahead
 from holdall.containers.options import VerifyReport
 from holdall.containers.outline import Line, outline
 from holdall.containers.paths import Path, segments
 from holdall.containers.toc import Combined
 from holdall.containers.views import LazyDict, viewed
 
-__all__ = ["RAISE", "LazyReader", "load", "load_async"]
+__all__ = ["RAISE", "LazyReader", "load", "load_async", "read_ahead"]
 
 RAISE: Any = object()
 """Default of `LazyReader.read_many`: a missing path raises."""
@@ -273,6 +274,13 @@ class LazyReader(Handle):
                 raise found
             return default
         return viewed(found)
+
+
+def read_ahead(reader: LazyReader) -> None:
+    """Fetch large pieces, and those that follow, from now on: for one who reads everything in order, part by part, and from one thread."""
+    origin = reader.open()._origin
+    assert origin.archive is not None  # it was opened
+    origin.ahead = Lookahead(origin.archive.end, origin.options.coalesce_max)
 
 
 def _map(root: Any) -> Mapping[Any, Any]:

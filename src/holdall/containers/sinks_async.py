@@ -20,10 +20,12 @@ from holdall.engine.crew import AsyncCrew
 from holdall.results import PutResult
 from holdall.store import PartWriter, Store
 
-__all__ = ["PartSink", "Sink", "conditioned", "sink_for"]
+__all__ = ["PartSink", "Sink", "conditioned", "frugal", "sink_for"]
 
 GROWTH = 1000
 """Parts of one size; then it doubles."""
+SMALLEST = 5 * MiB
+"""The least size of parts that most services take."""
 FLIGHT = 256 * MiB
 """Most bytes in flight, unless one part is larger."""
 
@@ -214,10 +216,10 @@ class PartSink:
         if self._crew is None:
             await self._parts.put_part_async(number, data)
         else:
+            await self._drain_async(max(1, min(self._flight, FLIGHT // self._size)) - 1)
             self._crew.start((number, bytes(data)))
         if not self._buffer:
             self._buffer = cast("bytearray", data.obj)  # its memory serves the next part
-        await self._drain_async(max(1, min(self._flight, FLIGHT // self._size)) - 1)
 
     async def _part_async(self, numbered: tuple[int, Any]) -> None:
         assert self._parts is not None  # the crew is made after it
@@ -234,6 +236,19 @@ class PartSink:
         crew, self._crew = self._crew, None
         if crew is not None:
             await crew.__aexit__(None, None, None)
+
+
+def frugal(options: WriteOptions) -> WriteOptions:
+    """Return options for passing on what streams in, with no more in memory than three parts: one held back, one that fills, those on their way.
+
+    Example:
+        >>> small = frugal(WriteOptions(part_size=8 * MiB))
+        >>> small.part_size // MiB, small.in_flight
+        (5, 2)
+    """
+    size = max(SMALLEST, options.part_size * 5 // 8)
+    flight = (3 * options.part_size - MiB) // size - 2  # a mebibyte is what streams in at a time
+    return replace(options, part_size=size, in_flight=max(1, min(options.in_flight, flight)))
 
 
 def conditioned(put: PutOptions, mode: str, if_match: str | None) -> PutOptions:

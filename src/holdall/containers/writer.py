@@ -42,6 +42,7 @@ class Target:
         self.result = None
         self._place = target_of(dest, fs=fs, s3fs=s3fs, store=store)
         self._put = conditioned(self.options.put, mode, if_match)
+        self._flow = self.options
         self._sink: Any = None
         self._asynchronous = False
         self._ended = False
@@ -74,14 +75,14 @@ class Target:
         """Return the sink of the blocking colour."""
         self._check_open()
         if self._sink is None:
-            self._sink = sink_for(self._place.store, self._place.key, self._put, self.options)
+            self._sink = sink_for(self._place.store, self._place.key, self._put, self._flow)
         return self._sink
 
     def _begin_async(self) -> Any:
         """Return the sink of the async colour."""
         self._check_open()
         if self._sink is None:
-            self._sink = sink_for_async(self._place.store, self._place.key, self._put, self.options)
+            self._sink = sink_for_async(self._place.store, self._place.key, self._put, self._flow)
             self._asynchronous = True
         return self._sink
 

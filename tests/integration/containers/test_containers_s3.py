@@ -1,6 +1,7 @@
 """Containers on real S3 servers: requests counted at the socket, no file on disk, conditions, nothing left behind."""
 
 import contextlib
+import json
 import os
 import stat
 import tempfile
@@ -10,8 +11,10 @@ import tracemalloc
 import pytest
 import s3fs
 from tests.object_stores import behind, opened, requests
+from typer.testing import CliRunner
 
 from holdall import containers
+from holdall.cli import container
 from holdall.containers import FileInfo, LazyReader, LazyWriter, WriteOptions
 from holdall.errors import AlreadyExistsError, PermissionDeniedError, PreconditionError
 from holdall.testing import Fault, FaultProxy
@@ -77,6 +80,49 @@ def test_a11_opening_takes_two_requests_at_once_and_no_head(bucket, face, colour
             assert requests(proxy, since) == ["GET"] * 10
             assert reader.stats.bytes - before <= 10 * 18 * 1024
             assert reader.stats.serial_rounds == 2
+        colour(store).close()
+
+
+def test_unpacking_a_large_archive_takes_few_large_ranges(moto_bucket, monkeypatch, tmp_path):
+    """What the command does: 100 MB as JSON, from a server that takes as long for a few bytes as for many."""
+    document = {
+        "leaves": [f"{i:*>150000}" for i in range(200)],
+        "rows": [{"id": i, "text": "t" * 900} for i in range(40_000)],
+        "lists": {f"n{i}": [f"{j:->60}" for j in range(30_000)] for i in range(16)},
+    }
+    with (
+        FaultProxy(moto_bucket.server.endpoint) as proxy,
+        contextlib.closing(behind(proxy, moto_bucket, timeout=60.0)) as store,
+    ):
+        size = containers.dump("a", document, store=store).size
+        since = len(proxy.traffic.requests)
+
+        @contextlib.contextmanager
+        def there(_place, _config):
+            with LazyReader("a", store=store) as reader:
+                yield reader
+
+        monkeypatch.setattr(container, "_opened", there)
+        target = tmp_path / "a.json"
+        assert CliRunner().invoke(container.group, ["unpack", "a", str(target)], catch_exceptions=False).exit_code == 0
+        asked = requests(proxy, since)
+        assert asked == ["GET"] * len(asked)
+        assert len(asked) <= size / (8 * MiB) + 4
+        assert json.loads(target.read_text(encoding="utf-8")) == document
+
+
+def test_d17_combining_asks_for_each_child_twice(bucket, face, colour):
+    """Its header, in one wave for all, and what follows it."""
+    with FaultProxy(bucket.server.endpoint) as proxy:
+        store = behind(proxy, bucket, timeout=60.0)
+        for i in range(20):
+            face.dump(f"n{i}", ROWS[:100], store=store)
+        face.dump("all", "old", store=store)  # what is found out once was found out
+        since, down = len(proxy.traffic.requests), proxy.traffic.bytes_down
+        face.combine("all", [FileInfo(f"n{i}", f"n{i}", store=store) for i in range(20)], store=store)
+        assert requests(proxy, since) == ["GET"] * 40 + ["PUT"]
+        assert proxy.traffic.bytes_down - down <= 20 * store.head("n0").size + 41 * 1500  # heads of answers
+        assert face.load("all", store=store)["n19"] == ROWS[:100]
         colour(store).close()
 
 

@@ -1,5 +1,6 @@
 """Combining and appending: names, validation, atomicity, exact sizes."""
 
+import asyncio
 import io
 import random
 import subprocess
@@ -18,6 +19,7 @@ from holdall.containers import (
     dumps,
     load,
 )
+from holdall.core.ranges import ByteRange
 from holdall.drivers.local import LocalStore
 from holdall.drivers.memory import MemoryStore
 from holdall.errors import AlreadyExistsError, IntegrityError, NotFoundError, PreconditionError
@@ -50,6 +52,75 @@ def test_a18_an_empty_combination_can_be_appended_to(store, face):
     assert face.load("all", store=store) == {}
     face.append("all", [dumps(1)], store=store)
     assert face.load("all", store=store) == [1]
+
+
+class Asked(MemoryStore):
+    """A store that notes the ranges that are asked for, and how many gets are under way at one time."""
+
+    def __init__(self):
+        super().__init__()
+        self.ranges = []
+
+    def get(self, key, options=None):
+        self.ranges.append((key, options and options.range))
+        return super().get(key, options)
+
+    async def get_async(self, key, options=None):
+        await asyncio.sleep(0)
+        return self.get(key, options)
+
+
+@pytest.mark.parametrize("given", [list, iter])
+def test_d17_a_header_of_each_child_is_read_once_and_then_the_rest(face, given):
+    source, target = Asked(), MemoryStore()
+    for i in range(40):
+        face.dump(f"n{i}", B, store=source)
+    size = source.head("n0").size
+    face.combine("all", given([FileInfo(f"n{i}", f"n{i}", store=source) for i in range(40)]), store=target)
+    heads = {(f"n{i}", ByteRange(0, 50)) for i in range(40)}
+    assert set(source.ranges) == heads | {(f"n{i}", ByteRange(50, size)) for i in range(40)}
+    assert len(source.ranges) == 80  # no byte twice
+    if given is list:
+        assert set(source.ranges[:40]) == heads  # before anything is copied
+    assert face.load("all", store=target)["n39"] == B
+    source.ranges.clear()
+    with pytest.raises(NotFoundError):
+        face.combine("all", [FileInfo("n1", store=source), FileInfo("none", store=source)], store=target)
+    assert all(asked == ByteRange(0, 50) for _, asked in source.ranges)
+
+
+def test_a17_a_child_that_is_replaced_after_its_header_was_read(face):
+    source, target = MemoryStore(), MemoryStore()
+    face.dump("a", A, store=source)
+    face.dump("b", B, store=source)
+
+    class Replacing(MemoryStore):
+        def parts(self, *given, **named):
+            raise AssertionError("one part is enough")
+
+        def put(self, *given, **named):
+            raise AssertionError("nothing is published")
+
+        put_async = put
+
+    def changing():
+        yield dumps(1)
+        source.put("b", dumps("another"))
+
+    for again in (target, Replacing()):
+        face.dump("b", B, store=source)
+        files = [FileInfo("a", store=source), FileInfo(changing()), FileInfo("b", store=source)]
+        with pytest.raises(PreconditionError) as caught:
+            face.combine("all", files, store=again)
+        assert caught.value.kind == "changed"
+
+
+def test_a_child_is_copied_without_what_lies_around_it(store, face):
+    face.combine("all", [FileInfo(obj=A, name="a"), FileInfo(obj=B, name="b")], store=store)
+    for validate in (True, False, "toc", "full"):
+        with LazyReader("all", store=store) as reader:
+            face.combine("one", [FileInfo(reader.child("b"), "x")], store=store, validate=validate)
+        assert face.load("one", store=store) == {"x": B}
 
 
 def test_appending_keeps_what_is_there(store, face):

@@ -153,15 +153,15 @@ def test_a14_a15_whatever_fails_leaves_the_old_object(store, verb, nth, face):
         assert (store.get("a").bytes(), store.head("a").etag) == before
 
 
-@pytest.mark.parametrize(("verb", "nth"), [("get", 1), ("get_ranges", 1), ("get_ranges", 2)])
+@pytest.mark.parametrize("nth", [1, 2])
 @pytest.mark.parametrize("join", ["combine", "append"])
-def test_a15_a_source_that_fails_while_it_is_read(verb, nth, join, face):
+def test_a15_a_source_that_fails_while_it_is_read(nth, join, face):
     store = MemoryStore()
     face.combine("a", [FileInfo(obj="old", name="old")], store=store)
     face.dump("big", BIG, store=store, options=PARTS)
     before = store.get("a").bytes(), store.head("a").etag
     flaky = FlakyStore(store)
-    flaky.fail(verb, nth=nth)
+    flaky.fail("get", nth=nth)  # its header, then the rest
     with pytest.raises(UnavailableError):
         files = [FileInfo(obj=1, name="one"), FileInfo("big", "big", store=flaky)]
         getattr(face, join)("a", files, store=store, options=PARTS)
@@ -187,15 +187,16 @@ def test_a17_a_hundred_archives_stream_through_within_the_memory_that_is_promise
     block = bytes(range(256)) * 400
     part = dumps([block] * 98)  # 10 MB
     (tmp_path / "part").write_bytes(part)
-    store, options = void, WriteOptions()
-    face.combine("warm", [FileInfo(tmp_path / "part", "one")], store=MemoryStore())
+    local, source, store, options = LocalStore(tmp_path), MemoryStore(), void, WriteOptions()
+    source.put("part", part)
+    face.combine("warm", [FileInfo("part", "one", store=local)], store=MemoryStore())
     tracemalloc.start()
     try:
-        files = (FileInfo(tmp_path / "part", f"n{i}") for i in range(100))
+        files = [FileInfo("part", f"n{i}", store=(local, source)[i % 2]) for i in range(100)]
         result = face.combine("all", files, store=store)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert result.size == sum(store.last.sizes.values()) == 50 + 100 * len(part) + result.toc_size
     assert (result.size - 100 * len(part)) / result.size < 0.0001
-    assert peak <= options.part_size * (1 + 1 + options.in_flight) + 32 * MiB + result.toc_size
+    assert peak <= 3 * options.part_size + result.toc_size

@@ -1,18 +1,24 @@
 """Reading: one wave per batch, single flight, cache bounds, pickling, offsets beyond 4 GiB, verify."""
 
 import asyncio
+import json
 import os
 import pickle
 import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.leftovers import open_below
 
+from holdall.cli import jsons
+from holdall.cli.jsons import texts
 from holdall.containers import (
     FormatError,
     LazyReader,
@@ -23,10 +29,13 @@ from holdall.containers import (
     WriteOptions,
     dump,
     dumps,
+    loading,
     loads,
     to_obj,
 )
 from holdall.containers.header import Header, pack_header, parse_header
+from holdall.containers.lookahead import Lookahead
+from holdall.containers.reader import read_ahead
 from holdall.drivers.local import LocalStore
 from holdall.drivers.memory import MemoryStore
 from holdall.errors import ClosedError, IntegrityError, PreconditionError
@@ -186,6 +195,104 @@ def test_a10_a_replaced_object_is_noticed_or_read_on(tmp_path, archive, colour):
         with pytest.raises(PreconditionError) as caught:
             reader.to_obj()
         assert caught.value.kind == "changed"
+
+
+def test_a12_everything_in_order_takes_few_large_ranges(colour, monkeypatch):
+    document = {
+        "rows": [{"id": i, "text": "r" * 90} for i in range(30_000)],
+        "leaves": ["l" * 40_000 for _ in range(60)],
+        "tree": {f"n{i}": {"rows": [[j, "t" * 50] for j in range(4000)], "note": "n" * 300} for i in range(10)},
+        "shuffled": {f"k{i * 7919 % 30_000:05d}": "v" * 60 for i in range(30_000)},
+    }
+    store = MemoryStore()
+    size = dump("a", document, store=store).size
+    options = ReadOptions(coalesce_max=256 * 1024)
+    pieces = size // options.coalesce_max + 1
+    assert pieces > 30
+
+    def told(read):
+        stats = ReadStats()
+        with colour(LazyReader("a", store=store, options=options, stats=stats)) as reader:
+            assert read(reader)
+        return stats.requests, stats.serial_rounds
+
+    for read in (
+        lambda reader: len(b"".join(reader.raw())) == size,
+        lambda reader: len(b"".join(reader.payload())) > size // 2,
+    ):
+        requests, rounds = told(read)
+        assert requests <= pieces + 3
+        assert rounds <= pieces // 4 + 3
+    requests, rounds = told(lambda reader: list(reader.read("rows")) == document["rows"])
+    assert requests <= pieces
+    assert rounds <= 10
+    requests, rounds = told(lambda reader: list(reader.read("leaves")) == document["leaves"])
+    assert rounds <= 10
+    if colour.name == "blocking":  # the command line walks so
+        monkeypatch.setattr(jsons, "WINDOW", options.coalesce_max)  # as they are by default
+        monkeypatch.setattr(jsons, "WHOLE", options.coalesce_max // 8)
+        requests, rounds = told(lambda reader: read_ahead(reader) or json.loads("".join(texts(reader.root))) == document)
+        assert requests <= pieces + 3
+        assert rounds <= pieces // 4 + 3
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_what_is_read_ahead_is_right_and_bounded(data):
+    content = bytes(range(200))
+    ahead, at = Lookahead(len(content), 10), 0
+    while at < len(content) - 1:
+        spans = []
+        for _ in range(data.draw(st.integers(1, 3))):
+            start = min(len(content) - 1, max(0, at + data.draw(st.integers(-9, 6))))
+            at = min(len(content), start + data.draw(st.integers(1, 6)))
+            spans.append((start, at))
+        assert ahead.serves(spans)
+        lacking = ahead.lacking(spans)
+        ahead.take(lacking, [content[start:end] for start, end in lacking])
+        assert ahead.cut(spans) == [content[start:end] for start, end in spans]
+        assert len(ahead._held) <= 12
+
+
+def test_versions_are_read_in_merged_ranges(archive):
+    class Versioned(MemoryStore):
+        """Answers to a version with what is there."""
+
+        asked = 0
+
+        def get(self, key, options=None):
+            self.asked += 1
+            return super().get(key, replace(options, version=None))
+
+    store = Versioned()
+    store.put("a", archive)
+    with LazyReader("a", store=store, version="v1") as reader:
+        reader.open()
+        before = store.asked
+        assert reader["rows"][:3000] == ROWS[:3000]
+        assert store.asked == before + 1
+
+
+def test_what_is_large_is_read_in_waves(archive, monkeypatch, colour):
+    monkeypatch.setattr(loading, "WAVE", 100_000)
+    store = MemoryStore()
+    store.put("a", archive)
+    largest = 0
+
+    class Told(ReadStats):
+        def __setattr__(self, name, value):
+            nonlocal largest
+            if name == "bytes":
+                largest = max(largest, value - getattr(self, "bytes", 0))
+            super().__setattr__(name, value)
+
+    stats = Told()
+    with colour(LazyReader("a", store=store, stats=stats)) as reader:
+        reader.read("tree/n3/i")
+        stats.clear()
+        largest = 0
+        assert reader.to_obj() == DOCUMENT
+        assert 50_000 < largest <= 16 * 100_000  # 16 members at a time, each with a wave
 
 
 def test_prefetch_fills_the_cache(store, archive, colour):
