@@ -1,7 +1,7 @@
 """What `put` takes as a source, turned into bytes or chunks in either colour.
 
-A source is bytes-like, a path (`os.PathLike`, not ``str``), a binary file open for reading, an iterable of bytes-like
-chunks of unknown length, or (async verbs only) an async iterable of them. `check_source` refuses everything else before
+A source is bytes-like (any object of the buffer protocol, arrays included), a path (`os.PathLike`, not ``str``), a binary file
+open for reading, an iterable of bytes-like chunks of unknown length, or (async verbs only) an async iterable of them. `check_source` refuses everything else before
 any I/O. A file is read from its present position and left open.
 """
 
@@ -17,8 +17,11 @@ from holdall.results import CHUNK
 
 if TYPE_CHECKING:
     import asyncio
+
+    from typing_extensions import Buffer
 else:
     asyncio = lazy("asyncio")
+    Buffer = bytes | bytearray | memoryview  # collections.abc has it from Python 3.12 on
 
 __all__ = [
     "AsyncSizedChunks",
@@ -32,10 +35,11 @@ __all__ = [
     "iter_chunks_async",
     "replayable",
     "source_size",
+    "view_of",
 ]
 
 BytesLike = bytes | bytearray | memoryview
-Source = BytesLike | os.PathLike[str] | IO[bytes] | Iterable[bytes]
+Source = Buffer | os.PathLike[str] | IO[bytes] | Iterable[bytes]
 AsyncSource = Source | AsyncIterable[bytes]
 
 
@@ -89,13 +93,39 @@ def check_source(source: object, *, blocking: bool) -> None:
         raise TypeError("cannot write a str: encode it, or pass pathlib.Path for a local file")
     if isinstance(source, io.TextIOBase):
         raise TypeError("cannot write from a text file: open it in binary mode")
-    if isinstance(source, (bytes, bytearray, memoryview, os.PathLike, Iterable)) or hasattr(source, "read"):
+    if isinstance(source, (bytes, bytearray, memoryview, os.PathLike)) or hasattr(source, "read"):
+        return
+    if view_of(source) is not None or isinstance(source, Iterable):
         return
     if isinstance(source, AsyncIterable):
         if not blocking:
             return
         raise TypeError("an async iterable needs the async verb: put_async")
     raise TypeError(f"cannot write a {type(source).__name__}: bytes-like, path, binary file or iterable of bytes")
+
+
+def view_of(source: object) -> memoryview | None:
+    """Return the bytes of an object of the buffer protocol, one by one; ``None`` for anything else.
+
+    What can be read as a file (``mmap``) is a file.
+
+    Raises:
+        TypeError: An array of Python objects: its bytes are addresses.
+
+    Example:
+        >>> from array import array
+        >>> view_of(array("H", [1, 1])).nbytes, view_of([b"a"])
+        (4, None)
+    """
+    if hasattr(source, "read"):
+        return None
+    try:
+        view = memoryview(source)  # type: ignore[arg-type]  # that is the question
+    except TypeError:
+        return None
+    if "O" in view.format:
+        raise TypeError(f"cannot write a {type(source).__name__} of Python objects")
+    return view.cast("B") if view.c_contiguous and view.nbytes else memoryview(view.tobytes())
 
 
 def as_bytes(chunk: Any) -> bytes:
@@ -108,10 +138,10 @@ def as_bytes(chunk: Any) -> bytes:
         return chunk
     if isinstance(chunk, (bytearray, memoryview, bytes)):
         return bytes(chunk)
-    try:
-        return bytes(memoryview(chunk))
-    except TypeError:
-        raise TypeError(f"a source gives bytes, not {type(chunk).__name__}") from None
+    view = view_of(chunk)
+    if view is None:
+        raise TypeError(f"a source gives bytes, not {type(chunk).__name__}")
+    return bytes(view)
 
 
 def source_size(source: object) -> int | None:
@@ -139,12 +169,13 @@ def source_size(source: object) -> int | None:
                 return max(0, end - here)
         except (OSError, ValueError):
             return None
-    return None
+    view = view_of(source)
+    return None if view is None else view.nbytes
 
 
 def replayable(source: object) -> bool:
     """Tell whether the source can be read again from its start (bytes, paths)."""
-    return isinstance(source, (bytes, bytearray, memoryview, os.PathLike))
+    return isinstance(source, (bytes, bytearray, memoryview, os.PathLike)) or view_of(source) is not None
 
 
 def iter_chunks(source: Source, size: int = CHUNK) -> Iterator[bytes]:
@@ -153,10 +184,10 @@ def iter_chunks(source: Source, size: int = CHUNK) -> Iterator[bytes]:
     Raises:
         TypeError: A chunk that is not bytes-like.
     """
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        view = memoryview(source).cast("B") if not isinstance(source, bytes) else memoryview(source)
+    view = view_of(source)
+    if view is not None:
         if len(view) <= size:
-            yield as_bytes(source)
+            yield source if type(source) is bytes else bytes(view)
             return
         for start in range(0, len(view), size):
             yield bytes(view[start : start + size])
@@ -165,7 +196,8 @@ def iter_chunks(source: Source, size: int = CHUNK) -> Iterator[bytes]:
             yield from iter_chunks(file, size)
     else:
         read = getattr(source, "read", None)
-        for chunk in iter(lambda: read(size), b"") if read is not None else source:
+        given: Iterable[Any] = iter(lambda: read(size), b"") if read is not None else source  # type: ignore[assignment]  # no buffer
+        for chunk in given:
             yield as_bytes(chunk)
 
 
@@ -178,7 +210,7 @@ async def iter_chunks_async(source: AsyncSource, size: int = CHUNK) -> AsyncIter
     if isinstance(source, AsyncIterable):
         async for chunk in source:
             yield as_bytes(chunk)
-    elif isinstance(source, (bytes, bytearray, memoryview, io.BytesIO, list, tuple)):
+    elif isinstance(source, (io.BytesIO, list, tuple)) or view_of(source) is not None:
         for chunk in iter_chunks(source, size):
             yield chunk
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import ctypes
 import io
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -84,6 +85,9 @@ class WriteContract(ContractBase):
                 "bytearray": bytearray(data),
                 "memoryview": memoryview(data),
                 "words": memoryview(array.array("I", data)),
+                "array": array.array("I", data),
+                "object": ctypes.create_string_buffer(data, len(data)),
+                "every_other": memoryview(bytes(byte for value in data for byte in (value, 0)))[::2],
                 "path": tmp_path / "source",
                 "file": file,
                 "bytesio": io.BytesIO(data),
@@ -106,6 +110,7 @@ class WriteContract(ContractBase):
                 "bytes": b"",
                 "path": tmp_path / "source",
                 "file": file,
+                "array": array.array("I"),
                 "list": [],
                 "generator": chunked(b"", 1),
             }
@@ -167,7 +172,7 @@ class WriteContract(ContractBase):
         """What is no source is a TypeError before any I/O."""
         ground.write("s", OLD)
         before = ground.snapshot()
-        wrong: list[Any] = ["text", 12, None, 1.5, io.StringIO("text"), object()]
+        wrong: list[Any] = ["text", 12, None, 1.5, io.StringIO("text"), object(), (ctypes.py_object * 2)()]
         with Cases() as case:
             for source in wrong:
                 with case(source):
