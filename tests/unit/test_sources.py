@@ -7,7 +7,7 @@ import mmap
 from array import array
 from typing import Any
 
-import numpy
+import numpy as np
 import obstore
 import pytest
 
@@ -47,6 +47,6 @@ def test_a_file_that_is_a_buffer_is_a_file() -> None:
 
 def test_addresses_are_not_bytes() -> None:
     with pytest.raises(TypeError, match="Python objects"):
-        MemoryStore().put("k", numpy.array([1, None], dtype=object))
+        MemoryStore().put("k", np.array([1, None], dtype=object))
     with pytest.raises(TypeError, match="Python objects"):
-        MemoryStore().put("k", [numpy.array([1, None], dtype=object)])
+        MemoryStore().put("k", [np.array([1, None], dtype=object)])
