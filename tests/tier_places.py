@@ -13,7 +13,7 @@ OBJECTS = {"s3", "localstack", "azure"}
 KINDS = ["file", "ftp", "ftps", "sftp", "s3", "azure"]
 SERVERS = {
     "ftp": "ftpd_folder", "ftps": "ftpd_implicit_folder", "sftp": "sshd_folder", "s3": "moto_bucket",
-    "localstack": "localstack_bucket", "azure": "azurite_container",
+    "localstack": "localstack_bucket", "azure": "azurite_container", "webdav": "webdav_folder", "smb": "samba_folder",
 }  # fmt: skip
 
 
@@ -60,7 +60,9 @@ class TierPlace:
         else:
             server = self.folder.server
             user = f"{server.user}:{quote(server.password, safe='')}" if server.password else server.user
-            address = f"{self.kind}://{user}@127.0.0.1:{self.proxy.port}{self.folder.path}/base/nested"
+            share = f"/{server.share}" if self.kind == "smb" else ""
+            folder = f"{share}/{self.folder.path.lstrip('/')}/base/nested"
+            address = f"{self.kind}://{user}@127.0.0.1:{self.proxy.port}{folder}"
             if self.kind == "sftp":
                 query |= {"private_key": server.client_key, "validate_host": "false"}  # known by its own port only
             if self.kind == "ftps":
@@ -97,9 +99,9 @@ def tier_place(kind, request: pytest.FixtureRequest):
         return
     folder = request.getfixturevalue(SERVERS[kind])
     server = folder.server
-    http = kind in OBJECTS
-    upstream = server.endpoint if http else (server.host, server.port)
-    if http:
+    http = kind in OBJECTS or kind == "webdav"
+    upstream = server.endpoint if kind in OBJECTS else (server.host, server.port)
+    if kind in OBJECTS:
         ground = Below(folder.ground, "base/nested/")
     else:
         (Path(folder.root) / "base" / "nested").mkdir(parents=True)

@@ -1,5 +1,6 @@
-"""SFTP logins on a real OpenSSH: keys, passphrases, host keys; what is refused, and what the refusal says."""
+"""SFTP on a real OpenSSH: keys, passphrases, host keys; what is refused, and what the refusal says; creates whose answer got lost."""
 
+import math
 import subprocess
 import traceback
 from pathlib import Path
@@ -7,10 +8,20 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from holdall.core.options import PutOptions
+from holdall.drivers import sftp_tree
 from holdall.drivers.sftp import SFTPStore
-from holdall.errors import ConfigError, NotFoundError, PermissionDeniedError, UnauthenticatedError
+from holdall.drivers.sftp_tree import SFTPTree
+from holdall.errors import (
+    AlreadyExistsError,
+    ConfigError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from holdall.mounts import StorageManager
-from holdall.testing import Colour
+from holdall.testing import Colour, Fault, FaultProxy
 from holdall.testing.servers import Folder, Sshd
 
 PHRASE = "hunter2 passphrase"
@@ -23,7 +34,7 @@ def opened(sshd: Sshd, sshd_folder: Folder):
 
     def make(**options) -> SFTPStore:
         known = {"username": sshd.user, "key_filename": sshd.client_key, "known_hosts": sshd.known_hosts}
-        store = SFTPStore(sshd.host, path=sshd_folder.path, port=sshd.port, **{**known, **options})
+        store = SFTPStore(sshd.host, path=sshd_folder.path, **{"port": sshd.port, **known, **options})
         stores.append(store)
         return store
 
@@ -123,3 +134,70 @@ def test_a_mount(opened, sshd: Sshd, sshd_folder: Folder, encrypted):
     storage.node("remote:a/b").write("1")
     assert sshd_folder.ground.read("a/b") == b"1"
     assert PHRASE not in repr(storage)
+
+
+@pytest.fixture
+def proxied(sshd: Sshd, opened):
+    """Return a store behind a proxy."""
+    with FaultProxy((sshd.host, sshd.port), http=False) as proxy:
+        yield proxy, opened(port=proxy.port, known_hosts=None, connect_timeout=20.0)
+
+
+def renaming(monkeypatch, act):
+    """Have the next rename that creates go another way."""
+    genuine = SFTPTree._rename_new
+
+    async def rename(tree, link, old, new):
+        monkeypatch.setattr(SFTPTree, "_rename_new", genuine)
+        await act(tree, link, old, new, genuine)
+
+    monkeypatch.setattr(SFTPTree, "_rename_new", rename)
+
+
+@pytest.mark.parametrize("further", [0, 3, math.inf])
+def test_a_create_whose_answer_got_lost(proxied, sshd_folder: Folder, monkeypatch, further, colour: Colour):
+    """Found out as soon as the server can be asked; where it cannot be, the error says that the outcome is not known."""
+    proxy, plain = proxied
+    store = colour(plain)
+    store.put("before", b"x")
+
+    async def lose(tree, link, old, new, genuine):
+        proxy.fail(Fault(drop_request_after=0), times=further)
+        proxy.lose_replies()
+        await genuine(tree, link, old, new)
+
+    renaming(monkeypatch, lose)
+    monkeypatch.setattr(sftp_tree, "PATIENCE", 0.3 if further == math.inf else 60)
+    if further < math.inf:
+        store.put("k", b"mine", PutOptions(mode="create"))
+    else:
+        with pytest.raises(UnavailableError, match="whether 'k' was put in place is not known"):
+            store.put("k", b"mine", PutOptions(mode="create"))
+        proxy.heal()
+    with pytest.raises(AlreadyExistsError):
+        store.put("k", b"other", PutOptions(mode="create"))
+    assert sshd_folder.ground.snapshot() == {"before": b"x", "k": b"mine"}
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_create_cut_in_two(opened, sshd_folder: Folder, monkeypatch, ours, colour: Colour):
+    """A rename by link of which only the link was made is told from another writer's file of the same size and second."""
+    store = colour(opened())
+
+    async def half(tree, link, old, new, genuine):
+        if ours:
+            await link.sftp.link(old, new)
+        else:
+            sshd_folder.ground.write("k", b"them")
+            about = await link.sftp.lstat(old)
+            await link.sftp.setstat(new, asyncssh.SFTPAttrs(atime=about.atime, mtime=about.mtime))
+        raise asyncssh.ConnectionLost("in the midst of it")
+
+    renaming(monkeypatch, half)
+    if ours:
+        store.put("k", b"mine", PutOptions(mode="create"))
+    else:
+        with pytest.raises(AlreadyExistsError):
+            store.put("k", b"mine", PutOptions(mode="create"))
+    store.close()
+    assert sshd_folder.ground.snapshot() == {"k": b"mine" if ours else b"them"}

@@ -8,7 +8,9 @@ during a rename, the temporary name tells what happened: gone means done.
 from __future__ import annotations
 
 import asyncio
+import random
 import stat
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -36,6 +38,8 @@ __all__ = ["SFTPTree"]
 T = TypeVar("T")
 SPECULATIVE = 64 * 1024
 """Bytes asked for together with the size: a smaller file needs two round trips in all."""
+PATIENCE = 5.0
+"""Seconds for which the server is asked again what has become of a rename whose answer was lost."""
 REMEMBERED = 10_000
 """Directories whose real path was checked."""
 
@@ -257,18 +261,16 @@ class SFTPTree(LoopTree):
 
         Raises:
             AlreadyExistsError, IsDirectoryError: Something is there.
+            UnavailableError: The answer was lost, and the server could not be asked what has happened.
         """
-        first = True
+        pool, sent = await self.pool(), False
 
         async def rename(link: Link) -> None:
-            nonlocal first
+            nonlocal sent
             old, new = self.full(temporary), self.full(path)
-            if not first:
-                try:
-                    await link.sftp.lstat(old)
-                except SFTPNoSuchFile:
-                    return  # the rename whose answer was lost has happened
-            first = False
+            if sent and await self._has_happened(link, old, new, mode):
+                return
+            sent = True
             try:
                 if mode == "create":
                     await self._rename_new(link, old, new)
@@ -280,7 +282,42 @@ class SFTPTree(LoopTree):
                 await self._explain(link, path, new, mode)
                 raise
 
-        await self.call(rename)
+        give_up = float("inf")
+        while True:
+            try:
+                await pool.call(rename)
+            except (*LOST, TimeoutError) as error:
+                if not sent:
+                    raise
+                now = time.monotonic()
+                give_up = min(give_up, now + PATIENCE)
+                if now >= give_up:
+                    raise UnavailableError(
+                        f"whether {path!r} was put in place is not known: {type(error).__name__}"
+                    ) from error
+                await asyncio.sleep(random.uniform(0.05, 0.2))  # noqa: S311  # spreads retries
+            else:
+                return
+
+    async def _has_happened(self, link: Link, old: str, new: str, mode: Mode) -> bool:
+        """Tell whether a rename whose answer was lost was done: the temporary name is gone, or both names are one file."""
+        try:
+            attrs = await link.sftp.lstat(old)
+        except SFTPNoSuchFile:
+            return True
+        try:
+            there = await link.sftp.lstat(new)
+        except SFTPNoSuchFile:
+            return False
+        if mode != "create" or (there.size, there.mtime) != (attrs.size, attrs.mtime):
+            return False
+        # Done by a link, as OpenSSH does it, of which the second half is missing? A time set on one name then shows on the other.
+        mark = int(time.time()) + random.randrange(1 << 24)  # noqa: S311
+        await link.sftp.setstat(old, SFTPAttrs(atime=mark, mtime=attrs.mtime))
+        if (await link.sftp.lstat(new)).atime != mark:
+            return False
+        self.later(link.sftp.remove(old))
+        return True
 
     async def _rename_new(self, link: Link, old: str, new: str) -> None:
         """Rename unless the name is taken. OpenSSH does so by a link; of others we ask for the link ourselves."""

@@ -109,6 +109,7 @@ class FaultProxy:
         self._server: asyncio.Server | None = None
         self._listening = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._links: set[_Link] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
         self._thread.start()
         self.port = 0
@@ -156,6 +157,10 @@ class FaultProxy:
         """Say what happens to each of the next requests (or connections), in turn; ``None`` lets one pass."""
         with self._lock:
             self._rules = [_Rule(fault or Fault(), 1, 0, None, None) for fault in faults]
+
+    def lose_replies(self) -> None:
+        """Forward no further answer on the connections that are open now: each is cut when the server next says something on it."""
+        self._call(self._lose_replies())
 
     def heal(self) -> None:
         """Forget all faults to come."""
@@ -210,6 +215,10 @@ class FaultProxy:
             0.01
         )  # transports that are closing need a turn of the loop, or they warn when they are collected
 
+    async def _lose_replies(self) -> None:
+        for link in self._links:
+            link.lost = True
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._listening:  # it was accepted just before we went down
             _abort(writer.transport)
@@ -220,6 +229,7 @@ class FaultProxy:
         with self._lock:
             self._connections += 1
         link = _Link(self, reader, writer)
+        self._links.add(link)
         patience = 5.0
         try:
             await (link.serve_http() if self.http else link.serve_tcp())
@@ -228,6 +238,7 @@ class FaultProxy:
         except (_CutError, asyncio.IncompleteReadError, OSError):
             pass
         finally:
+            self._links.discard(link)
             await link.close(patience)
             self._tasks.discard(task)
 
@@ -245,8 +256,9 @@ class FaultProxy:
                     return rule.fault
         return Fault()
 
-    def _note(self, *, up: int = 0, down: int = 0, request: tuple[str, str] | None = None) -> None:
+    def _note(self, *, up: int = 0, down: int = 0, faults: int = 0, request: tuple[str, str] | None = None) -> None:
         with self._lock:
+            self._faults += faults
             self._up += up
             self._down += down
             if request is not None:
@@ -262,6 +274,8 @@ class _Link:
         self._writer = writer
         self._server: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._reset = False
+        self.lost = False
+        """Whether the next answer is not forwarded."""
 
     async def serve_tcp(self) -> None:
         """Forward bytes both ways under one fault."""
@@ -361,6 +375,7 @@ class _Link:
                 break
             self._writer.write(head.raw)
             await self._writer.drain()
+        self._lose()
         if head is None or fault.lose_reply:
             raise _CutError
         self._writer.write(head.raw)
@@ -368,6 +383,11 @@ class _Link:
         await self._pump_down(body_of(head, reader, request=request), fault)
         framed = "content-length" in head.fields or "transfer-encoding" in head.fields or head.status in {204, 304}
         return (framed or request.method == "HEAD") and head.fields.get("connection", "").lower() != "close"
+
+    def _lose(self) -> None:
+        if self.lost:
+            self._proxy._note(faults=1)
+            raise _CutError
 
     async def _pump_up(
         self, blocks: AsyncIterator[bytes], writer: asyncio.StreamWriter, limit: int | None, *, ends: bool = False
@@ -394,6 +414,7 @@ class _Link:
             await self._writer.drain()
             raise _CutError
         async for block in blocks:
+            self._lose()
             if fault.lose_reply:
                 raise _CutError
             part = block if left is None else block[:left]

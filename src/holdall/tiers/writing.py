@@ -25,7 +25,7 @@ from holdall.errors import (
 )
 from holdall.results import PutResult
 from holdall.store import Store
-from holdall.tiers.agreeing import Agreement, Copy
+from holdall.tiers.agreeing import Agreement, Copy, digest
 from holdall.tiers.asking import settled, unasked
 from holdall.tiers.content import DIGEST_KEY, Content
 from holdall.tiers.errors import PartialWriteError
@@ -267,36 +267,53 @@ class Writer:
             raise settled(name, {}, failures, self.tiers)
 
     def _claim(self, judge: Location, name: str, content: Content, options: PutOptions) -> PutResult:
-        """Create at the arbiter; a winner whose answer got lost knows its own write by a token."""
-        algorithm, token = self.tiers.rules.digest, uuid.uuid4().hex
+        """Create at the arbiter; a winner whose answer got lost knows its own write by a token, where metadata can hold one.
+
+        Raises:
+            AlreadyExistsError: Somebody else was first.
+            UnavailableError: No answer came. If the object may be there all the same, and may be ours, the text says so.
+        """
+        algorithm, token = self.tiers.rules.digest, uuid.uuid4().hex if judge.bare.capabilities.metadata else None
         plain = self.tiers.options(judge, options, None if algorithm is None else content.digest(algorithm)) or PutOptions()
-        marked = judge.bare.capabilities.metadata
-        metadata = {**plain.metadata, TOKEN: token} if marked else plain.metadata
+        metadata = plain.metadata if token is None else {**plain.metadata, TOKEN: token}
         plain = replace(plain, mode="create", if_match=None, metadata=metadata)
         failures = 0
         while True:
             try:
                 return judge.store.put(judge.key(name), content.source, plain)
             except AlreadyExistsError:
-                mine = self._mine(judge, name, token) if failures else None
+                mine = self._mine(judge, name, content, token) if failures else None
                 if mine is None:
                     raise
                 return mine
             except HoldallError as error:
-                failures += 1
-                if not marked or not could_not_be_asked(error) or failures >= self.tiers.rules.retry.attempts:
+                if not could_not_be_asked(error):
                     raise
-                mine = self._mine(judge, name, token)
+                failures += 1
+                mine = self._mine(judge, name, content, token)
                 if mine is not None:
                     return mine
+                if failures >= self.tiers.rules.retry.attempts:
+                    raise
 
-    @staticmethod
-    def _mine(judge: Location, name: str, token: str) -> PutResult | None:
+    def _mine(self, judge: Location, name: str, content: Content, token: str | None) -> PutResult | None:
+        """Return what this writer created, ``None`` if that is not there."""
+        key, algorithm = judge.key(name), self.tiers.rules.digest or "sha256"
+        unknown, same = f"whether {name!r} was created by this call is not known: {judge.name}", False
         try:
-            found = judge.store.head(judge.key(name))
+            found = judge.store.head(key)
+            if token is None and found.size == content.size:
+                wanted = run(lambda: content.digest(algorithm))
+                same = digest(judge.store, key, algorithm) == wanted
         except NotFoundError:
             return None
-        if found.metadata.get(TOKEN) != token:
+        except HoldallError as error:
+            if not unasked(error):
+                raise
+            raise UnavailableError(f"{unknown} could not be asked", key=name, store=self.tiers) from error
+        if same:
+            raise UnavailableError(f"{unknown} has just this content, and keeps no mark", key=name, store=self.tiers)
+        if token is None or found.metadata.get(TOKEN) != token:
             return None
         return PutResult(key=name, size=found.size, etag=found.etag)
 

@@ -43,9 +43,10 @@ def main(urls: list[str], keys: list[str]) -> None:
                 code = 0
         finally:
             os._exit(code)
+    os.close(ready[1])
     for key in keys:
         for _ in range(PROCESSES):
-            os.read(ready[0], 1)
+            os.read(ready[0], 1)  # no byte if all of them failed
         os.write(starts[key][1], b"!" * PROCESSES)
     codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
     sys.exit(any(codes))

@@ -269,6 +269,18 @@ def test_bare_connections(echo):
             talk(proxy, b"hello")
 
 
+def test_open_connections_lose_their_next_answer(echo):
+    with FaultProxy(echo, http=False) as proxy:
+        with socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as client:
+            client.sendall(b"one")
+            assert client.recv(3, socket.MSG_WAITALL) == b"one"
+            proxy.lose_replies()
+            client.sendall(b"two")
+            assert client.recv(3) == b""
+        assert proxy.traffic.faults == 1
+        assert talk(proxy, b"hello") == b"hello"
+
+
 def test_close_lets_go_of_the_server_when_the_client_took_its_time():
     async def closing():
         (ours, client), (to_server, server) = socket.socketpair(), socket.socketpair()

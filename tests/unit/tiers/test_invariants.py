@@ -545,6 +545,43 @@ def test_c1_a_winner_whose_answer_got_lost_knows_its_own_write(fs, flaky, places
         fs.put("k", b"mine", mode="create")
 
 
+class Unmarked(ForwardingStore):
+    """Creates race-free and keeps no metadata: an SFTP server, as it were."""
+
+    def _narrowed(self, inner):
+        return inner.narrowed(metadata=False)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("digest", ["sha256", None])
+def test_c1_where_no_mark_is_kept_an_outcome_may_stay_unknown(places, colour, when, digest):
+    """It is told as such: neither a success that might be another's, nor a defeat that might be one's own success."""
+    flaky = FlakyStore(places[0])
+    with FileStore(Unmarked(flaky), places[1], retry=QUICK, digest=digest) as plain:
+        fs = colour(plain)
+        flaky.fail("put", when=when)
+        if when == "before":
+            assert len(fs.put("k", b"mine", mode="create")) == 2
+            return
+        with pytest.raises(UnavailableError, match="not known: .* has just this content"):
+            fs.put("k", b"mine", mode="create")
+        flaky.fail("put", when="after")
+        flaky.fail("head", times=math.inf, nth=2)
+        with pytest.raises(UnavailableError, match="not known: .* could not be asked"):
+            fs.put("other", b"mine", mode="create")
+
+
+def test_c1_where_no_mark_is_kept_other_content_is_a_defeat(places, colour):
+    judge = Meddled(places[0])
+    flaky = FlakyStore(judge)
+    with FileStore(Unmarked(flaky), places[1], retry=QUICK) as plain:
+        flaky.fail("put", when="before")
+        judge.before["put"] = lambda: places[0].put("k", b"them")
+        with pytest.raises(AlreadyExistsError):
+            colour(plain).put("k", b"mine", mode="create")
+        assert (held(places[0]), held(places[1])) == (b"them", None)
+
+
 def test_c1_a_create_needs_absence_everywhere(fs, flaky, places):
     places[2].put("k", b"far")
     with pytest.raises(AlreadyExistsError):
