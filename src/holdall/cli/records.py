@@ -203,7 +203,7 @@ def export(
     elif not quiet:
         emit(f"{report.records} records" + (f", {human(report.bytes)}" if report.bytes else ""))
         if report.as_json:
-            emit(f"as JSON text (nested, decimal, or of several types): {', '.join(map(plain, report.as_json))}")
+            emit(f"as JSON text (nested, or of several types): {', '.join(map(plain, report.as_json))}")
 
 
 @group.command("migrate")

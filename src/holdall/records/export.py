@@ -1,6 +1,7 @@
 """Records as tables: Arrow, pandas and polars in memory, and files of Parquet, Arrow, CSV, JSON lines or Delta on any storage.
 
-A column whose values mix types becomes JSON text, and is named in the report. Columns are found in a first pass, values written in a
+A column whose values mix types becomes JSON text, and is named in the report. `Decimal`, and integers beyond 64 bits, are Arrow's
+decimals, of as many digits as they need, or text from 39 digits on. Columns are found in a first pass, values written in a
 second one, so that memory stays bounded; a record that came in between may have a field more, which is named as well.
 """
 
@@ -10,6 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
+from decimal import Context, Decimal
 from typing import Any, Literal
 from uuid import UUID
 
@@ -33,8 +35,13 @@ __all__ = [
 
 Format = Literal["parquet", "arrow", "csv", "jsonl", "delta"]
 FORMATS: tuple[Format, ...] = ("parquet", "arrow", "csv", "jsonl", "delta")
-Kind = Literal["null", "bool", "int", "float", "text", "bytes", "datetime", "naive", "date", "time", "json"]
+Kind = str
+"""``null bool int float text bytes datetime naive date time json``, ``decimal(p,s)``, ``whole(p,0)`` for integers beyond 64 bits,
+``digits`` and ``whole digits`` for numbers too long for Arrow's 38 digits, which are text."""
 _INT64 = 2**63
+_MOST_DIGITS = 38
+_LONGEST = 1000
+_MARKED = {"json": "json", "decimal": "decimal", "digits": "decimal", "whole": "int", "whole digits": "int"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,15 +80,23 @@ class Columns:
 
     chosen: tuple[str, ...] | None = None
     _seen: dict[str, set[Kind]] = field(default_factory=dict[str, "set[Kind]"])
+    _digits: dict[str, tuple[int, int]] = field(default_factory=dict[str, "tuple[int, int]"])
 
     def see(self, record: Record) -> None:
         """Note the fields and types of a record."""
         if self.chosen is None:
             for name, value in record.data.items():
-                self._seen.setdefault(name, set()).add(kind_of(value))
+                self._note(name, value)
             return
         for path in self.chosen:
-            self._seen.setdefault(path, set()).add(kind_of(record.get_value(path)))
+            self._note(path, record.get_value(path))
+
+    def _note(self, name: str, value: Any) -> None:
+        self._seen.setdefault(name, set()).add(kind_of(value))
+        if isinstance(value, (int, Decimal)):
+            before, after = self._digits.get(name, (1, 0))
+            whole, scale = _digits(value)
+            self._digits[name] = max(before, whole), max(after, scale)
 
     def kinds(self) -> dict[str, Kind]:
         """Return the columns: the id, then the fields, then the system's times (unless columns were chosen)."""
@@ -89,7 +104,7 @@ class Columns:
             [name for name in self._seen if name != "id"] if self.chosen is None else [n for n in self.chosen if n != "id"]
         )
         found: dict[str, Kind] = {"id": "text"}
-        found.update({name: _one(self._seen.get(name, set())) for name in names})
+        found.update({name: _one(self._seen.get(name, set()), self._digits.get(name, (1, 0))) for name in names})
         if self.chosen is None:
             found.setdefault("created_at", "datetime")
             found.setdefault("updated_at", "datetime")
@@ -119,7 +134,9 @@ def kind_of(value: Any) -> Kind:
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int):
-        return "int" if -_INT64 <= value < _INT64 else "json"
+        return "int" if -_INT64 <= value < _INT64 else "whole"
+    if isinstance(value, Decimal):
+        return "decimal" if value.is_finite() else "json"
     if isinstance(value, float):
         return "float"
     if isinstance(value, (str, UUID)):
@@ -132,14 +149,29 @@ def kind_of(value: Any) -> Kind:
         return "date"
     if isinstance(value, time) and value.tzinfo is None:
         return "time"
-    return "json"  # lists, mappings, Decimal (whose scale differs by value)
+    return "json"  # lists, mappings, times with a zone
 
 
-def _one(kinds: set[Kind]) -> Kind:
+def _digits(value: Decimal | int) -> tuple[int, int]:
+    """Return how many digits a number has before and after its point."""
+    number = Decimal(value)
+    if not number.is_finite():
+        return 1, 0
+    exponent = int(number.as_tuple().exponent)
+    return max(number.adjusted() + 1, 1), max(-exponent, 0)
+
+
+def _one(kinds: set[Kind], digits: tuple[int, int]) -> Kind:
     """Return the one type that holds values of these types."""
     real = kinds - {"null"}
     if not real:
         return "text"
+    if real <= {"int", "whole", "decimal"} and real != {"int"}:
+        before, after = digits
+        fits = before + after <= _MOST_DIGITS
+        if "decimal" in real:
+            return f"decimal({before + after},{after})" if fits else "digits"
+        return f"whole({before},0)" if fits else "whole digits"
     if real == {"int", "float"}:
         return "float"
     return real.pop() if len(real) == 1 else "json"
@@ -157,9 +189,34 @@ def fitted(value: Any, kind: Kind, name: str) -> Any:
         return json.dumps(encode_value(value), ensure_ascii=False)
     if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    base = _base(kind)
+    if base != kind or base in _MARKED:
+        number = _exactly(value, kind)
+        if number is not None:
+            return number
     if kind_of(value) != kind:
         raise QueryError(f"column {name!r} got a {type(value).__name__} while it was exported: export again")
     return str(value) if isinstance(value, UUID) else value
+
+
+def _base(kind: Kind) -> str:
+    return kind.partition("(")[0]
+
+
+def _exactly(value: Any, kind: Kind) -> Decimal | str | None:
+    """Return a number as a column of exact numbers holds it; ``None`` if it does not fit."""
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal) if "whole" not in kind else int):
+        return None
+    number = Decimal(value)
+    if not number.is_finite():
+        return None
+    if kind.endswith("digits"):
+        return format(number, "f") if abs(number.adjusted()) < _LONGEST else str(number)
+    precision, scale = map(int, kind.partition("(")[2].rstrip(")").split(","))
+    before, after = _digits(number)
+    if before > precision - scale or after > scale:
+        return None
+    return number.quantize(Decimal(1).scaleb(-scale), context=Context(prec=_MOST_DIGITS + 1))
 
 
 def need(module: str, extra: str) -> Any:
@@ -182,10 +239,15 @@ def schema_of(kinds: dict[str, Kind]) -> Any:
     types = {
         "bool": arrow.bool_(), "int": arrow.int64(), "float": arrow.float64(), "text": arrow.string(), "json": arrow.string(),
         "bytes": arrow.binary(), "datetime": arrow.timestamp("us", tz="UTC"), "naive": arrow.timestamp("us"), "date": arrow.date32(),
-        "time": arrow.time64("us"),
+        "time": arrow.time64("us"), "digits": arrow.string(), "whole digits": arrow.string(),
     }  # fmt: skip
-    marks = {name: {"holdall": kind} if kind == "json" else None for name, kind in kinds.items()}
-    return arrow.schema([arrow.field(name, types[kind], metadata=marks[name]) for name, kind in kinds.items()])
+    fields: list[Any] = []
+    for name, kind in kinds.items():
+        base, _, digits = kind.partition("(")
+        mark = _MARKED.get(base)
+        type = arrow.decimal128(*map(int, digits.rstrip(")").split(","))) if digits else types[kind]
+        fields.append(arrow.field(name, type, metadata=mark and {"holdall": mark}))
+    return arrow.schema(fields)
 
 
 def batch_of(rows: Sequence[dict[str, Any]], schema: Any) -> Any:

@@ -8,6 +8,7 @@ import json
 import os
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any, Protocol
 
 from holdall.engine.resolve import resolve
@@ -173,7 +174,7 @@ def _arrow(kinds: dict[str, Kind]) -> _Writer:
 
 
 class _Csv:
-    """CSV with a line of names; bytes as base64, times in ISO 8601."""
+    """CSV with a line of names; numbers in digits, bytes as base64, times in ISO 8601."""
 
     def __init__(self, kinds: dict[str, Kind]) -> None:
         self._text = io.StringIO(newline="")
@@ -217,6 +218,8 @@ def _cell(value: Any) -> Any:
         return b64encode(value).decode()
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return format(value, "f")
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
@@ -288,16 +291,23 @@ def _lines_of(chunks: Iterable[Any]) -> Iterator[bytes]:
         yield rest
 
 
+_READERS: dict[bytes | None, Callable[[Any], Any]] = {
+    b"json": lambda text: decode_value(json.loads(text)),
+    b"decimal": Decimal,
+    b"int": int,
+}
+
+
 def _records_of(table: Any) -> Iterator[Record]:
-    tagged = {column.name for column in table.schema if (column.metadata or {}).get(b"holdall") == b"json"}
+    readers = {column.name: _READERS.get((column.metadata or {}).get(b"holdall")) for column in table.schema}
     batches = table.to_batches(_ROWS) if hasattr(table, "to_batches") else [table]
     for batch in batches:
         for row in batch.to_pylist():
             id = row.pop("id", None)
-            values = {
-                name: decode_value(json.loads(value)) if name in tagged and value is not None else value
-                for name, value in row.items()
-            }
+            values: dict[str, Any] = {}
+            for name, value in row.items():
+                reader = readers[name]
+                values[name] = value if reader is None or value is None else reader(value)
             created = values.pop("created_at", None)
             values.pop("updated_at", None)
             yield Record(values, {} if created is None else {"created_at": created}, id=None if id is None else str(id))

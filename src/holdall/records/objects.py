@@ -25,7 +25,6 @@ from holdall.records.errors import CorruptRecordError, Outcome, RecordArchivedEr
 from holdall.records.matching import cursor_after, cursor_mark, cut, predicate, row_key
 from holdall.records.mirror.mirror import Interrupted, Mirror
 from holdall.records.mirror.rows import Row
-from holdall.records.mirror.selecting import check_select
 from holdall.records.objects_journal import journaled
 from holdall.records.objects_state import ObjectState, Stored
 from holdall.records.plans import EVERYTHING, Scope, scope_of
@@ -41,6 +40,7 @@ from holdall.records.results import (
     RevisionInfo,
     SearchResult,
 )
+from holdall.records.sql_statement import Statement
 
 __all__ = ["ObjectEngine"]
 
@@ -245,13 +245,13 @@ class ObjectEngine(Engine):
 
     def select(self, sql: str, params: Sequence[Any], max_age: float | None, time_limit: float) -> list[dict[str, Any]]:
         """Answer one ``SELECT``. See `Engine`."""
-        check_select(sql)
+        statement = Statement(sql, params)
         mirror = self.state.mirror
         if mirror is not None:
-            return mirrored.select(self.state, mirror, sql, params, max_age, time_limit)
+            return mirrored.select(self.state, mirror, statement, max_age, time_limit)
         mirror = Mirror(None, "")
         try:
-            return mirrored.select(self.state, mirror, sql, params, 0, time_limit)
+            return mirrored.select(self.state, mirror, statement, 0, time_limit)
         finally:
             finish(lambda: run(mirror.close))
 

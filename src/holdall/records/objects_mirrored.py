@@ -32,6 +32,7 @@ from holdall.records.pushdown import pushdown
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.records.results import Problem
+from holdall.records.sql_statement import Statement
 
 __all__ = [
     "count",
@@ -326,30 +327,28 @@ def drifted(row: Row, record: Record) -> bool:
 
 
 def select(
-    state: ObjectState, mirror: Mirror, sql: str, params: Sequence[Any], max_age: float | None, time_limit: float
+    state: ObjectState, mirror: Mirror, statement: Statement, max_age: float | None, time_limit: float
 ) -> list[dict[str, Any]]:
     """Answer a ``SELECT`` over all records."""
     while True:
         ready(state, mirror, Query(), max_age)
         try:
-            return _selected(state, mirror, sql, params, time_limit)
+            return _selected(state, mirror, statement, time_limit)
         except Interrupted:
             continue
 
 
-def _selected(
-    state: ObjectState, mirror: Mirror, sql: str, params: Sequence[Any], time_limit: float
-) -> list[dict[str, Any]]:
+def _selected(state: ObjectState, mirror: Mirror, statement: Statement, time_limit: float) -> list[dict[str, Any]]:
     whole: dict[str, tuple[str, str]] = {}
     for row in run(mirror.odd):
         if row.state in {"corrupt", "archived"}:
             key = state.key(row.id)
             raise CorruptRecordError(f"{key!r} cannot be read: {row.reason}", id=row.id, key=key, reason=row.reason or "")
-        if row.state == "listed" or mentions(sql, row.names):
+        if row.state == "listed" or mentions(statement, row.names):
             stored = one.fetch(state, row.id)
             if stored is not None:
                 whole[row.id] = run(partial(_documents, stored.body))
-    return run(lambda: mirror.select(sql, params, whole, time_limit))
+    return run(lambda: mirror.select(statement, whole, time_limit))
 
 
 def _documents(body: Body) -> tuple[str, str]:

@@ -31,6 +31,7 @@ from holdall.records.pushdown import pushdown
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.records.results import Problem
+from holdall.records.sql_statement import Statement
 
 __all__ = [
     "count_async",
@@ -326,30 +327,30 @@ def drifted(row: Row, record: Record) -> bool:
 
 
 async def select_async(
-    state: ObjectState, mirror: Mirror, sql: str, params: Sequence[Any], max_age: float | None, time_limit: float
+    state: ObjectState, mirror: Mirror, statement: Statement, max_age: float | None, time_limit: float
 ) -> list[dict[str, Any]]:
     """Answer a ``SELECT`` over all records."""
     while True:
         await ready_async(state, mirror, Query(), max_age)
         try:
-            return await _selected_async(state, mirror, sql, params, time_limit)
+            return await _selected_async(state, mirror, statement, time_limit)
         except Interrupted:
             continue
 
 
 async def _selected_async(
-    state: ObjectState, mirror: Mirror, sql: str, params: Sequence[Any], time_limit: float
+    state: ObjectState, mirror: Mirror, statement: Statement, time_limit: float
 ) -> list[dict[str, Any]]:
     whole: dict[str, tuple[str, str]] = {}
     for row in await run_async(mirror.odd):
         if row.state in {"corrupt", "archived"}:
             key = state.key(row.id)
             raise CorruptRecordError(f"{key!r} cannot be read: {row.reason}", id=row.id, key=key, reason=row.reason or "")
-        if row.state == "listed" or mentions(sql, row.names):
+        if row.state == "listed" or mentions(statement, row.names):
             stored = await one.fetch_async(state, row.id)
             if stored is not None:
                 whole[row.id] = await run_async(partial(_documents, stored.body))
-    return await run_async(lambda: mirror.select(sql, params, whole, time_limit))
+    return await run_async(lambda: mirror.select(statement, whole, time_limit))
 
 
 def _documents(body: Body) -> tuple[str, str]:

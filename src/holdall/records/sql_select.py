@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
@@ -14,15 +13,27 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from holdall.records.documents import decode_document, key_text, undocument
+from holdall.records.documents import key_text
 from holdall.records.errors import QueryError
 from holdall.records.pieces import MARK, quote
 from holdall.records.pushdown import expression
 from holdall.records.sql_aside import aside
-from holdall.records.sql_statement import SYSTEM_COLUMNS, Statement, identifier
+from holdall.records.sql_outline import (
+    HIDDEN,
+    NUMBERS,
+    SYSTEM_COLUMNS,
+    TEXTS,
+    Outline,
+    answers,
+    identifier,
+    lite_exact,
+    lite_field,
+    reachable,
+)
+from holdall.records.sql_statement import Statement
 from holdall.records.sql_table import Layout, run
 
-__all__ = ["decoded", "guarded", "lite_view", "select"]
+__all__ = ["guarded", "select"]
 
 _PAGE = 1000
 """Rows of an answer that PostgreSQL sends at once."""
@@ -38,21 +49,6 @@ def select(connection: sa.Connection, layout: Layout, statement: Statement, time
     return (_lite if layout.lite else _big)(connection, layout, statement, time_limit)
 
 
-def decoded(name: str, value: Any) -> Any:
-    """Return the value of a result's column: values of types that JSON lacks as they were stored, metadata as a mapping."""
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if not isinstance(value, str) or not value.startswith('{"$' if name != "metadata" else "{"):
-        return value
-    try:
-        if name == "metadata":
-            return decode_document(value)
-        found = undocument(json.loads(value))
-    except (ValueError, TypeError, RecursionError):
-        return value
-    return value if isinstance(found, dict) else found
-
-
 # -- SQLite ------------------------------------------------------------------------------------------------------------
 
 
@@ -63,30 +59,25 @@ def _lite(connection: sa.Connection, layout: Layout, statement: Statement, time_
         found = run(connection, layout, f"SELECT DISTINCT key FROM {table} AS t, json_each(t.fields) ORDER BY key")
         known = {name.lower() for name in names} | set(SYSTEM_COLUMNS)
         names.update(dict.fromkeys(str(key) for (key,) in found if str(key).lower() not in known))
+    columns = [f"{layout.column(name)} AS {name}" for name in SYSTEM_COLUMNS]
+    columns += [f"{_lite_field(connection, layout, table, name)} AS {identifier(name)}" for name in names if name != HIDDEN]
+    view = f"SELECT {', '.join(columns)}, t.fields AS {identifier(HIDDEN)} FROM {table} AS t"
     driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
     others = {str(name) for (name,) in run(connection, layout, "SELECT name FROM sqlite_master")} - {layout.table.name}
-    text = statement.over(lite_view(list(names), table, layout.column))
+    values = [float(value) if isinstance(value, Decimal) else value for value in statement.params]
     with guarded(driver, others, time_limit):
-        return _decoded(run(connection, layout, text, statement.params).mappings())
+        rows = run(connection, layout, statement.over(view, more=lite_exact(statement.outline)), values)
+        return answers(tuple(rows.keys()), rows, statement.outline)
 
 
-def lite_view(names: list[str], table: str, column: Callable[[str], str]) -> str:
-    """Return the view of a table in SQLite: the columns of the system and one for each of these fields."""
-    system = [f"{column(name)} AS {name}" for name in SYSTEM_COLUMNS]
-    fields = [f"{_top(name, column)} AS {identifier(name)}" for name in names]
-    return f"SELECT {', '.join([*system, *fields])} FROM {table} AS t"
-
-
-def _top(name: str, column: Callable[[str], str]) -> str:
-    """Return the SQL of a top-level field; an odd name is looked up among the keys."""
-    if "." not in name:
-        found = expression(name, "sqlite", column)
-        if found is not None:
+def _lite_field(connection: sa.Connection, layout: Layout, table: str, name: str) -> str:
+    """Return the SQL of a field; if there is an index that tells that all its values are plain ones, so that the index is used."""
+    if (name,) in layout.indexes and reachable(name) and "." not in name:
+        found = expression(name, "sqlite", layout.column)
+        odd = f"SELECT EXISTS (SELECT 1 FROM {table} AS t WHERE {found} >= '{{\"$' AND {found} < '{{\"%')"
+        if found is not None and not run(connection, layout, odd).scalar_one():
             return found
-    if any(character in '"\\' or character < " " for character in name):
-        return f"(SELECT value FROM json_each({column('fields')}) WHERE key = {quote(key_text(name))})"
-    path = quote(f'$."{key_text(name)}"')
-    return f"json_extract({column('fields')}, {path})"
+    return lite_field(layout.column("fields"), name)
 
 
 @contextmanager
@@ -131,21 +122,29 @@ def _big(connection: sa.Connection, layout: Layout, statement: Statement, time_l
         if word in schemas or word.lower() in schemas:
             raise QueryError(f"a SELECT over records reads no schema ({word})")
     kinds = _kinds(connection, layout, statement)
-    names = dict.fromkeys([*statement.names, *(sorted(kinds) if statement.star else ())])
+    names = dict.fromkeys([*statement.names, *(sorted(kinds.keys() - set(SYSTEM_COLUMNS)) if statement.star else ())])
     system = [f"{layout.column(name)} AS {name}" for name in SYSTEM_COLUMNS]
-    fields = [f"{_typed(name, kinds.get(name, set()))} AS {identifier(name)}" for name in names]
+    fields = [f"{_typed(name, kinds.get(name, set()))} AS {identifier(name)}" for name in names if name != HIDDEN]
     where = "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
     table = run(connection, layout, f"{where} WHERE c.oid = to_regclass({MARK})", (layout.name,)).scalar_one()
-    view = f"SELECT {', '.join([*system, *fields])} FROM {table} AS t"
+    found = statement.outline
+    document = "CAST(t.fields AS text)" if found is None else "t.fields"
+    view = f"SELECT {', '.join([*system, *fields])}, {document} AS {identifier(HIDDEN)} FROM {table} AS t"
     run(connection, layout, "SET LOCAL search_path = ''")
     run(connection, layout, f"SET LOCAL statement_timeout = {max(1, math.ceil(time_limit * 1000))}")
     run(connection, layout, "SET LOCAL cursor_tuple_fraction = 1")  # all of it is fetched, by and by
-    text = statement.over(view, quoted={name: identifier(name) for name in names})
+    quoted = {name: identifier(name) for name in names}
+    text = statement.over(
+        view, more="" if found is None else _exact(found, quoted.get(found.source, found.source)), quoted=quoted
+    )
     end = time.monotonic() + time_limit
     run(connection, layout, f"DECLARE holdall_answer NO SCROLL CURSOR FOR {text}", statement.params)
     answer: list[dict[str, Any]] = []
-    while rows := run(connection, layout, f"FETCH {_PAGE} FROM holdall_answer").mappings().all():
-        answer += aside(partial(_decoded, rows)) if len(rows) > 1 else _decoded(rows)
+    while True:
+        page = run(connection, layout, f"FETCH {_PAGE} FROM holdall_answer")
+        labels, rows = tuple(page.keys()), page.all()
+        made = partial(answers, labels, rows, statement.outline)
+        answer += aside(made) if len(rows) > 1 else made()
         if len(rows) < _PAGE:
             break
         if time.monotonic() > end:
@@ -153,14 +152,19 @@ def _big(connection: sa.Connection, layout: Layout, statement: Statement, time_l
     return answer
 
 
-def _decoded(rows: Iterable[sa.RowMapping]) -> list[dict[str, Any]]:
-    return [{name: decoded(name, value) for name, value in row.items()} for row in rows]
+def _exact(found: Outline, source: str) -> str:
+    """Return the column with the stored values of fields that stand by themselves."""
+    document = f"{source}.{identifier(HIDDEN)}"
+    values = ", ".join(f"{document} -> {quote(key_text(name))}" for _, name in found.plain)
+    text = f"CAST(jsonb_build_array({values}) AS text)"
+    return f"min({text})" if found.grouped else text
 
 
 def _kinds(connection: sa.Connection, layout: Layout, statement: Statement) -> dict[str, set[str]]:
-    """Return which JSON types the fields of a statement have; a column of SQL has one type."""
+    """Return which JSON types, or tags, the fields of a statement have; a column of SQL has one type."""
     text = (
-        "SELECT key, CASE WHEN jsonb_typeof(value) = 'number' AND CAST(value AS text) LIKE '%.%' THEN 'real' "
+        "SELECT key, CASE jsonb_typeof(value) WHEN 'number' THEN CASE WHEN CAST(value AS text) LIKE '%.%' THEN 'real' ELSE 'number' END "
+        "WHEN 'object' THEN coalesce(substring(CAST(value AS text) FROM '^{\"(\\$[a-z]+)\": \"[^\"]*\"}$'), 'object') "
         f"ELSE jsonb_typeof(value) END AS kind FROM {layout.name} AS t, jsonb_each(t.fields)"
     )
     values: list[Any] = []
@@ -182,6 +186,15 @@ def _typed(name: str, kinds: set[str]) -> str:
         return f"CAST({text} AS boolean)"
     if kinds == {"number"}:
         return f"CAST(nullif({value}, 'null') AS numeric)"
-    if kinds and kinds <= {"number", "real"}:
-        return f"CAST({text} AS double precision)"
+    tags = [tag for tag in (*NUMBERS, *TEXTS) if tag in kinds]
+    if tags:
+        inner = " ".join(f"WHEN jsonb_build_object('{tag}', {value} ->> '{tag}') THEN {value} ->> '{tag}'" for tag in tags)
+        text = f"CASE {value} {inner} ELSE {text} END"
+    if kinds and kinds <= {"number", "real", *NUMBERS}:
+        number = "numeric" if kinds <= {"number", "$decimal"} else "double precision"
+        return (
+            f"CAST(CASE WHEN {text} ILIKE '%nan%' THEN NULL ELSE {text} END AS {number})"
+            if tags
+            else f"CAST({text} AS {number})"
+        )
     return f'({text}) COLLATE "C"'

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from datetime import date, time
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from holdall.records.errors import QueryError
 from holdall.records.pieces import MARK
+from holdall.records.sql_outline import HIDDEN, SYSTEM_COLUMNS, VIEWS, Token, identifier, outline
 
-__all__ = ["SYSTEM_COLUMNS", "VIEWS", "Statement", "identifier"]
+__all__ = ["Statement"]
 
-VIEWS = ("S3Object", "records")
-SYSTEM_COLUMNS = ("id", "created_at", "updated_at", "version", "metadata")
 _TOKEN = re.compile(
     r"""(?P<space>\s+|--[^\n]*|/\*.*?\*/)|(?P<text>'(?:[^']|'')*')|(?P<name>"(?:[^"]|"")*")|(?P<number>\d[\w.]*)"""
     r"""|(?P<word>[^\W\d]\w*)|(?P<mark>\?)|(?P<sign>.)""",
@@ -83,27 +85,18 @@ _REFUSED = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-
-
-def identifier(name: str) -> str:
-    """Return a quoted identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 class Statement:
     """One ``SELECT`` of a user.
 
     Args:
         sql: Its text; a ``?`` for each value.
-        params: The values: ``None``, bool, int, float, str or bytes.
+        params: The values, of any type that a field has except lists and mappings.
 
     Attributes:
+        params: The values as SQL sees those of fields: times and UUIDs as text, bytes as base64.
         names: What may be fields in it, in order.
         star: It selects ``*``, so all fields are wanted.
+        outline: Which of its columns are fields by themselves.
 
     Raises:
         QueryError: Not one ``SELECT``, or a value of another type.
@@ -116,16 +109,14 @@ class Statement:
     def __init__(self, sql: str, params: Sequence[Any] = ()) -> None:
         if not isinstance(sql, str) or MARK in sql:
             raise QueryError("a statement is text without NUL")
-        for value in params:
-            if value is not None and not isinstance(value, (bool, int, float, str, bytes)):
-                raise QueryError(f"a value is None, bool, int, float, str or bytes, not {type(value).__name__}")
-        self.params = tuple(params)
+        self.params = tuple(map(_given, params))
         self._tokens = list(_tokens(sql))
         while self._tokens and (self._tokens[-1].kind == "space" or self._tokens[-1].text == ";"):
             self._tokens.pop()
         self._solid = [token for token in self._tokens if token.kind != "space"]
         self._check()
         self.names, self.star = self._fields()
+        self.outline = outline(self._tokens, _RESERVED)
 
     def _check(self) -> None:
         if not self._solid or self._solid[0].text.lower() not in {"select", "with"}:
@@ -135,6 +126,8 @@ class Statement:
         for token in self._solid:
             if token.kind in {"word", "name"} and _REFUSED.fullmatch(token.text.strip('"')):
                 raise QueryError(f"{token.text} is not for a SELECT over records")
+            if token.kind == "name" and token.name == HIDDEN:
+                raise QueryError("a statement has no names of private characters")
             if token.kind == "sign" and token.text in "'\"$\\`[":
                 raise QueryError(f"a statement has no {token.text} outside of text and names")
         for before, token in zip(self._tokens, self._tokens[1:], strict=False):
@@ -155,7 +148,7 @@ class Statement:
                 star = True
             if token.kind not in {"word", "name"} or before == "as":
                 continue
-            plain = token.text if token.kind == "word" else token.text[1:-1].replace('""', '"')
+            plain = token.name
             if token.kind == "word" and (plain.lower() in _RESERVED or after == "("):
                 continue
             if plain.lower() not in SYSTEM_COLUMNS and plain not in VIEWS:
@@ -168,23 +161,32 @@ class Statement:
             if after.text == "." and token.kind in {"word", "name"}:
                 yield token.text if token.kind == "word" else token.text[1:-1]
 
-    def over(self, view: str, *, quoted: Mapping[str, str] | None = None) -> str:
-        """Return the statement with the view in front, a `MARK` for each value.
+    def text(self, *, more: str = "", quoted: Mapping[str, str] | None = None) -> str:
+        """Return the statement, a `MARK` for each value.
+
+        Args:
+            more: A column that is added to those of the `outline`.
+            quoted: Words that are written as these names instead.
+        """
+        parts: list[str] = []
+        for at, token in enumerate(self._tokens):
+            if more and self.outline is not None and at == self.outline.end:
+                parts.append(f", {more} AS {identifier(HIDDEN)} ")
+            if token.kind == "mark":
+                parts.append(MARK)
+            else:
+                parts.append((quoted or {}).get(token.text, token.text) if token.kind == "word" else token.text)
+        return "".join(parts).strip()
+
+    def over(self, view: str, *, more: str = "", quoted: Mapping[str, str] | None = None) -> str:
+        """Return the statement with the view in front. See `text`.
 
         Args:
             view: A ``SELECT``, which is named as each of `VIEWS`.
+            more: A column that is added.
             quoted: Words that are written as these names instead.
         """
-        parts = [
-            MARK
-            if token.kind == "mark"
-            else (quoted or {}).get(token.text, token.text)
-            if token.kind == "word"
-            else token.text
-            for token in self._tokens
-            if not token.text.startswith(("--", "/*"))
-        ]
-        text = "".join(parts).strip()
+        text = self.text(more=more, quoted=quoted)
         head = f"S3Object AS ({view}), records AS (SELECT * FROM S3Object)"
         found = re.match(r"with(\s+recursive)?\s", text, re.IGNORECASE)
         if found is None:
@@ -192,8 +194,21 @@ class Statement:
         return f"WITH{found[1] or ''} {head}, {text[found.end() :]}"
 
 
-def _tokens(sql: str) -> Iterator[_Token]:
+def _given(value: Any) -> Any:
+    """Return a value as SQL sees those of fields."""
+    if value is None or isinstance(value, (bool, int, float, str, Decimal)):
+        return value
+    if isinstance(value, (bytes, bytearray)):
+        return b64encode(value).decode()
+    if isinstance(value, (date, time)):  # a datetime too
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    raise QueryError(f"a value is one number, text, bytes, time, UUID or None, not {type(value).__name__}")
+
+
+def _tokens(sql: str) -> Iterator[Token]:
     for found in _TOKEN.finditer(sql):
         kind = str(found.lastgroup)
         text = found.group()
-        yield _Token(kind, " " if kind == "space" else text)
+        yield Token(kind, " " if kind == "space" else text)

@@ -13,12 +13,14 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdall.drivers.memory import MemoryStore
 from holdall.engine.table import default_table
 from holdall.errors import ConfigError, NotFoundError
 from holdall.records import Filter, ObjectDatabase, QueryError, Record, SQLDatabase
-from holdall.records.export import Columns, kind_of
+from holdall.records.export import Columns, kind_of, table_of
 from holdall.records.export_files import format_of, records_from, write_file
 
 WHEN = datetime(2024, 1, 1, tzinfo=UTC)
@@ -65,7 +67,7 @@ def test_frames(db):
 
 def test_parquet_on_any_store_and_back(db, bare, store):
     report = db.export("exports:out/all.parquet")
-    assert (report.records, set(report.as_json), report.left_out) == (3, {"mixed", "list", "big", "address"}, ())
+    assert (report.records, set(report.as_json), report.left_out) == (3, {"mixed", "list", "address"}, ())
     data = store.get("out/all.parquet").bytes()
     assert report.bytes == len(data) and pq.read_table(pa.BufferReader(data)).num_rows == 3
     with ObjectDatabase(MemoryStore()) as again:
@@ -90,6 +92,50 @@ def test_csv(db, tmp_path):
     assert (tmp_path / "x.csv").read_text() == "id,n,address.city,on\na,1,,true\nb,2,,\nc,3,Ghent,\n"
     with pytest.raises(ConfigError, match="no types"):
         list(records_from(str(tmp_path / "x.csv")))
+
+
+EXACT = [
+    Record({"pay": Decimal("1.50"), "some": 1, "big": 2**70, "long": Decimal(10) ** 38, "nan": Decimal("NaN")}, id="a"),
+    Record({"pay": Decimal(-1000), "some": Decimal("2.25"), "big": 1, "long": 10**40, "nan": Decimal(1)}, id="b"),
+    Record({"pay": Decimal("3E+2"), "big": -(2**70), "long": None}, id="c"),
+]
+
+
+def test_exact_numbers_are_numbers(colour, tmp_path):
+    """Decimals and integers beyond 64 bits, in every format, to the last digit."""
+    with SQLDatabase("sqlite://") as bare:
+        bare.batch_create(EXACT)
+        db = colour(bare)
+        table = db.to_arrow()
+        types = [str(table.schema.field(name).type) for name in ("pay", "some", "big", "long", "nan")]
+        assert types == ["decimal128(6, 2)", "decimal128(3, 2)", "decimal128(22, 0)", "string", "string"]
+        assert table.column("pay").to_pylist() == [Decimal("1.50"), Decimal(-1000), Decimal(300)]
+        assert list(db.to_pandas()["pay"]) == [Decimal("1.50"), Decimal(-1000), Decimal(300)]
+        assert db.to_polars()["pay"].sum() == Decimal("-698.50")
+        assert db.export(str(tmp_path / "x.csv"), columns=["pay", "some", "big", "long"]).as_json == ()
+        assert (tmp_path / "x.csv").read_text().splitlines() == [
+            "id,pay,some,big,long",
+            f"a,1.50,1.00,{2**70},{10**38}",
+            f"b,-1000.00,2.25,1,{10**40}",
+            f"c,300.00,,-{2**70},",
+        ]
+        for name in ("x.parquet", "x.arrow", "x.jsonl"):
+            db.export(str(tmp_path / name))
+            for record, given in zip(records_from(str(tmp_path / name)), EXACT, strict=True):
+                for field in ("pay", "some", "big", "long"):
+                    value, wanted = record.data.get(field), given.data.get(field)
+                    assert value == wanted, (name, field)
+                    assert type(value) is type(wanted) or field in {"some", "long"}, "these columns mix int and Decimal"
+        db.export(str(tmp_path / "table"), format="delta")
+        held = deltalake.DeltaTable(str(tmp_path / "table")).to_pyarrow_table().sort_by("id")
+        assert held.column("pay").to_pylist() == [Decimal("1.50"), Decimal(-1000), Decimal(300)]
+
+
+@given(st.lists(st.decimals(allow_nan=False, allow_infinity=False) | st.integers(), min_size=1, max_size=5))
+def test_any_exact_numbers_are_kept(values):
+    records = [Record({"n": value}, id=str(at)) for at, value in enumerate(values)]
+    back = [record["n"] for record in records_from(table_of(records))]
+    assert back == values
 
 
 def test_delta(db, tmp_path):
@@ -161,7 +207,7 @@ def test_kinds():
     columns.see(Record({"b": 1}, id="y"))
     kinds = columns.kinds()
     assert (kinds["a"], kinds["t"], kinds["b"]) == ("text", "time", "json")
-    assert [kind_of(value) for value in (2**63, -(2**63), b"", [])] == ["json", "int", "bytes", "json"]
+    assert [kind_of(value) for value in (2**63, -(2**63), b"", [])] == ["whole", "int", "bytes", "json"]
 
 
 def test_a_missing_extra_is_named():

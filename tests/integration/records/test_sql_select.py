@@ -1,7 +1,9 @@
 """`select_query`: the portable subset gives equal rows on all engines, the rest is refused."""
 
-from datetime import date
+import math
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
@@ -58,6 +60,74 @@ def test_a28_the_portable_subset(db, sql, params, rows):
     assert db.select_query(sql, params) == rows
 
 
+TYPED = [
+    Record(
+        {
+            "id": "a", "pay": Decimal("1.50"), "due": date(2024, 1, 1), "at": datetime(2024, 1, 1, 10, tzinfo=UTC), "raw": b"x",
+            "who": UUID(int=1), "hour": time(8, 30), "odd": 1e22, "big": 2**70, "list": [1, {"d": Decimal("0.10")}], "on": True,
+            "$date": 1, "map": {"$date": "2024-01-01", "longer": 1}, "tagged": {"$decimal": "5"}, "mixed": Decimal(1), "nul": "a\0b",
+        }
+    ),
+    Record(
+        {
+            "id": "b", "pay": Decimal(10), "due": date(2023, 5, 1), "at": datetime(2025, 1, 1, tzinfo=UTC), "raw": b"y",
+            "who": UUID(int=2), "hour": time(9), "odd": math.inf, "big": 1, "list": [], "on": False, "mixed": "text",
+        }
+    ),
+    Record({"id": "c", "pay": Decimal("12345678901234567890.123"), "odd": math.nan, "mixed": 2.5}),
+]  # fmt: skip
+
+
+@pytest.fixture
+def typed(db):
+    db.clear()
+    db.batch_create(TYPED)
+    return db
+
+
+@pytest.mark.parametrize(
+    ("sql", "params", "rows"),
+    [
+        ("SELECT id FROM records WHERE pay > 9 ORDER BY pay DESC", (), [{"id": "c"}, {"id": "b"}]),
+        ("SELECT id FROM records WHERE pay < ? AND pay = 1.5", (Decimal(2),), [{"id": "a"}]),
+        ("SELECT avg(pay) AS mean, min(pay) AS least, sum(pay) AS total, max(pay) AS most FROM records WHERE pay < 100", (),
+         [{"mean": 5.75, "least": 1.5, "total": 11.5, "most": 10}]),
+        ("SELECT pay * 2 AS twice FROM records WHERE id = 'a'", (), [{"twice": 3}]),
+        ("SELECT id FROM records WHERE due >= '2024-01-01'", (), [{"id": "a"}]),
+        ("SELECT id FROM records WHERE due BETWEEN ? AND ?", (date(2023, 1, 1), date(2023, 12, 31)), [{"id": "b"}]),
+        ("SELECT min(due) AS least, max(at) AS latest FROM records", (), [{"least": "2023-05-01", "latest": "2025-01-01T00:00:00+00:00"}]),
+        ("SELECT id FROM records WHERE at < ?", (datetime(2024, 6, 1, tzinfo=UTC),), [{"id": "a"}]),
+        ("SELECT id FROM records WHERE who = ? OR hour = ?", (UUID(int=1), time(9)), [{"id": "a"}, {"id": "b"}]),
+        ("SELECT id FROM records WHERE raw = ?", (b"y",), [{"id": "b"}]),
+        ("SELECT max(odd) AS most, count(odd) AS n FROM records WHERE odd < 1e300", (), [{"most": 1e22, "n": 1}]),
+        ("SELECT id FROM records WHERE odd > 1e300", (), [{"id": "b"}]),
+        ("SELECT due, count(*) AS n FROM records WHERE due IS NOT NULL GROUP BY due ORDER BY due", (),
+         [{"due": date(2023, 5, 1), "n": 1}, {"due": date(2024, 1, 1), "n": 1}]),
+        ("SELECT DISTINCT due FROM records WHERE due IS NOT NULL ORDER BY due", (), [{"due": "2023-05-01"}, {"due": "2024-01-01"}]),
+        ("SELECT r.who AS owner FROM records AS r WHERE r.id = 'b'", (), [{"owner": UUID(int=2)}]),
+        ("SELECT mixed FROM records ORDER BY id", (), [{"mixed": Decimal(1)}, {"mixed": "text"}, {"mixed": 2.5}]),
+    ],
+)  # fmt: skip
+def test_a28_values_that_json_lacks(typed, sql, params, rows):
+    found = typed.select_query(sql, params)
+    assert found == rows
+    assert [[type(v) for v in row.values() if not isinstance(v, (int, float))] for row in found] == [
+        [type(v) for v in row.values() if not isinstance(v, (int, float))] for row in rows
+    ]
+
+
+def test_a28_a_plain_column_is_as_it_was_stored(typed):
+    names = list(TYPED[0].data)[1:]
+    listed = ", ".join(f'"{name}"' for name in names)
+    for sql in (f"SELECT id, {listed} FROM records ORDER BY id", "SELECT * FROM records AS r ORDER BY id"):
+        found = typed.select_query(sql)
+        for row, record in zip(found, TYPED, strict=True):
+            for name in names:
+                value, wanted = row[name], record.data.get(name)
+                assert (repr(value), type(value)) == (repr(wanted), type(wanted)), (sql, name)
+        assert not any("\ue000" in name for name in found[0])
+
+
 def test_a28_a_star_is_all_fields(db):
     [row] = db.select_query("SELECT * FROM S3Object WHERE department = 'Sales'")
     assert row["name"] == "Bob" and row["joined"] == date(2024, 1, 1) and row['odd "key'] is None
@@ -102,3 +172,12 @@ def test_a28_endless_recursion_times_out(db):
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n", timeout=0.2
         )
     assert db.count() == 4 and db.select_query("SELECT count(*) AS n FROM records") == [{"n": 4}]
+
+
+def test_a28_an_indexed_field_may_hold_decimals(colour):
+    with SQLDatabase("sqlite://", indexes=["pay"]) as bare:
+        db = colour(bare)
+        db.create(Record({"id": "a", "pay": 1}))
+        assert db.select_query("SELECT sum(pay) AS total FROM records WHERE pay >= 1") == [{"total": 1}]
+        db.create(Record({"id": "b", "pay": Decimal("0.5")}))
+        assert db.select_query("SELECT sum(pay) AS total FROM records WHERE pay < 2") == [{"total": 1.5}]

@@ -1,5 +1,9 @@
 """What users write for `select_query`, without a database."""
 
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from uuid import UUID
+
 import pytest
 
 from holdall.records.errors import QueryError
@@ -53,7 +57,10 @@ def test_refused(sql):
 
 
 def test_values_are_plain():
-    assert Statement("SELECT ?, '?'", [b"x"]).params == (b"x",)
+    """As SQL sees those of fields."""
+    given = [b"x", Decimal("1.50"), date(2024, 1, 1), datetime(2024, 1, 1, tzinfo=UTC), UUID(int=1), None, True]
+    wanted = ("eA==", Decimal("1.50"), "2024-01-01", "2024-01-01T00:00:00+00:00", str(UUID(int=1)), None, True)
+    assert Statement("SELECT ?, ?, ?, ?, ?, ?, ?, '?'", given).params == wanted
     for bad in ([object()], [[1]], [1, 2]):
         with pytest.raises(QueryError):
             Statement("SELECT ?", bad)
@@ -66,3 +73,29 @@ def test_over_a_view():
     assert Statement("with recursive n AS (SELECT 1) SELECT Name FROM n").over("V", quoted={"Name": '"Name"'}) == (
         'WITH recursive S3Object AS (V), records AS (SELECT * FROM S3Object), n AS (SELECT 1) SELECT "Name" FROM n'
     )
+
+
+@pytest.mark.parametrize(
+    ("sql", "plain"),
+    [
+        ("SELECT a, b AS c, upper(d), records.e x FROM records", [(0, "a"), (1, "b"), (3, "e")]),
+        ('SELECT r."A ""b", id, metadata FROM S3Object AS r WHERE x = 1', [(0, 'A "b')]),
+        ("SELECT count(*), a FROM records r GROUP BY a HAVING count(*) > 1", [(1, "a")]),
+        ("WITH x AS (SELECT a FROM records) SELECT b FROM records WHERE b IN (SELECT a FROM x)", [(0, "b")]),
+        ("SELECT (SELECT a FROM records), a + 1, -a, NULL, 5 FROM records", []),
+        ("SELECT DISTINCT a FROM records", []),
+        ("SELECT a FROM records UNION SELECT b FROM records", []),
+        ("SELECT a, b FROM records, records AS r", []),
+        ("SELECT a FROM records r JOIN records s ON r.id = s.id", []),
+        ("SELECT a FROM x", []),
+        ("SELECT *, a FROM records", []),
+        ("SELECT r.* FROM records AS r", []),
+        ("SELECT 5", []),
+    ],
+)
+def test_fields_that_stand_by_themselves(sql, plain):
+    found = Statement(sql).outline
+    wanted = [each for each in plain if '"' not in each[1]]  # SQLite's paths do not reach that one
+    assert (list(found.plain) if found is not None else []) == wanted
+    if found is not None:
+        assert Statement(sql).text(more="more").replace(', more AS "\ue000" ', "") == Statement(sql).text()

@@ -20,6 +20,7 @@ from holdall.records.mirror.journal import Intent
 from holdall.records.mirror.listing import Listing
 from holdall.records.mirror.rows import COLUMNS, Row, scoped
 from holdall.records.plans import Scope
+from holdall.records.sql_statement import Statement
 
 __all__ = ["Interrupted", "Mirror", "MirrorInfo", "Pending"]
 
@@ -263,16 +264,14 @@ class Mirror:
         sql = f"SELECT id FROM rec WHERE {HELD} AND {bound} ORDER BY id LIMIT {int(limit)}"
         return [id for (id,) in self._answer(lambda connection: connection.execute(sql, bounds).fetchall())]
 
-    def select(
-        self, sql: str, params: Sequence[Any], whole: Mapping[str, tuple[str, str]], time_limit: float
-    ) -> list[dict[str, Any]]:
+    def select(self, statement: Statement, whole: Mapping[str, tuple[str, str]], time_limit: float) -> list[dict[str, Any]]:
         """Answer a ``SELECT``. See `holdall.records.mirror.selecting.select`."""
 
         def work(connection: sqlite3.Connection) -> list[dict[str, Any]]:
             names = [name for (name,) in connection.execute("SELECT name FROM names ORDER BY name")]
             connection.execute("SAVEPOINT selecting")
             try:
-                return selecting.select(connection, sql, params, names=names, whole=whole, time_limit=time_limit)
+                return selecting.select(connection, statement, names=names, whole=whole, time_limit=time_limit)
             finally:
                 connection.execute("ROLLBACK TO selecting")
 

@@ -4,51 +4,35 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
-from holdall.records.documents import decode_document, key_text, undocument
 from holdall.records.errors import QueryError
-from holdall.records.pieces import quote
+from holdall.records.pieces import MARK
+from holdall.records.sql_outline import HIDDEN, SYSTEM_COLUMNS, VIEWS, answers, identifier, lite_exact, lite_field
+from holdall.records.sql_statement import Statement
 
-__all__ = ["check_select", "mentions", "select"]
+__all__ = ["mentions", "select"]
 
-VIEWS = ("records", "S3Object")
-_SYSTEM = ("id", "created_at", "updated_at", "version", "metadata")
 _MOST = 1900
 """Columns of a view, below SQLite's own limit."""
-_BEGIN = re.compile(r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*(select|with)\b", re.IGNORECASE | re.DOTALL)
 _MISSING = re.compile(r"no such column: (?:\w+\.)?(.+)")
 _REFUSED = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "zeroblob", "randomblob"})
-_PLAIN = re.compile(r"\w[\w \-]*", re.ASCII)
 
 
-def check_select(sql: str) -> None:
-    """Refuse at once what is no ``SELECT``.
-
-    Raises:
-        QueryError: It is something else.
-    """
-    if not isinstance(sql, str) or not _BEGIN.match(sql):
-        raise QueryError("select_query takes one SELECT statement")
-
-
-def mentions(sql: str, names: Iterable[str]) -> bool:
+def mentions(statement: Statement, names: Iterable[str]) -> bool:
     """Tell whether a statement may read one of these columns."""
-    lowered = sql.lower()
-    return "*" in lowered or any(
-        name.removeprefix("metadata.").lower() in lowered or name.startswith("metadata.") for name in names
-    )
+    read = {name.lower() for name in statement.names}
+    return statement.star or any(name.startswith("metadata.") or name.lower() in read for name in names)
 
 
 def select(
     connection: sqlite3.Connection,
-    sql: str,
-    params: Sequence[Any],
+    statement: Statement,
     *,
     names: Sequence[str],
     whole: Mapping[str, tuple[str, str]],
@@ -58,8 +42,7 @@ def select(
 
     Args:
         connection: Of the mirror, in a transaction.
-        sql: The statement.
-        params: Its values.
+        statement: What the user wrote.
         names: Known top-level fields.
         whole: Fields and metadata of records of which the mirror holds a part only, as documents, by id.
         time_limit: Seconds.
@@ -69,12 +52,14 @@ def select(
     """
     connection.execute("CREATE TEMP TABLE whole (id TEXT PRIMARY KEY, fields TEXT, metadata TEXT)")
     connection.executemany("INSERT INTO whole VALUES (?, ?, ?)", [(id, *texts) for id, texts in whole.items()])
+    text = statement.text(more=lite_exact(statement.outline, {name.lower(): name for name in names})).replace(MARK, "?")
     unknown: list[str] = []
     deadline = time.monotonic() + time_limit
     while True:
         _make_views(connection, names, unknown)
         try:
-            return _run(connection, sql, params, deadline)
+            labels, rows = _run(connection, text, statement.params, deadline)
+            return answers(labels, rows, statement.outline)
         except sqlite3.OperationalError as error:
             missing = _MISSING.match(str(error))
             name = missing[1].strip('"') if missing else None
@@ -98,39 +83,34 @@ def _explained(error: Exception) -> QueryError:
 
 
 def _make_views(connection: sqlite3.Connection, names: Sequence[str], unknown: Sequence[str]) -> None:
-    taken = {name.lower() for name in _SYSTEM}
+    document = "coalesce(w.fields, r.fields)"
+    taken = {name.lower() for name in SYSTEM_COLUMNS} | {HIDDEN}
     columns = ["r.id AS id", "r.created_at AS created_at", "r.updated_at AS updated_at", "r.etag AS version"]
     columns.append("coalesce(w.metadata, r.metadata) AS metadata")
     for name in (*names, *unknown):
         if name.lower() in taken or len(columns) >= _MOST:
             continue
         taken.add(name.lower())
-        label = '"' + name.replace('"', '""') + '"'
-        if name in unknown:
-            columns.append(f"NULL AS {label}")
-        elif _PLAIN.fullmatch(name):
-            columns.append(f"json_extract(coalesce(w.fields, r.fields), {quote(f'$.{chr(34)}{name}{chr(34)}')}) AS {label}")
-        else:
-            key = quote(key_text(name))
-            columns.append(f"(SELECT value FROM json_each(coalesce(w.fields, r.fields)) WHERE key = {key}) AS {label}")
+        columns.append(f"{'NULL' if name in unknown else lite_field(document, name)} AS {identifier(name)}")
     body = (
-        f"SELECT {', '.join(columns)} FROM main.rec AS r LEFT JOIN temp.whole AS w ON w.id = r.id"
-        " WHERE r.state IN ('loaded', 'cut')"
+        f"SELECT {', '.join(columns)}, {document} AS {identifier(HIDDEN)} FROM main.rec AS r"
+        " LEFT JOIN temp.whole AS w ON w.id = r.id WHERE r.state IN ('loaded', 'cut')"
     )
     for view in VIEWS:
         connection.execute(f"CREATE TEMP VIEW {view} AS {body}")
 
 
-def _run(connection: sqlite3.Connection, sql: str, params: Sequence[Any], deadline: float) -> list[dict[str, Any]]:
+def _run(
+    connection: sqlite3.Connection, text: str, params: Sequence[Any], deadline: float
+) -> tuple[list[str], list[tuple[Any, ...]]]:
     def late() -> int:
         return int(time.monotonic() > deadline)
 
     connection.set_authorizer(_allowed)
     connection.set_progress_handler(late, 10_000)
     try:
-        cursor = connection.execute(sql, tuple(params))
-        labels = [column[0] for column in cursor.description]
-        return [{label: _value(label, value) for label, value in zip(labels, row, strict=True)} for row in cursor]
+        cursor = connection.execute(text, [float(value) if isinstance(value, Decimal) else value for value in params])
+        return [column[0] for column in cursor.description], cursor.fetchall()
     finally:
         connection.set_authorizer(None)
         connection.set_progress_handler(None, 0)
@@ -148,13 +128,3 @@ def _allowed(action: int, one: str | None, two: str | None, database: str | None
         inside = within is not None and within.lower() in {view.lower() for view in VIEWS}
         return sqlite3.SQLITE_DENY if hidden and not inside else sqlite3.SQLITE_OK
     return sqlite3.SQLITE_DENY
-
-
-def _value(label: str, value: Any) -> Any:
-    """Return a result's value: tagged ones as what they stand for, metadata as a mapping."""
-    if not isinstance(value, str) or not value.startswith("{" if label == "metadata" else '{"$'):
-        return value
-    try:
-        return decode_document(value) if label == "metadata" else undocument(json.loads(value))
-    except ValueError:
-        return value

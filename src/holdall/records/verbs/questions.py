@@ -77,11 +77,12 @@ class QuestionVerbs(Verbs):
     ) -> list[dict[str, Any]]:
         """Answer one read-only ``SELECT`` over ``records``, also named ``S3Object``.
 
-        It has a column per top-level field, beside ``id``, ``created_at``, ``updated_at``, ``version`` and ``metadata``.
+        It has a column per top-level field, beside ``id``, ``created_at``, ``updated_at``, ``version`` and ``metadata``. SQL sees a
+        `Decimal` as a number, times in ISO 8601, UUIDs as text, bytes as base64; a field that stands by itself comes back as it was stored.
 
         Args:
             sql: One statement; values go into ``params``, for each ``?`` one.
-            params: Values.
+            params: Values: numbers, text, bytes, times, UUIDs, ``None``.
             timeout: Seconds.
             max_age: See `search`.
 
