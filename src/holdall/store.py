@@ -89,7 +89,10 @@ class Store(ABC):
         return self, key
 
     def local_path(self, key: str) -> str | None:
-        """Return the absolute path of the real local file behind a key, existing or not; ``None`` where there is none."""
+        """Return the absolute path of the real local file behind a key, existing or not; ``None`` where there is none.
+
+        ``""`` is the root of the store.
+        """
         return None
 
     def glance(self, key: str) -> os.stat_result | None:
@@ -381,6 +384,13 @@ class Store(ABC):
         if type(self).__getstate__ is object.__getstate__:
             raise TypeError(f"{type(self).__name__} cannot be pickled: open it from a URL or a mapping (open_store)")
         return copyreg.__newobj__, (type(self),), self.__getstate__()  # type: ignore[attr-defined]  # of every pickle
+
+    def _checked_copy(self, options: CopyOptions | None) -> CopyOptions:
+        """Return the options of a copy; refuse a time of modification where none can be set."""
+        options = options or CopyOptions()
+        if options.modified is not None and not self.capabilities.set_modified:
+            raise self._refusal("set_modified")
+        return options
 
     def _refusal(self, verb: str, why: str = "") -> NotSupportedError:
         """Return the error for a verb or option that this store does not have."""

@@ -204,6 +204,8 @@ class Faults:
 
     what: str
     found: list[str] = field(default_factory=list[str])
+    told: set[str] = field(default_factory=set[str])
+    """Names of parameters that were given, and refused: they are not missing too."""
 
     def add(self, fault: str) -> None:
         """Note one fault; the same one twice is one."""
@@ -271,6 +273,7 @@ def bind(
             )
         except (ValueError, OSError) as error:
             faults.add(_fault(name, param, value, error))
+            faults.told.add(param.name)
             continue
         if bound is _UNSET:
             continue
@@ -285,7 +288,8 @@ def bind(
 def require(params: Iterable[Param], values: Mapping[str, Any], faults: Faults) -> None:
     """Note each required parameter that is missing."""
     for param in params:
-        if param.required and (values.get(param.name) is None or values[param.name] == ""):
+        missing = values.get(param.name) is None or values[param.name] == ""
+        if param.required and missing and param.name not in faults.told:
             faults.add(f"missing required field: {param.spelled}")
 
 

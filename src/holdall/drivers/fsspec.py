@@ -166,7 +166,7 @@ class FsspecTreeStore(FsspecStore, TreeStore):
 
     def local_path(self, key: str) -> str | None:
         """Return the absolute path of the real local file behind a key, on the local filesystem."""
-        path = check_name(self, key)
+        path = check_name(self, key) if key else ""
         return self.place().full(path) if self._family == "local" else None
 
     def url(self, key: str) -> str | None:

@@ -147,7 +147,7 @@ class LocalStore(BlockingStore):
 
     def local_path(self, key: str) -> str | None:
         """Return the absolute path of a key's file, existing or not; ``None`` if a link on the way leads out of the root."""
-        return self._root.path_to(check_file_key(key))
+        return self._root.path_to(check_file_key(key)) if key else self._root.path
 
     def glance(self, key: str) -> os.stat_result | None:
         """Return the system's own account of a file or directory, ``None`` if neither is there. See `Store.glance`."""

@@ -68,7 +68,7 @@ class BackendStore(TreeStore):
             for name, method in vars(StorageBackend).items()
             if callable(method) and not name.startswith("_") and getattr(type(backend), name) is not method
         )
-        self.markers = not self.has("list_dir")
+        self.markers = self.has("iter_keys") and not self.has("list_dir")
         self._capabilities = self._find_capabilities()
 
     def __repr__(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import http.client
 import urllib.error
@@ -10,7 +11,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from holdall.core.secrets import mask
 from holdall.errors import HoldallError
@@ -66,7 +67,8 @@ class Download:
     def __enter__(self) -> Self:
         self._check_allowed(self._url)
         opener = urllib.request.build_opener(_Redirects(self._check_allowed))
-        request = urllib.request.Request(self._url, headers=self._headers)  # noqa: S310  # the scheme was checked
+        url, headers = _credentials(self._url)
+        request = urllib.request.Request(url, headers={**headers, **self._headers})  # noqa: S310  # the scheme was checked
         with self._explained():
             self._answer = opener.open(request, timeout=self._timeout)
         return self
@@ -144,11 +146,29 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         except DownloadError:
             fp.close()
             raise
+        newurl, own = _credentials(newurl)
         request = super().redirect_request(req, fp, code, msg, headers, newurl)
-        if request is not None and urlsplit(newurl).netloc != urlsplit(req.full_url).netloc:
-            for name in [name for name in request.headers if name.lower() in _PRIVATE]:
-                del request.headers[name]
+        if request is not None:
+            if urlsplit(newurl)[:2] != urlsplit(req.full_url)[:2]:  # scheme and host: none of it over plain http either
+                for name in [name for name in request.headers if name.lower() in _PRIVATE]:
+                    del request.headers[name]
+            request.headers.update(own)
         return request
+
+
+def _credentials(url: str) -> tuple[str, dict[str, str]]:
+    """Take user and password out of a URL: urllib would look for a host of that name.
+
+    Example:
+        >>> _credentials("https://me:p%40ss@host/x")
+        ('https://host/x', {'Authorization': 'Basic bWU6cEBzcw=='})
+    """
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, {}
+    token = base64.b64encode(unquote(user).encode()).decode()
+    return urlunsplit(parts._replace(netloc=host)), {"Authorization": f"Basic {token}"}
 
 
 def _checked(url: str) -> str:

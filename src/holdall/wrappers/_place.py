@@ -105,6 +105,10 @@ class Place:
                 raise renamed(error, self.up, self.shown) from None
         return inner
 
+    def down_path(self, key: str) -> str:
+        """Return the key in the store below, of the place itself for ``""``: what has a path on a local disk."""
+        return self.down(key) if key else self.inner.removesuffix("/")
+
     def down_prefix(self, prefix: str) -> str:
         """Return the literal prefix in the store below."""
         return self._joined(check_prefix(prefix))

@@ -88,8 +88,8 @@ class DynamicPrefixStore(PlacedStore):
 
     def local_path(self, key: str) -> str | None:
         """Return the path of the real local file behind a key, as of now."""
-        place = self._now(key)
-        return None if place is None else place.store.local_path(place.down(key))
+        place = None if self._switched and not key else self._now(key)
+        return None if place is None else place.store.local_path(place.down_path(key))
 
     def url(self, key: str) -> str | None:
         """Return the plain, unsigned address of a key, as of now."""

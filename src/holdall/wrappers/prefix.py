@@ -105,7 +105,7 @@ class PrefixStore(PlacedStore):
 
     def local_path(self, key: str) -> str | None:
         """Return the path of the real local file behind a key."""
-        return self._inner.local_path(self._fixed.place(key).down(key))
+        return self._inner.local_path(self._fixed.place(key).down_path(key))
 
     def glance(self, key: str) -> os.stat_result | None:
         """Return the system's own account of a real local file or directory."""

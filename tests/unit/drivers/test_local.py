@@ -200,6 +200,7 @@ def test_identity_of_nested_roots(tmp_path):
 
 def test_local_path(store, root, tmp_path):
     assert store.local_path("a/ü b") == str(root / "a/ü b")
+    assert store.local_path("") == str(root)
     store.put("d/x", b"1")
     assert store.local_path("d/") == str(root / "d") + "/"
     (root / "in").symlink_to("d")

@@ -117,6 +117,16 @@ class TestTwoMethods:
             assert caught.value.store == "BackendStore(Two)"
             assert isinstance(caught.value.__cause__, FileNotFoundError)
 
+    def test_no_marker_is_written_that_nothing_could_list(self) -> None:
+        from holdall import StorageManager
+
+        backend = Two()
+        with StorageManager() as storage:
+            storage.add_mount("two", backend.as_store())
+            node = storage.node("two:d")
+            node.mkdir()
+            assert (node.capabilities.mkdir, node.capabilities.directories, backend.files) == (False, "implied", {})
+
     def test_the_rest_is_refused(self, colour: Colour) -> None:
         backend = Two()
         store = colour(backend.as_store())

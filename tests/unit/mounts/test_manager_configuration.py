@@ -166,6 +166,13 @@ def test_a04_errors_name_mount_and_key(entry, message):
     assert storage.get_mount_names() == []
 
 
+def test_what_was_given_wrongly_is_not_missing_too():
+    for path in ("relative/dir", "${NO_SUCH_VARIABLE}"):
+        with pytest.raises(ConfigError, match="mount 'x'") as raised:
+            StorageManager({"x": {"type": "local", "path": path}})
+        assert "missing required" not in str(raised.value)
+
+
 def test_files_are_named_in_errors(tmp_path):
     (tmp_path / "c.json").write_text('[{"name": "up", "type": "local"}]')
     with pytest.raises(StorageConfigError, match=r"c\.json.*mount 'up'.*'path'"):

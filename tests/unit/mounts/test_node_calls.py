@@ -276,3 +276,24 @@ def test_local_paths_of_directories(storage):
     storage.node("here:d/e/b.txt").write("2")
     with storage.node("here:d").local_path() as path:
         assert (Path(path) / "e" / "b.txt").read_text() == "2"
+
+
+def test_a_whole_mount_is_a_directory_for_programs(storage, say):
+    """The root itself, a relative mount's too, and under permissions."""
+    storage.node("here:d/a.txt").write("1")
+    storage.configure({"part": "here:d", "fixed": {"path": "here:d", "permissions": "readonly"}})
+    for mount in ("part", "fixed"):
+        top = storage.node(mount)
+        assert in_place(top, "blocking", "r", os.listdir) == in_place(top, "async", "r", os.listdir) == ["a.txt"]
+        assert say(storage.node("here:in.txt"), "call", "ls", top, return_output=True) == "a.txt\n"
+        real = storage.node("here:d").resolved_path
+        assert top.resolved_path == real
+        assert (real is None) == (storage.node("here:").resolved_path is None)
+    assert "d" in in_place(storage.node("here:"), "blocking", "r", os.listdir)
+    in_place(
+        storage.node("part:"),
+        "blocking",
+        "w",
+        lambda path: (Path(path).mkdir(exist_ok=True), Path(path, "b").write_text("2")),
+    )
+    assert storage.node("here:d/b").read() == "2"
