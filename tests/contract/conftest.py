@@ -7,10 +7,11 @@ in a bucket of its own each of two thousand tests would learn it anew. Tests tha
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
-from holdall.testing.servers import Bucket, LocalStack, Moto, Radosgw
+from holdall.testing.servers import Bucket
 from holdall.testing.servers.s3 import S3Server
 
 Keep = Callable[..., Bucket]
@@ -34,37 +35,16 @@ def keep(_servers: object) -> Iterator[Keep]:
         yield take
 
 
-@pytest.fixture
-def kept_moto(keep: Keep, moto: Moto) -> Bucket:
-    """A bucket on moto."""
-    return keep(moto)
+def _kept(server: str, *, versioned: bool = False) -> Any:
+    """Return a fixture: a bucket on the server of that fixture."""
+
+    @pytest.fixture
+    def kept(keep: Keep, request: pytest.FixtureRequest) -> Bucket:
+        return keep(request.getfixturevalue(server), versioned=versioned)
+
+    return kept
 
 
-@pytest.fixture
-def kept_moto_versioned(keep: Keep, moto: Moto) -> Bucket:
-    """A versioned bucket on moto."""
-    return keep(moto, versioned=True)
-
-
-@pytest.fixture
-def kept_localstack(keep: Keep, localstack: LocalStack) -> Bucket:
-    """A bucket on LocalStack."""
-    return keep(localstack)
-
-
-@pytest.fixture
-def kept_localstack_versioned(keep: Keep, localstack: LocalStack) -> Bucket:
-    """A versioned bucket on LocalStack."""
-    return keep(localstack, versioned=True)
-
-
-@pytest.fixture
-def kept_radosgw(keep: Keep, radosgw: Radosgw) -> Bucket:
-    """A bucket on radosgw."""
-    return keep(radosgw)
-
-
-@pytest.fixture
-def kept_radosgw_versioned(keep: Keep, radosgw: Radosgw) -> Bucket:
-    """A versioned bucket on radosgw."""
-    return keep(radosgw, versioned=True)
+kept_moto, kept_moto_versioned = _kept("moto"), _kept("moto", versioned=True)
+kept_localstack, kept_localstack_versioned = _kept("localstack"), _kept("localstack", versioned=True)
+kept_radosgw, kept_radosgw_versioned = _kept("radosgw"), _kept("radosgw", versioned=True)

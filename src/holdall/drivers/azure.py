@@ -215,7 +215,7 @@ class AzureStore(ObstoreStore):
 
     def copy(self, src: str, dst: str, options: CopyOptions | None = None, *, source: Store | None = None) -> PutResult:
         """Copy on the server's side. See `Store.copy`."""
-        options = options or CopyOptions()
+        options = self._checked_copy(options)
         if not self.has_side:
             return super().copy(src, dst, options, source=source)
         owner, key = (self, src) if source is None else source.locate(src)
@@ -227,8 +227,6 @@ class AzureStore(ObstoreStore):
             raise self._refusal("copy", f"not from {owner!r} on the server's side")
         if options.version is not None:
             raise self._refusal("copy versions")
-        if options.modified is not None:
-            raise self._refusal("set_modified")
         origin, target = owner.at(key), self.at(dst)
         if origin == target and owner.container == self.container:
             meta = self.extra.head(dst, target, None)

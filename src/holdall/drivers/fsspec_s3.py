@@ -332,10 +332,7 @@ class FsspecS3Store(FsspecStore):
 
     def _check_copy(self, dst: str, options: CopyOptions | None) -> CopyOptions:
         self.checked(dst)
-        options = options or CopyOptions()
-        if options.modified is not None:
-            raise self._refusal("set_modified")
-        return options
+        return self._checked_copy(options)
 
     # -- addresses, versions, tags ------------------------------------------------------------------------------------
 

@@ -207,11 +207,9 @@ class ObstoreStore(ObjectsBase):
         self, src: str, dst: str, options: CopyOptions | None, source: Store | None
     ) -> tuple[str, CopyOptions, bool]:
         """Refuse what obstore's copy cannot do; return the key to read, and whether that copy is enough."""
-        options = options or CopyOptions()
         if not self.capabilities.copy:
             raise self._refusal("copy")
-        if options.modified is not None:
-            raise self._refusal("set_modified")
+        options = self._checked_copy(options)
         if source is not None:
             owner, src = source.locate(src)
             if owner is not self:

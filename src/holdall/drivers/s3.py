@@ -357,9 +357,7 @@ class S3Store(ObstoreStore):
         return (options is None or options == _PLAIN) and source is None and not odd and not limited
 
     def _copy_aside(self, src: str, dst: str, options: CopyOptions | None, source: Store | None) -> PutResult:
-        options = options or _PLAIN
-        if options.modified is not None:
-            raise self._refusal("set_modified")
+        options = self._checked_copy(options)
         owner, key = (self, src) if source is None else source.locate(src)
         origin = self.origin_of(owner)
         side, path = self.side(f"copy {src!r} like this", src), self.at(dst)

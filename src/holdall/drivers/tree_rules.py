@@ -160,8 +160,7 @@ def check_copy(store: TreeStore, src: str, dst: str, options: CopyOptions, sourc
         raise store._refusal("copy versions")
     if options.metadata is not None:
         raise store._refusal("keep user metadata")
-    if options.modified is not None and not store.capabilities.set_modified:
-        raise store._refusal("set_modified")
+    store._checked_copy(options)
     if options.if_match is not None and not store.capabilities.conditional_read:
         raise store._refusal("copy under conditions")
     paths = check_name(store, src), check_name(store, dst)
