@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
@@ -123,7 +124,9 @@ def view_of(source: object) -> memoryview | None:
         view = memoryview(source)  # type: ignore[arg-type]  # that is the question
     except TypeError:
         return None
-    if "O" in view.format:
+    except ValueError as error:  # numpy's times have no format there
+        raise TypeError(f"cannot write a {type(source).__name__}: {error}") from error
+    if "O" in re.sub(":[^:]*:", "", view.format):  # between colons stand the names of fields
         raise TypeError(f"cannot write a {type(source).__name__} of Python objects")
     return view.cast("B") if view.c_contiguous and view.nbytes else memoryview(view.tobytes())
 

@@ -50,3 +50,12 @@ def test_addresses_are_not_bytes() -> None:
         MemoryStore().put("k", np.array([1, None], dtype=object))
     with pytest.raises(TypeError, match="Python objects"):
         MemoryStore().put("k", [np.array([1, None], dtype=object)])
+
+
+def test_records_of_an_array_are_bytes_whatever_their_names() -> None:
+    array = np.zeros(3, dtype=[("Open", "f8"), ("at", "i4")])
+    assert MemoryStore().put("k", array).size == array.nbytes
+    with pytest.raises(TypeError, match="Python objects"):
+        MemoryStore().put("k", np.zeros(1, dtype=[("x", "f8"), ("y", object)]))
+    with pytest.raises(TypeError, match="dtype 'M'"):
+        MemoryStore().put("k", np.zeros(1, dtype="M8[s]"))
