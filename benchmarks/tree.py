@@ -1,7 +1,8 @@
 """A tree of small files, local to S3, S3 to local and local to local, against loops over the bare libraries.
 
 ``python -m benchmarks.tree [--files N] [--concurrency N] [--rounds N] [--json]``. The S3 server is an nginx that answers in S3's shapes,
-so that what is measured is the client. It cannot list: downwards every variant gets the keys, holdall as a listing made beforehand; rclone wants a real listing.
+so that what is measured is the client. Downwards every variant gets the keys, holdall as a listing made beforehand; "listed and down" begins with
+ten requests for the listing, as rclone does.
 """
 
 import asyncio
@@ -266,6 +267,56 @@ def down_holdall_async(place):
     return lambda: asyncio.run(transfer_async.copy_async((source, "tree/"), (target, ""), options(place)))
 
 
+def all_obstore(place):
+    store, root = bare(place), place["target"]
+
+    def act():
+        found = (meta["path"] for page in store.list("tree/") for meta in page)
+        in_threads(place, lambda key: write(root, key.removeprefix("tree/"), store.get(key).bytes()), found)
+
+    return act
+
+
+def all_rclone(place):
+    command = [
+        place["rclone"],
+        "copy",
+        f":s3:{BUCKET}/tree",
+        place["target"],
+        *rclone_flags(place),
+        # one listing for all directories, and the time it tells, without a request for each file
+        "--s3-list-version=2",
+        "--fast-list",
+        "--use-server-modtime",
+        "--s3-no-head-object",
+        "--no-check-dest",
+    ]
+    return lambda: subprocess.run(command, check=True, capture_output=True)
+
+
+def listing(place):
+    """Return holdall's store after it has listed nothing: what it lists with is loaded."""
+    store = s3(place)
+    list(store.list("nothing/"))
+    return store
+
+
+def all_holdall(place):
+    from holdall.drivers.local import LocalStore
+    from holdall.engine import transfer
+
+    source, target = listing(place), LocalStore(place["target"], create=True)
+    return lambda: transfer.copy((source, "tree/"), (target, ""), options(place))
+
+
+def all_holdall_async(place):
+    from holdall.drivers.local import LocalStore
+    from holdall.engine import transfer_async
+
+    source, target = listing(place), LocalStore(place["target"], create=True)
+    return lambda: asyncio.run(transfer_async.copy_async((source, "tree/"), (target, ""), options(place)))
+
+
 def here_copytree(place):
     return lambda: shutil.copytree(place["source"], place["target"])
 
@@ -299,6 +350,10 @@ ROWS = {
         1.2,
     ),
     "down, async": ({"obstore": down_obstore_async, "holdall": down_holdall_async}, 1.2),
+    "listed and down": (
+        {"obstore": all_obstore, "rclone": all_rclone, "holdall": all_holdall, "holdall async": all_holdall_async},
+        1.2,
+    ),
     "local": ({"copytree": here_copytree, "holdall": here_holdall, "holdall async": here_holdall_async}, 1.5),
 }
 VARIANTS = {f"{name}: {title}": act for title, (acts, _) in ROWS.items() for name, act in acts.items()}
@@ -325,6 +380,7 @@ def main():
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with NginxS3Stub.running() as server, tempfile.TemporaryDirectory(prefix="holdall-bench-", dir=memory) as root:
         place = prepared(asked.files, root, server.endpoint, server.files)
+        server.set_listing("tree", {f"tree/{name}": SIZE for name in place["names"]})
         place.update(concurrency=asked.concurrency, rclone=peers.rclone())
         path = os.path.join(root, "place.json")
         with open(path, "w") as file:

@@ -82,6 +82,10 @@ def test_nginx_s3_stub(nginx_s3_stub):
     assert bytes(obstore.get(store, "k").bytes()) == b"x" * 100
     obstore.put(store, "large", b"y" * 11_000_000)  # by parts
     assert (Path(nginx_s3_stub.files) / "bench" / "k").read_bytes() == b"x" * 100
+    nginx_s3_stub.set_listing("tree", {f"tree/{i:04}": i for i in range(1005)})
+    found = [meta for page in obstore.list(store, "tree/") for meta in page]
+    assert [(meta["path"], meta["size"]) for meta in found] == [(f"tree/{i:04}", i) for i in range(1005)]
+    assert list(obstore.list(store, "other/")) == []
 
 
 def test_sshd(sshd_folder):

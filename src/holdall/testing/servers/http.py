@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
@@ -46,7 +46,8 @@ STATIC = """\
   }}
 """
 
-# GET, HEAD and Range by sendfile, PUT by WebDAV, parts kept as files, canned XML for the rest; no authentication, no listing
+# GET, HEAD and Range by sendfile, PUT by WebDAV, parts kept as files, canned XML for the rest; no authentication.
+# Listings of PREFIX/ are the files /__list/PREFIX/first.xml, then /__list/PREFIX/TOKEN.xml, made beforehand; empty where there are none.
 STUB = """\
   client_body_buffer_size 128k; open_file_cache max=10000 inactive=60s; open_file_cache_valid 60s; open_file_cache_errors off;
   map $request_method$is_args$args $act {{
@@ -58,22 +59,37 @@ STUB = """\
     ~^POST\\?delete batch;
     default "";
   }}
+  map $args $prefix {{ "~(^|&)prefix=(?<name>\\w+)(%2F|/)(&|$)" $name; default none; }}
+  map $args $page {{ "~(^|&)continuation-token=(?<token>\\w+)" $token; default first; }}
   map $request_method $made {{ PUT '"$request_id"'; default ""; }}
   server {{
     listen 127.0.0.1:{port} backlog=1024; root {root}/files; etag on;
     location / {{
       if ($act = begin) {{ add_header Content-Type application/xml; return 200 '<?xml version="1.0" encoding="UTF-8"?><InitiateMultipartUploadResult><Bucket>b</Bucket><Key>k</Key><UploadId>$request_id</UploadId></InitiateMultipartUploadResult>'; }}
       if ($act = complete) {{ return 200 '<?xml version="1.0" encoding="UTF-8"?><CompleteMultipartUploadResult><Location>l</Location><Bucket>b</Bucket><Key>k</Key><ETag>"$request_id"</ETag></CompleteMultipartUploadResult>'; }}
-      if ($act = list) {{ return 200 '<?xml version="1.0" encoding="UTF-8"?><ListBucketResult><Name>b</Name><Prefix></Prefix><KeyCount>0</KeyCount><MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated></ListBucketResult>'; }}
+      if ($act = list) {{ rewrite ^ /__list/$prefix/$page.xml last; }}
       if ($act = abort) {{ return 204; }}
       if ($act = batch) {{ return 200 '<?xml version="1.0" encoding="UTF-8"?><DeleteResult></DeleteResult>'; }}
       if ($act = part) {{ rewrite ^/(.*)$ /__parts/$1.$arg_partNumber last; }}
       if ($made) {{ add_header ETag $made always; }}
       dav_methods PUT DELETE; create_full_put_path on;
     }}
+    location /__list/ {{ default_type application/xml; types {{ }} try_files $uri @empty; }}
+    location @empty {{ default_type application/xml; return 200 '<?xml version="1.0" encoding="UTF-8"?><ListBucketResult><Name>b</Name><Prefix></Prefix><KeyCount>0</KeyCount><MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated></ListBucketResult>'; }}
     location /__parts/ {{ dav_methods PUT DELETE; create_full_put_path on; add_header ETag $made always; }}
   }}
 """
+
+PAGE = 1000
+LISTING = (
+    '<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name>'
+    "<Prefix>{prefix}</Prefix><KeyCount>{count}</KeyCount><MaxKeys>1000</MaxKeys><IsTruncated>{truncated}</IsTruncated>"
+    "{more}{objects}</ListBucketResult>"
+)
+OBJECT = (
+    "<Contents><Key>{key}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified>"
+    "<ETag>&quot;0123456789abcdef&quot;</ETag><Size>{size}</Size><StorageClass>STANDARD</StorageClass></Contents>"
+)
 
 
 def _serve(directory: Path, body: str, name: str) -> tuple[str, tuple[Process, ...]]:
@@ -141,7 +157,7 @@ class Site:
 class NginxS3Stub(Server):
     """nginx answering in S3's shapes, 80,000 GETs a second: what a benchmark measures is the client.
 
-    Bucket names are plain directories; listings are empty, batch deletes delete nothing.
+    Bucket names are plain directories; batch deletes delete nothing; listings are what `set_listing` says, else empty.
 
     Attributes:
         endpoint: Its URL; credentials may be any.
@@ -172,6 +188,25 @@ class NginxS3Stub(Server):
         except BaseException:
             shutil.rmtree(directory, ignore_errors=True)
             raise
+
+    def set_listing(self, folder: str, sizes: Mapping[str, int]) -> None:
+        """Say what a listing of everything below a folder answers, in pages of 1,000.
+
+        Args:
+            folder: One word: the listings are those with the prefix ``FOLDER/``.
+            sizes: Keys, which need no escape in XML, and their sizes.
+        """
+        place = Path(self.files) / "__list" / folder
+        place.mkdir(parents=True, exist_ok=True)
+        keys = sorted(sizes)
+        for start in range(0, len(keys), PAGE):
+            page, rest = keys[start : start + PAGE], start + PAGE < len(keys)
+            more = f"<NextContinuationToken>p{start + PAGE}</NextContinuationToken>" if rest else ""
+            objects = "".join(OBJECT.format(key=key, size=sizes[key]) for key in page)
+            text = LISTING.format(
+                prefix=f"{folder}/", count=len(page), truncated=str(rest).lower(), more=more, objects=objects
+            )
+            (place / (f"p{start}.xml" if start else "first.xml")).write_text(text, encoding="utf-8")
 
     @property
     def options(self) -> dict[str, str]:
