@@ -13,6 +13,7 @@ from benchmarks import measuring
 
 BUCKET = "bench"
 KIB4, MIB, AT_ONCE = b"x" * 4096, b"y" * (1 << 20), 32
+SIZES = {"4 KiB": KIB4, "1 MiB": MIB}
 GOAL_CPU, GOAL_RATIO = 20.0, 0.95
 CALLS = {
     "get 4 KiB": 100,
@@ -213,7 +214,7 @@ def work(library, endpoint):
     get, put, head, get_async, put_async = LIBRARIES[library](endpoint)
     ways = {}
     with asyncio.Runner() as runner, ThreadPoolExecutor(AT_ONCE) as pool:
-        for label, data in (("4 KiB", KIB4), ("1 MiB", MIB)):
+        for label, data in SIZES.items():
             assert bytes(get(label)) == data
             getting, putting = (lambda label=label: get(label)), (lambda data=data: put(data))
             ways[f"get {label}"], ways[f"put {label}"] = (getting, 1), (putting, 1)

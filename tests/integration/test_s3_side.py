@@ -323,6 +323,7 @@ def test_signed_addresses_bind_what_they_say(radosgw_bucket: Bucket, colour: Col
         radosgw_bucket.ground.write(odd, b"")
         for key in ("up", odd):
             url = verbs.sign(key, SignOptions(content_type="image/png", content_disposition='inline; filename="ü"'))
+            assert "X-Amz-Signature=" in url  # not version 2 of signing, which Amazon refuses for buckets made since 2020
             with urllib.request.urlopen(url, timeout=30) as answer:
                 assert answer.headers["Content-Type"] == "image/png"
             forged = url.replace("image%2Fpng", "text%2Fhtml")

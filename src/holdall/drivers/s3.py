@@ -66,7 +66,7 @@ class S3Store(ObstoreStore):
         verify: Check certificates.
         ca_file: PEM file of further certificates to trust.
         storage_class: Of what is written, unless a put says otherwise.
-        versioned: Whether the bucket is known to keep versions; for ``capabilities`` only.
+        versioned: Whether the bucket is known to keep versions. ``False`` refuses versions without asking, for servers that have none.
         retries: How often a failed request is sent again.
         timeout: Longest silence in seconds; a request that sends content gets five times as long.
         connect_timeout: Seconds to connect.
@@ -198,7 +198,7 @@ class S3Store(ObstoreStore):
             large_conditional=side and put,
             conditional_delete=side and known.delete is not False,
             tags=side,
-            versions=side,
+            versions=side and self.versioned is not False,
             versioned=side and bool(self.versioned),
             storage_class=side,
             set_metadata=side,
@@ -384,7 +384,7 @@ class S3Store(ObstoreStore):
     def versions(self, key: str) -> builtins.list[ObjectVersion]:
         """Return the versions of one key, oldest first. See `Store.versions`."""
         path = self.at(key)
-        return self.side("list versions", key).versions(key, path)
+        return self._versions_side("list versions", key).versions(key, path)
 
     async def versions_async(self, key: str) -> builtins.list[ObjectVersion]:
         """Return the versions of one key. See `Store.versions`."""
@@ -393,7 +393,7 @@ class S3Store(ObstoreStore):
     def delete_version(self, key: str, version: str) -> None:
         """Delete one version for good. See `Store.delete_version`."""
         path = self.at(key)
-        self.side("delete versions", key).delete_version(key, path, version)
+        self._versions_side("delete versions", key).delete_version(key, path, version)
 
     async def delete_version_async(self, key: str, version: str) -> None:
         """Delete one version for good. See `Store.delete_version`."""
@@ -402,11 +402,16 @@ class S3Store(ObstoreStore):
     def restore(self, key: str, version: str) -> PutResult:
         """Make an old version the latest one. See `Store.restore`."""
         path = self.at(key)
-        return restored(self.side("restore versions", key), Origin(self, key, path, version))
+        return restored(self._versions_side("restore versions", key), Origin(self, key, path, version))
 
     async def restore_async(self, key: str, version: str) -> PutResult:
         """Make an old version the latest one. See `Store.restore`."""
         return await asyncio.to_thread(self.restore, key, version)
+
+    def _versions_side(self, verb: str, key: str) -> S3Extra:
+        if self.versioned is False:
+            raise self._refusal(verb, "it was said to keep none")
+        return self.side(verb, key)
 
     def tags(self, key: str, *, version: str | None = None) -> dict[str, str]:
         """Return the tags of an object. See `Store.tags`."""

@@ -244,7 +244,8 @@ class S3Settings:
             user_agent_extra=AGENT,
             request_checksum_calculation=checksums,
             response_checksum_validation=checksums,
-            **({"signature_version": UNSIGNED} if self.anonymous else {}),
+            # without a word boto3 signs URLs by version 2, which buckets made since June 2020 refuse
+            signature_version=UNSIGNED if self.anonymous else "s3v4",
         )
         verify: bool | str = self.client.ca_file or True if self.client.verify else False
         client = session.client("s3", endpoint_url=self.endpoint, config=config, verify=verify, use_ssl=not self._plain)

@@ -13,7 +13,8 @@ import zipfile
 import pytest
 
 from holdall import StorageManager
-from holdall.errors import AlreadyExistsError, PreconditionError, UnavailableError
+from holdall.errors import AlreadyExistsError, NotSupportedError, PreconditionError, UnavailableError
+from holdall.testing import FaultProxy
 
 # -- state and content (A7) -----------------------------------------------------------------------------------------------
 
@@ -324,12 +325,31 @@ def test_compaction(versioned, say):
     assert say(node, "version_count") == 3
 
 
+def test_a_bucket_that_is_said_to_keep_no_versions_is_never_asked_for_them(moto_versioned_bucket, s3_mount, say):
+    with FaultProxy(moto_versioned_bucket.server.endpoint) as proxy:
+        described = s3_mount(moto_versioned_bucket, versioned=False)
+        with StorageManager({"off": {**described, "endpoint_url": proxy.url}}) as storage:
+            node = storage.node("off:a")
+            node.write("x")
+            before = len(proxy.traffic.requests)
+            for call in (
+                ("versions",),
+                ("version_count",),
+                ("rollback",),
+                ("restore",),
+                ("compact_versions",),
+                ("delete_version", "id"),
+                ("read", "r"),
+            ):
+                asked = node.at(version="id") if call[0] == "read" else node
+                with pytest.raises(NotSupportedError, match="does not support versioning|cannot"):
+                    say(asked, *call)
+            assert (node.capabilities.version_listing, node.capabilities.version_access) == (False, False)
+            assert len(proxy.traffic.requests) == before
+
+
 def test_versioning_is_claimed_only_when_it_is_known(moto_versioned_bucket, moto_bucket, s3_mount):
-    config = {
-        "unsaid": s3_mount(moto_versioned_bucket),
-        "none": s3_mount(moto_bucket),
-        "off": s3_mount(moto_bucket, versioned=False),
-    }
+    config = {"unsaid": s3_mount(moto_versioned_bucket), "none": s3_mount(moto_bucket)}
     with StorageManager(config) as storage:
         assert not storage.node("unsaid:a").capabilities.versioning
         assert storage.get_backend("unsaid").probe() is True
@@ -347,6 +367,7 @@ def test_signed_urls(everywhere, say, moto):
     node = everywhere.node("s3:dir/ü b.txt")
     node.write("signed")
     url = say(node, "get_presigned_url", 60, download_name="ü.txt", content_type="text/x")
+    assert "X-Amz-Signature=" in url
     with urllib.request.urlopen(url, timeout=30) as answer:
         assert answer.read() == b"signed"
         assert answer.headers["Content-Type"] == "text/x"
