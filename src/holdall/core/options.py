@@ -218,7 +218,7 @@ class SignOptions:
 def _check_text(name: str, value: object) -> None:
     if not isinstance(value, str):
         raise TypeError(f"{name} is a str, not {type(value).__name__}")
-    if any(c in value for c in "\r\n\0"):
+    if "\r" in value or "\n" in value or "\0" in value:
         raise ValueError(f"{name} cannot hold CR, LF or NUL")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -16,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from holdall._lazy import lazy
 from holdall.core.keys import RESERVED
-from holdall.core.meta import EMPTY, NO_ATTRIBUTES, Attributes, empty
+from holdall.core.meta import EMPTY, NO_ATTRIBUTES, Attributes, ObjectMeta, empty, lazy_meta
 from holdall.drivers import _local_system as system
-from holdall.drivers._local_meta import etag_of
+from holdall.drivers._local_meta import LocalMeta, etag_of
 from holdall.drivers._local_root import Root
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 else:
     json = lazy("json")
 
-__all__ = ["NAME", "NOTHING", "Kept", "ReplacedError", "Shelf"]
+__all__ = ["NAME", "NOTHING", "Kept", "ReplacedError", "Shelf", "described", "tags_in"]
 
 NAME = "user.holdall"
 SIDECARS = f"{RESERVED}/meta"
@@ -49,16 +50,20 @@ class Kept:
 
     def encode(self) -> bytes:
         """Return the JSON of what there is; nothing if there is nothing."""
+        if not (self.attributes is not NO_ATTRIBUTES or self.tags):
+            return b""
         kept: dict[str, Any] = {name: value for name in _HEADERS if (value := getattr(self.attributes, name)) is not None}
         if self.attributes.metadata:
             kept["metadata"] = dict(self.attributes.metadata)
         if self.tags:
             kept["tags"] = dict(self.tags)
-        return json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode() if kept else b""
+        return _encoder().encode(kept).encode() if kept else b""
 
     @classmethod
     def decode(cls, raw: bytes) -> Kept:
         """Return what JSON says; what others wrote there and is none of ours is nothing."""
+        if not raw:
+            return NOTHING
         try:
             kept = json.loads(raw)
         except ValueError:
@@ -70,6 +75,33 @@ class Kept:
 
 
 NOTHING = Kept()
+
+
+@functools.cache
+def _encoder() -> json.JSONEncoder:
+    return json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+class KeptMeta(LocalMeta):
+    """What the system says of a file beside which something is kept: the source is its `os.stat_result` and that."""
+
+    __slots__ = ()
+
+    def _derive(self, name: str) -> Any:
+        stat, raw = self._source
+        return Kept.decode(raw).attributes if name == "attributes" else self.of(stat, name)
+
+
+def described(key: str, stat: os.stat_result, raw: bytes) -> ObjectMeta:
+    """Return the description of a file; what is kept beside it is decoded when somebody looks at it."""
+    if type(key) is not str:
+        key = str(key)
+    return lazy_meta(KeptMeta, key, stat.st_size, (stat, raw)) if raw else lazy_meta(LocalMeta, key, stat.st_size, stat)
+
+
+def tags_in(raw: bytes) -> Mapping[str, str]:
+    """Return the tags among what is kept beside a file."""
+    return Kept.decode(raw).tags if b'"tags"' in raw else EMPTY
 
 
 def _texts(value: object) -> Mapping[str, str]:
@@ -86,8 +118,8 @@ class Shelf:
         self._devices: dict[int, bool] = {}
         self._used: bool | None = None
 
-    def read(self, fd: int, stat: os.stat_result) -> Kept:
-        """Return what is kept beside an open file.
+    def read(self, fd: int, stat: os.stat_result) -> bytes:
+        """Return what is kept beside an open file, as `Kept.decode` takes it: most readers look at none of it.
 
         Raises:
             ReplacedError: It was just replaced, and its sidecar is gone: open the new one.
@@ -98,12 +130,12 @@ class Shelf:
                 names = os.listxattr(fd)
                 if NAME in names:
                     raw = os.getxattr(fd, NAME)
-                    return self._read_sidecar(fd, stat) if raw == _POINTER else Kept.decode(raw)
+                    return self._read_sidecar(fd, stat) if raw == _POINTER else raw
             except OSError as error:
                 if error.errno not in system.UNSUPPORTED and error.errno != errno.ENODATA:
                     raise
             if self._devices.get(stat.st_dev) or self._supported(fd, stat):
-                return NOTHING
+                return b""
         return self._read_sidecar(fd, stat)
 
     def write(self, fd: int, stat: os.stat_result, kept: Kept, *, fresh: bool = False) -> None:
@@ -165,7 +197,7 @@ class Shelf:
             self._devices[stat.st_dev] = known
         return known
 
-    def _read_sidecar(self, fd: int, stat: os.stat_result) -> Kept:
+    def _read_sidecar(self, fd: int, stat: os.stat_result) -> bytes:
         try:
             folder, before = self._root.folder(SIDECARS)
             try:
@@ -176,9 +208,9 @@ class Shelf:
             again = os.fstat(fd)
             if again.st_nlink == 0 or again.st_mtime_ns != stat.st_mtime_ns:
                 raise ReplacedError from None
-            return NOTHING
+            return b""
         try:
-            return Kept.decode(system.read_at(sidecar, os.fstat(sidecar).st_size, 0))
+            return system.read_at(sidecar, os.fstat(sidecar).st_size, 0)
         finally:
             os.close(sidecar)
 

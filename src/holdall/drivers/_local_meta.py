@@ -7,7 +7,7 @@ import stat as modes
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from holdall.core.meta import NO_ATTRIBUTES, Attributes, LazyMeta, ObjectMeta, lazy_meta
+from holdall.core.meta import LazyMeta, ObjectMeta, lazy_meta
 
 __all__ = ["describe", "describe_directory", "etag_of", "moment", "nanoseconds"]
 
@@ -44,19 +44,20 @@ class LocalMeta(LazyMeta):
     __slots__ = ()
 
     def _derive(self, name: str) -> Any:
+        return self.of(self._source, name)
+
+    def of(self, stat: os.stat_result, name: str) -> Any:
+        """Return a field."""
         if name == "etag":
-            return etag_of(self._source)
+            return etag_of(stat)
         if name == "last_modified":
-            return moment(self._source.st_mtime_ns)
+            return moment(stat.st_mtime_ns)
         return super()._derive(name)
 
 
-def describe(key: str, stat: os.stat_result, attributes: Attributes = NO_ATTRIBUTES) -> ObjectMeta:
-    """Return the description of a file."""
-    meta = lazy_meta(LocalMeta, key, stat.st_size, stat)
-    if attributes is not NO_ATTRIBUTES:
-        object.__setattr__(meta, "attributes", attributes)
-    return meta
+def describe(key: str, stat: os.stat_result) -> ObjectMeta:
+    """Return the description of a file, as far as the system knows it."""
+    return lazy_meta(LocalMeta, key, stat.st_size, stat)
 
 
 def describe_directory(key: str, stat: os.stat_result) -> ObjectMeta:

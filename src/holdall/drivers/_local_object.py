@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from holdall.drivers._local_attributes import Kept, ReplacedError, Shelf
+from holdall.drivers._local_attributes import ReplacedError, Shelf
 from holdall.drivers._local_root import Root
 from holdall.errors import HoldallError, NotSupportedError, UnavailableError
 from holdall.store import Store
@@ -16,8 +16,8 @@ _REGULAR = 0o100000
 _KIND = 0o170000
 
 
-def find(root: Root, shelf: Shelf, key: str, attempts: int = 100) -> tuple[int, os.stat_result, Kept]:
-    """Open a file for reading and describe the very content that is open.
+def find(root: Root, shelf: Shelf, key: str, attempts: int = 100) -> tuple[int, os.stat_result, bytes]:
+    """Open a file for reading; return what the system says of the very content that is open, and what is kept beside it.
 
     Raises:
         NotFoundError: Nothing there, or no regular file.

@@ -77,8 +77,9 @@ def write_copy(draft: Draft, source: tuple[Root, Shelf, str], options: CopyOptio
     """Copy a file of a local store, with what is kept beside it, and publish it."""
     root, shelf, key = source
     options = options or CopyOptions()
-    fd, stat, kept = find(root, shelf, key)
+    fd, stat, raw = find(root, shelf, key)
     try:
+        kept = Kept.decode(raw)
         check_match(root, key, stat, options.if_match, "copied")
         if options.metadata is not None:
             kept = replace(kept, attributes=replace(kept.attributes, metadata=options.metadata))

@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any
 from holdall._lazy import lazy
 from holdall.core.capabilities import Capabilities, Identity
 from holdall.core.keys import ReservedKey, check_prefix
-from holdall.core.meta import ListPage, ObjectMeta, lazy_meta
+from holdall.core.meta import ListPage, ObjectMeta
 from holdall.core.options import CopyMode, CopyOptions, GetOptions, PutOptions
 from holdall.core.preconditions import check_get, check_put
 from holdall.core.ranges import Coalesce
 from holdall.drivers import _local_parts as parts_of
 from holdall.drivers import _local_system as system
-from holdall.drivers._local_attributes import NOTHING, Kept, Shelf
+from holdall.drivers._local_attributes import Kept, Shelf, described, tags_in
 from holdall.drivers._local_draft import Draft, check_match
 from holdall.drivers._local_listing import walk
-from holdall.drivers._local_meta import LocalMeta, describe, describe_directory, etag_of, nanoseconds
+from holdall.drivers._local_meta import describe_directory, etag_of, nanoseconds
 from holdall.drivers._local_object import find, source_of
 from holdall.drivers._local_reader import Reader
 from holdall.drivers._local_removal import Remover, sweep
@@ -161,12 +161,10 @@ class LocalStore(BlockingStore):
         check_file_key(key)
         if options is not None and options.version is not None:
             raise self._refusal("read versions")
-        fd, stat, kept = find(self._root, self._shelf, key)
+        fd, stat, raw = find(self._root, self._shelf, key)
         try:
             start, end = 0, stat.st_size
-            if type(key) is not str:
-                key = str(key)
-            meta = lazy_meta(LocalMeta, key, end, stat) if kept is NOTHING else describe(key, stat, kept.attributes)
+            meta = described(key, stat, raw)
             if options is not None:
                 if options.conditional:
                     check_get(options, key=key, etag=meta.etag, last_modified=meta.last_modified, store=self)
@@ -174,8 +172,8 @@ class LocalStore(BlockingStore):
             if end - start > CHUNK:
                 body = Reader(self._root, meta.key, fd, start, end)
                 fd = -1
-                return GetResult(meta, body, range=(start, end), close=body.close, tags=kept.tags)
-            return GetResult(meta, system.read_at(fd, end - start, start), range=(start, end), tags=kept.tags)
+                return GetResult(meta, body, range=(start, end), close=body.close, tags=tags_in(raw))
+            return GetResult(meta, system.read_at(fd, end - start, start), range=(start, end), tags=tags_in(raw))
         except OSError as error:
             raise self._root.explain(error, key) from error
         finally:
@@ -206,9 +204,9 @@ class LocalStore(BlockingStore):
             raise self._refusal("read versions")
         if key[-1] == "/":
             return self._head_directory(key)
-        fd, stat, kept = find(self._root, self._shelf, key)
+        fd, stat, raw = find(self._root, self._shelf, key)
         os.close(fd)
-        return describe(key if type(key) is str else str(key), stat, kept.attributes)
+        return described(key, stat, raw)
 
     def list(self, prefix: str = "", *, delimiter: str | None = None, start_after: str | None = None) -> Iterator[ListPage]:
         """List lazily, in key order, holding the names of one directory for each level. See `Store.list`.
@@ -296,9 +294,9 @@ class LocalStore(BlockingStore):
         """Return the tags. See `Store.tags`."""
         if version is not None:
             raise self._refusal("read versions")
-        fd, _, kept = find(self._root, self._shelf, check_file_key(key))
+        fd, _, raw = find(self._root, self._shelf, check_file_key(key))
         os.close(fd)
-        return dict(kept.tags)
+        return dict(tags_in(raw))
 
     def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
         """Replace the tags; etag and time stay. See `Store.set_tags`."""
@@ -320,10 +318,10 @@ class LocalStore(BlockingStore):
             self._touch_directory(key, time)
             return
         with self._locked(key):
-            fd, stat, kept = find(root, shelf, key)
+            fd, stat, raw = find(root, shelf, key)
             try:
                 system.set_time(fd, root.before + key, time)
-                if shelf.in_use() and kept.encode():
+                if shelf.in_use() and (kept := Kept.decode(raw)).encode():
                     shelf.write(fd, os.fstat(fd), kept)
                     shelf.drop(stat)
             except OSError as error:
@@ -463,10 +461,10 @@ class LocalStore(BlockingStore):
         """Change what is kept beside a file, under the lock of its directory."""
         check_file_key(key)
         with self._locked(key):
-            fd, stat, kept = find(self._root, self._shelf, key)
+            fd, stat, raw = find(self._root, self._shelf, key)
             try:
                 check_match(self._root, key, stat, if_match, "changed")
-                self._shelf.write(fd, stat, change(kept))
+                self._shelf.write(fd, stat, change(Kept.decode(raw)))
             except HoldallError:
                 raise
             except OSError as error:

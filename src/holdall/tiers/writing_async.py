@@ -55,11 +55,19 @@ class Writer:
         self.chosen = chosen
         self.existing: Existing = existing or tiers.rules.existing
         self.targets = tiers.writable(chosen)
+        self._keys: dict[Location, str] = {}
         self._unseen: tuple[Location, ...] = ()
         """Local disks that did not show the name just now."""
 
     def _store(self, location: Location) -> Store:
         return location.store if len(self.targets) == 1 else location.among
+
+    def _key(self, location: Location, name: str) -> str:
+        """Return the key of the object's name, worked out once."""
+        key = self._keys.get(location)
+        if key is None:
+            key = self._keys[location] = location.key(name)
+        return key
 
     def check(self, name: str, options: PutOptions | None = None) -> None:
         """Refuse a name, or options, that a location could not take; nothing was asked, and no source was read.
@@ -70,7 +78,7 @@ class Writer:
         """
         self.tiers.check_options(self.targets, options)
         for location in self.chosen:
-            location.key(name)
+            self._key(location, name)
         if name[-1] == "/":
             raise InvalidKeyError(f"{name!r} names a directory: locations have files only", key=name, store=self.tiers)
         if "//" in name and any(location.bare.capabilities.directories == "real" for location in self.targets):
@@ -83,7 +91,7 @@ class Writer:
         if self.existing != "keep" or not all(location.local for location in self.targets):
             return None
         started = time.monotonic()
-        found = await run_async(lambda: {location: location.glance(location.key(name)) for location in self.targets})
+        found = await run_async(lambda: {location: location.glance(self._key(location, name)) for location in self.targets})
         if not all(found.values()):
             self._unseen = tuple(location for location, seen in found.items() if seen is False)
             return None
@@ -173,7 +181,7 @@ class Writer:
         self, location: Location, name: str, content: Content, options: PutOptions | None
     ) -> tuple[Copy, bool]:
         """Write unless the same is there already; return the copy, and whether it was."""
-        store, key = self._store(location), location.key(name)
+        store, key = self._store(location), self._key(location, name)
         can = location.bare.capabilities
         tells = (
             can.create or can.metadata or self.tiers.rules.immutable
@@ -228,7 +236,7 @@ class Writer:
         algorithm = self.tiers.rules.digest
         digest = None if algorithm is None else content.digest(algorithm)
         chosen = self.tiers.options(location, options, digest, create=create)
-        return await self._store(location).put_async(location.key(name), content.source, chosen)
+        return await self._store(location).put_async(self._key(location, name), content.source, chosen)
 
     # -- conditional writes (C1) --------------------------------------------------------------------------------------
 
@@ -246,7 +254,7 @@ class Writer:
             algorithm = self.tiers.rules.digest
             plain = self.tiers.options(judge, options, None if algorithm is None else content.digest(algorithm))
             return await judge.store.put_async(
-                judge.key(name), content.source, replace(plain or PutOptions(), mode="update", if_match=etag)
+                self._key(judge, name), content.source, replace(plain or PutOptions(), mode="update", if_match=etag)
             )
         # The object was read further back than the arbiter, which therefore did not have it.
         found = await Reader(self.tiers, (location,)).head_async(name)
@@ -281,7 +289,7 @@ class Writer:
         failures = 0
         while True:
             try:
-                return await judge.store.put_async(judge.key(name), content.source, plain)
+                return await judge.store.put_async(self._key(judge, name), content.source, plain)
             except AlreadyExistsError:
                 mine = await self._mine_async(judge, name, content, token) if failures else None
                 if mine is None:
@@ -299,7 +307,7 @@ class Writer:
 
     async def _mine_async(self, judge: Location, name: str, content: Content, token: str | None) -> PutResult | None:
         """Return what this writer created, ``None`` if that is not there."""
-        key, algorithm = judge.key(name), self.tiers.rules.digest or "sha256"
+        key, algorithm = self._key(judge, name), self.tiers.rules.digest or "sha256"
         unknown, same = f"whether {name!r} was created by this call is not known: {judge.name}", False
         try:
             found = await judge.store.head_async(key)
