@@ -33,7 +33,7 @@ from holdall.records.pieces import (
     render,
     starts,
 )
-from holdall.records.pushdown_values import UUID_TEXT, Place, PlaceTests, moment_of
+from holdall.records.pushdown_values import UUID_TEXT, Place, PlaceTests, like, moment_of
 from holdall.records.query import And, Condition, Filter, Not, Or
 
 __all__ = ["certain", "expression", "pushdown", "pushed"]
@@ -170,7 +170,9 @@ class _Writer:
             return here.equal(test.value)
         if test.op == "in":
             return here.one_of(test.value)
-        if test.op in {"like", "regex"}:
+        if test.op == "like":
+            return here.like(test.value)
+        if test.op == "regex":
             return either(maybe(here.kind("text")), here.hidden_text())
         if test.op == "startswith":
             return here.startswith(test.value)
@@ -183,7 +185,9 @@ class _Writer:
         op, wanted = test.op, test.value
         if op == "exists":
             return exact(TRUE)
-        if op in {"like", "regex"}:
+        if op == "like":
+            return like(column if self._lite else f'{column} COLLATE "C"', wanted, lite=self._lite)
+        if op == "regex":
             return maybe(TRUE)
         if op == "contains":
             return exact(FALSE)

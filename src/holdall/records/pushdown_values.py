@@ -17,17 +17,20 @@ from holdall.records.pieces import (
     FALSE,
     MARK,
     SQL,
+    TRUE,
     Pushed,
     all_of,
     any_of,
+    both,
     either,
     exact,
     maybe,
     starts,
 )
 
-__all__ = ["UUID_TEXT", "Place", "PlaceTests", "moment_of"]
+__all__ = ["UUID_TEXT", "Place", "PlaceTests", "like", "moment_of"]
 
+_LONGEST_PATTERN = 1000
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
@@ -119,6 +122,10 @@ class PlaceTests:
             return self.hidden_text()
         return either(exact(all_of(self.kind("text"), starts(self._text, wanted, lite=self._lite))), self.hidden_text())
 
+    def like(self, pattern: str) -> Pushed:
+        """Return the test for text of a pattern."""
+        return either(both(exact(self.kind("text")), like(self._text, pattern, lite=self._lite)), self.hidden_text())
+
     def contains(self, wanted: Any) -> Pushed:
         """Return the test for a list with such a member."""
         if (
@@ -169,8 +176,8 @@ class PlaceTests:
         others = self.any_object()  # Decimal, infinities
         bounds = _margin(wanted)
         if bounds is None:
-            both = [self.kind("integer"), self.kind("real")] if self._lite else [self.kind("number")]
-            return either(maybe(any_of(*both)), others)
+            kinds = [self.kind("integer"), self.kind("real")] if self._lite else [self.kind("number")]
+            return either(maybe(any_of(*kinds)), others)
         low, high = bounds
         return either(self._lite_number(op, wanted, low, high) if self._lite else self._big_number(op, wanted), others)
 
@@ -202,6 +209,21 @@ class PlaceTests:
         if op != "=":
             sure.append(SQL(f"{number} {op[0]} {mark}", (high if op[0] == ">" else low,)))
         return Pushed(any_of(*sure), loose)
+
+
+def like(text: str, pattern: str, *, lite: bool) -> Pushed:
+    """Return the test of plain text for a pattern; SQL folds the case of ASCII alone, so that other text is left to the matcher.
+
+    Args:
+        text: Its SQL, whose collation is by code point.
+        pattern: With ``%`` and ``_``.
+        lite: For SQLite.
+    """
+    if not pattern.isascii() or "\0" in pattern or "\\" in pattern or len(pattern) > _LONGEST_PATTERN:
+        return maybe(TRUE)
+    found = SQL(f"{text} LIKE {MARK}" if lite else f"lower({text}) LIKE {MARK}", (pattern.lower(),))
+    odd = SQL(f"{text} GLOB '*[^ -~]*'" if lite else f"{text} ~ '[^ -~]'")
+    return Pushed(found, any_of(found, odd))
 
 
 def _near(value: str, op: str, cast: str | None = None) -> str:

@@ -282,13 +282,15 @@ def test_a23_a30_memory_is_bounded(tmp_path):
 
     Four times the records cost ids, outcomes and what is known of the last 65,536 of them, which is less than their 4 KB.
 
-    For the 200,000 records of the requirement: ``HOLDALL_SOAK=1 pytest -k memory_is_bounded``.
+    For the 200,000 records of the requirement: ``HOLDALL_SOAK=1 pytest -k memory_is_bounded``, in about two minutes, by what the system
+    says of the process instead of Python's own account, which takes three times the time of what it watches.
     """
     few = 50_000 if os.environ.get("HOLDALL_SOAK") else 1_000
     command = [sys.executable, "-c", PASSING, str(tmp_path), str(few)]
     done = subprocess.run(command, check=False, capture_output=True, timeout=900)
     assert done.returncode == 0, done.stderr
     grown = json.loads(done.stdout)
+    print(grown)  # noqa: T201  # what a soak is run for
     for verb, (once, four_times) in grown.items():
         each = (four_times - once) / (3 * few)
         assert each < 700, f"{verb}: {each} bytes a record; {grown}"
@@ -313,14 +315,25 @@ def records(first, last):
     for n in range(first, last):
         yield Record({"id": f"{n:06}", "text": f"{n:06}" + "x" * 4_000})
 
-def peak(act):
-    tracemalloc.start()
-    act()
-    grown = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return grown
-
 few = int(sys.argv[2])
+
+def peak(act):
+    if few < 50_000:
+        tracemalloc.start()
+        act()
+        grown = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return grown
+    with open("/proc/self/clear_refs", "w") as marks:
+        marks.write("5")  # the high-water mark begins anew
+    before = status("VmRSS")
+    act()
+    return status("VmHWM") - before
+
+def status(name):
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name + ":"))
+
 with SQLDatabase(f"sqlite:///{sys.argv[1]}/old.db") as old, ObjectDatabase(Sink(MemoryStore()), mirror="off") as new:
     old.batch_create(records(0, few))
     migrate(old, new, verify="none")

@@ -68,7 +68,9 @@ def start(connection: sqlite3.Connection, dead: Callable[[str], bool], *, weak: 
     number = next_number(connection)
     connection.execute("UPDATE intent SET overlapped = 1")
     table = f"temp.seen_{number}"
-    connection.execute(f"CREATE TABLE {table} (id TEXT PRIMARY KEY, etag TEXT, size INTEGER, modified TEXT, unsure INTEGER)")
+    connection.execute(
+        f"CREATE TABLE {table} (id TEXT PRIMARY KEY, etag TEXT, size INTEGER, modified TEXT, unsure INTEGER) WITHOUT ROWID"
+    )
     return Listing(time.time(), number, table, weak, generation)
 
 
@@ -76,10 +78,10 @@ def note(connection: sqlite3.Connection, listing: Listing, page: Iterable[tuple[
     """Keep one page."""
     recent = datetime.fromtimestamp(listing.started, UTC) - _UNSURE
     rows = [
-        (id, meta.etag, meta.size, meta.last_modified.isoformat() if meta.last_modified else None,
+        (id, meta.etag, meta.size, meta.last_modified.isoformat() if listing.weak and meta.last_modified else None,
          int(listing.weak and (meta.last_modified is None or meta.last_modified >= recent)))
         for id, meta in page
-    ]  # fmt: skip
+    ]  # fmt: skip  # the times matter where etags are weak
     connection.executemany(f"INSERT OR REPLACE INTO {listing.table} VALUES (?, ?, ?, ?, ?)", rows)
 
 
@@ -110,9 +112,14 @@ def apply(connection: sqlite3.Connection, listing: Listing) -> None:
         f"INSERT INTO rec (id, etag, size, modified, state, rev) SELECT id, CASE WHEN id IN {live} THEN NULL ELSE etag END,"
         f" size, modified, 'listed', ? FROM {seen} WHERE id NOT IN (SELECT id FROM rec)"
     )
-    connection.execute(under_way, (number, own))
-    connection.execute(changed, (number, own))
-    connection.execute(absent, (own,))
-    connection.execute(new, (number,))
+    as_before = (  # one look at each row instead of four
+        f"SELECT (SELECT count(*) FROM rec) = (SELECT count(*) FROM {seen}) AND NOT EXISTS (SELECT 1 FROM intent) AND NOT EXISTS ("
+        f"SELECT 1 FROM {seen} s LEFT JOIN rec ON rec.id = s.id WHERE rec.id IS NULL OR rec.state = 'gone' OR NOT ({same}))"
+    )
+    if not connection.execute(as_before).fetchone()[0]:
+        connection.execute(under_way, (number, own))
+        connection.execute(changed, (number, own))
+        connection.execute(absent, (own,))
+        connection.execute(new, (number,))
     drop(connection, listing)
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('started', ?), ('boot', ?)", (listing.started, _boot()))
