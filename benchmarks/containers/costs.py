@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks import measuring, peers
 from benchmarks.containers import data
-from benchmarks.containers.s3 import Holdall, Stock
+from benchmarks.containers.s3 import Holdall, Stock, served
 
 MODULE = "benchmarks.containers.costs"
 PARTS, PART = 100, 10_000_000
@@ -151,32 +151,16 @@ def checked(known, store):
 
 
 def main():
-    asked = measuring.arguments(__doc__, percent=100)
+    asked = measuring.arguments(__doc__, percent=20)
     if asked.one:
         measuring.one(lambda known: prepare(asked.one[0], known), asked.one[1])
         return
     from holdall.containers import dump
-    from holdall.testing import FaultProxy
-    from holdall.testing.servers import Moto
 
     found = {}
     memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
-    with (
-        tempfile.TemporaryDirectory(dir=memory) as root,
-        Moto.running() as moto,
-        moto.bucket() as bucket,
-        FaultProxy(moto.endpoint) as proxy,
-    ):
-        known = {
-            "bucket": bucket.name,
-            "endpoint": proxy.url,
-            "region": moto.region,
-            "key": moto.access_key,
-            "secret": moto.secret_key,
-            "percent": asked.percent,
-            "place": root,
-            "part": str(Path(root, "part")),
-        }
+    with tempfile.TemporaryDirectory(dir=memory) as root, served(asked.percent) as (proxy, known):
+        known |= {"place": root, "part": str(Path(root, "part"))}
         store = Holdall(known).store
         dump(known["part"], [f"{n:*>10000}" for n in range(max(1, PART * asked.percent // 1_000_000))])
         store.put("part", Path(known["part"]))

@@ -359,7 +359,7 @@ def rows():
 
 
 def main():
-    asked = measuring.arguments(__doc__, percent=100)
+    asked = measuring.arguments(__doc__, percent=20)
     if asked.worker:
         work(*asked.worker)
         return

@@ -5,6 +5,7 @@ request. Both libraries keep their own archives of the same documents, and each 
 combines local files only, so its parts lie on the local disk; those of holdall are on S3.
 """
 
+import contextlib
 import json
 import sys
 import tempfile
@@ -166,23 +167,32 @@ def reading(archives, name, value):
     }
 
 
+@contextlib.contextmanager
+def served(percent):
+    """Start moto and a proxy before it; give the proxy, and what the processes of libraries have to know."""
+    from holdall.testing import FaultProxy
+    from holdall.testing.servers import Moto
+
+    with Moto.running() as moto, moto.bucket() as bucket, FaultProxy(moto.endpoint) as proxy:
+        yield (
+            proxy,
+            {
+                "bucket": bucket.name,
+                "endpoint": proxy.url,
+                "region": moto.region,
+                "key": moto.access_key,
+                "secret": moto.secret_key,
+                "percent": percent,
+            },
+        )
+
+
 def main():
     asked = measuring.arguments(__doc__, percent=20)
     if asked.worker:
         work(asked.worker[0], json.loads(asked.worker[1]))
         return
-    from holdall.testing import FaultProxy
-    from holdall.testing.servers import Moto
-
-    with Moto.running() as moto, moto.bucket() as bucket, FaultProxy(moto.endpoint) as proxy:
-        known = {
-            "bucket": bucket.name,
-            "endpoint": proxy.url,
-            "region": moto.region,
-            "key": moto.access_key,
-            "secret": moto.secret_key,
-            "percent": asked.percent,
-        }
+    with served(asked.percent) as (proxy, known):
         found = counting.count("benchmarks.containers.s3", LIBRARIES, ROWS, proxy, asked.rounds, DELAYS, known)
     measuring.save("benchmarks.containers.s3", {"percent": asked.percent} | found, as_json=asked.json)
     if not asked.json:

@@ -18,7 +18,7 @@ from holdall.containers.held import HeldBytes, HeldFile
 from holdall.containers.legacy import restored
 from holdall.containers.lookahead import Lookahead
 from holdall.containers.options import ReadOptions, ReadStats
-from holdall.containers.toc import Bounds, Leaf, Node, Root, parse_node, parse_root
+from holdall.containers.toc import Bounds, Leaf, Node, Root, parse_node, parse_root, plain_leaf
 from holdall.containers.wire import CodecName, array_head, map_head
 from holdall.errors import ClosedError, IntegrityError
 from holdall.store import Store
@@ -195,6 +195,10 @@ class Archive:
         """Return the node of a raw entry of the table; those that take work are parsed once."""
         found = self._nodes.get(id(raw))
         if found is None:
+            low, high = (0, self.table.bounds.data) if within is None else within
+            leaf = plain_leaf(raw, low, high)
+            if leaf is not None:
+                return leaf
             found = parse_node(raw, self.table.bounds, within)
             if not isinstance(found, Leaf) or found.run is not None:
                 self._nodes[id(raw)] = found  # the table keeps `raw`, so its identity stays its own

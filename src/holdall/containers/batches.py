@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from holdall.containers.checksums import crc32
 from holdall.containers.engines import measured, pieces
 from holdall.containers.pen import LEAF_MAP, Pen
 from holdall.containers.runs import Run
@@ -19,6 +20,7 @@ __all__ = ["BATCH", "Rooms", "cut"]
 BATCH = 1024 * 1024
 """Most bytes that are encoded at once; text counts three times its length, as it may not be ASCII."""
 TEXT = frozenset({str})
+_CONTAINERS = frozenset({dict, list, tuple})
 DEEP = 32
 """Levels of a branch, at most: each may cost one pass over its bytes."""
 
@@ -96,7 +98,7 @@ def cut(pen: Pen, value: Any, data: bytes, low: int, high: int) -> dict[str, Any
         low: Where the container begins in it.
         high: Where it ends.
     """
-    is_map, base, leaf = type(value) is dict, pen.position, pen.layout.leaf_bytes
+    is_map, base, leaf, checksum = type(value) is dict, pen.position, pen.layout.leaf_bytes, pen.layout.checksum
     each = 2 if is_map else 1
     at = low + len(array_head(len(value), pen.codec))
     keys: list[Any] = list(value) if is_map else []
@@ -114,10 +116,12 @@ def cut(pen: Pen, value: Any, data: bytes, low: int, high: int) -> dict[str, Any
         if is_map:
             at += next(lengths)
         end = at + next(lengths)
-        if end - at >= leaf and type(member) in {dict, list, tuple}:
+        if end - at >= leaf and type(member) in _CONTAINERS:
             nodes.append(cut(pen, member, data, at, end))
+        elif checksum:
+            nodes.append({"p": [base + at, base + end], "c": crc32(view[at:end])})
         else:
-            nodes.append(pen.node(base + at, view[at:end]))
+            nodes.append({"p": [base + at, base + end]})
         at = end
     return {"p": [base + low, base + high], "t": dict(zip(keys, nodes, strict=True)) if is_map else nodes}
 

@@ -181,13 +181,15 @@ def _at_hand(
 ) -> list[bytes]:
     """Return ranges of a local file or of bytes in memory: from the cache or by position, waiting for nobody."""
     cache, stats = origin.cache, origin.stats
-    cached = (
-        {} if file.inline or cache.limit == 0 else {span: data for span in spans if (data := cache.get(span)) is not None}
-    )
-    missing = [span for span in dict.fromkeys(spans) if span not in cached] if cached or len(spans) > 1 else spans
-    stats.cache_hits += len(cached)
-    if not missing:
-        return [cached[span] for span in spans]
+    cached: dict[Span, bytes] = {}
+    missing = spans
+    if cache.size and not file.inline:
+        cached = {span: data for span in spans if (data := cache.get(span)) is not None}
+        stats.cache_hits += len(cached)
+    if cached or len(spans) > 1:
+        missing = [span for span in dict.fromkeys(spans) if span not in cached]
+        if not missing:
+            return [cached[span] for span in spans]
     try:
         found = file.read(missing) if file.inline else run(lambda: file.read(missing, fresh=fresh))
     except PreconditionError as error:

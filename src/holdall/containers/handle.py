@@ -143,7 +143,8 @@ class Handle:
         return await fetching_async.descend_async(self._origin, self._path)
 
     def _root(self) -> Cursor:
-        return Cursor(self._archive(), self._archive().table.node, ())
+        archive = self._archive()
+        return Cursor(archive, archive.table.node, ())
 
     async def _root_async(self) -> Cursor:
         archive = await self._archive_async()

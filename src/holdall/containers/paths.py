@@ -10,6 +10,7 @@ from holdall.containers.errors import MissingIndexError, MissingKeyError
 __all__ = ["Path", "as_position", "index_error", "key_error", "segments", "shown", "step", "walk"]
 
 Path: TypeAlias = str | int | slice | Sequence[Any]
+_KEYS = frozenset({str, int, float, bool, bytes, type(None)})
 
 
 def segments(path: Path) -> tuple[Any, ...]:
@@ -67,7 +68,13 @@ def step(value: Any, segment: Any, path: tuple[Any, ...], rules: Literal["python
 def walk(value: Any, rest: Sequence[Any], path: tuple[Any, ...], rules: Literal["python", "msglc"] = "python") -> Any:
     """Go several steps within a decoded value."""
     for at, segment in enumerate(rest):
-        value = step(value, segment, (*path, *rest[:at]), rules)
+        kind = type(value)  # what `step` would do, without its steps
+        if (kind is list and type(segment) is int and 0 <= segment < len(value)) or (
+            kind is dict and type(segment) in _KEYS and segment in value
+        ):
+            value = value[segment]
+        else:
+            value = step(value, segment, (*path, *rest[:at]), rules)
     return value
 
 

@@ -16,7 +16,7 @@ from holdall.errors import NotFoundError, PreconditionError, RangeNotSatisfiable
 
 __all__ = ["look", "pour"]
 
-PIECE = 1024 * 1024
+PIECE = 256 * 1024
 """Bytes of a local file that are read at a time."""
 
 

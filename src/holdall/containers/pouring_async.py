@@ -15,7 +15,7 @@ from holdall.errors import NotFoundError, PreconditionError, RangeNotSatisfiable
 
 __all__ = ["look_async", "pour_async"]
 
-PIECE = 1024 * 1024
+PIECE = 256 * 1024
 """Bytes of a local file that are read at a time."""
 
 

@@ -24,6 +24,8 @@ __all__ = ["PartSink", "Sink", "conditioned", "frugal", "sink_for"]
 
 GROWTH = 1000
 """Parts of one size; then it doubles."""
+LITTLE = 256 * 1024
+"""From here on a part gets all the room that it may take."""
 SMALLEST = 5 * MiB
 """The least size of parts that most services take."""
 FLIGHT = 256 * MiB
@@ -94,6 +96,12 @@ class PartSink:
         view = memoryview(data)
         self.position += len(view)
         while view and self._spool is None:
+            if (
+                LITTLE <= self._fill == len(self._buffer) < self._size
+            ):  # room for all of the part: no more than it takes, and no copies
+                room = bytearray(self._size)
+                room[: self._fill] = self._buffer
+                self._buffer = room
             if self._fill < len(self._buffer):  # over what an earlier part has left
                 piece = view[: min(self._size, len(self._buffer)) - self._fill]
                 memoryview(self._buffer)[self._fill : self._fill + len(piece)] = piece

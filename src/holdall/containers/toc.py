@@ -28,6 +28,7 @@ __all__ = [
     "RunMap",
     "parse_node",
     "parse_root",
+    "plain_leaf",
 ]
 
 
@@ -211,6 +212,19 @@ def parse_node(raw: object, bounds: Bounds, within: tuple[int, int] | None = Non
     )
 
 
+def plain_leaf(raw: Any, low: int, high: int) -> Leaf | None:
+    """Return the node of a leaf with a checksum and nothing else, which most nodes are; ``None`` of any other, and of a wrong one."""
+    if type(raw) is not dict or len(raw) != 2:
+        return None
+    place, checksum = raw.get("p"), raw.get("c")
+    if type(place) is not list or len(place) != 2 or type(checksum) is not int or not 0 <= checksum < 1 << 32:
+        return None
+    start, end = place
+    if type(start) is not int or type(end) is not int or not low <= start < end <= high:
+        return None
+    return Leaf(start, end, checksum)
+
+
 def _nested(raw: object, counts: Sequence[int]) -> Mapping[int, Any]:
     """Return the nodes of blocks that are one big item."""
     if raw is None:
@@ -254,7 +268,7 @@ def _blocks(place: object, low: int, high: int) -> tuple[tuple[int, ...], tuple[
         raise _fault("a 'p' that is neither a range nor blocks")
     if not place:
         return (), (), ()
-    if not all(type(block) in {list, tuple} and len(block) == 3 for block in place):
+    if not {list, tuple}.issuperset(map(type, place)) or {*map(len, place)} != {3}:
         raise _fault("a malformed block")
     counts, starts, ends = zip(*place, strict=True)
     if {*map(type, counts), *map(type, starts), *map(type, ends)} != {int} or min(counts) < 0 or min(starts) < 0:
@@ -338,8 +352,10 @@ def _span(start: int, end: int, low: int, high: int) -> tuple[int, int]:
 def _checksums(raw: object, count: int) -> tuple[int, ...]:
     if raw is None:
         return ()
-    if not isinstance(raw, (list, tuple)) or len(raw) != count or not all(_is_checksum(x) and x is not None for x in raw):
+    if not isinstance(raw, (list, tuple)) or len(raw) != count:
         raise _fault("checksums that do not match the blocks")
+    if count and ({*map(type, raw)} != {int} or min(raw) < 0 or max(raw) >= 1 << 32):
+        raise _fault("a malformed checksum")
     return tuple(raw)
 
 

@@ -10,7 +10,7 @@ from holdall.containers.archive import Cursor
 from holdall.containers.checking import check_length
 from holdall.containers.errors import FormatError
 from holdall.containers.loading import block_of, load, settle
-from holdall.containers.members import below, inner, member
+from holdall.containers.members import inner, member
 from holdall.containers.paths import as_position, key_error, walk
 from holdall.containers.toc import Blocks, Indexed, Leaf, RunMap
 from holdall.containers.waves import Steps, Want, together
@@ -31,22 +31,39 @@ def resolve(cursor: Cursor, rest: Sequence[Any]) -> Steps[Any]:
     """Follow segments from a place; the answer is a plain value, or a `Cursor` that was not read."""
     start, rules = cursor.path, cursor.archive.options.paths
     place: Any = cursor
-    for at, segment in enumerate(rest):
+    at = 0
+    while at < len(rest):
         if type(place) is not Cursor:
             return walk(place, rest[at:], (*start, *rest[:at]), rules)
         node = place.node
-        if type(node) is Indexed:  # what `follow` would do, without its steps
-            children: Any = node.children
-            kind = type(children)
-            if (kind is dict and type(segment) is str and segment in children) or (
-                kind is list and type(segment) is int and 0 <= segment < len(children)
-            ):
-                place = below(place, node, children[segment], segment)
-                continue
-        elif type(node) is Leaf and node.run is None:
+        if type(node) is Leaf and node.run is None:
             return walk((yield from load(place)), rest[at:], (*start, *rest[:at]), rules)
-        place = yield from follow(place, segment)
+        passed, place = _passed(place, rest[at:]) if type(node) is Indexed else (0, place)
+        if not passed:
+            place, passed = (yield from follow(place, rest[at])), 1
+        at += passed
     return place
+
+
+def _passed(cursor: Cursor, rest: Sequence[Any]) -> tuple[int, Any]:
+    """Pass through containers whose members the table lists, and return how many and where that leads: what `follow` would do, at once."""
+    archive, node, within = cursor.archive, cursor.node, cursor.within
+    passed = 0
+    for segment in rest:
+        if type(node) is not Indexed:
+            break
+        children: Any = node.children
+        kind = type(children)
+        if not (
+            (kind is dict and type(segment) is str and segment in children)
+            or (kind is list and type(segment) is int and 0 <= segment < len(children))
+        ):
+            break
+        if node.start is not None and node.end is not None:
+            within = (node.start, node.end)
+        node = archive.node(children[segment], within)
+        passed += 1
+    return passed, Cursor(archive, node, (*cursor.path, *rest[:passed]), within) if passed else cursor
 
 
 def follow(cursor: Cursor, segment: Any) -> Steps[Any]:
