@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
@@ -11,6 +12,8 @@ from typing import Generic, TypeVar
 __all__ = ["Ahead", "AsyncAhead", "AsyncBegun", "Begun"]
 
 T = TypeVar("T")
+DEPTH = 2
+"""Calls that are begun, or wait for their turn, while an answer is looked at."""
 
 
 class Begun(Generic[T]):
@@ -80,7 +83,9 @@ class AsyncBegun(Generic[T]):
 
 
 class Ahead(Generic[T]):
-    """Calls in a thread of their own, one after the other; each begins when the answer of the one before is taken.
+    """Calls in a thread of their own, one after the other: while an answer is looked at, one call is under way and another waits.
+
+    So a slow storage is never kept waiting for who reads, and at most two answers are held.
 
     Args:
         call: What is done; ``None`` is its last answer.
@@ -95,13 +100,14 @@ class Ahead(Generic[T]):
     def __init__(self, call: Callable[[], T | None]) -> None:
         self._call = call
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="holdall-ahead")
-        self._begun = self._thread.submit(call)
+        self._begun = deque([self._thread.submit(call)])
 
     def take(self) -> T | None:
-        """Wait for an answer, and begin the next call."""
-        value = self._begun.result()
-        if value is not None:
-            self._begun = self._thread.submit(self._call)
+        """Wait for an answer, and begin the next calls."""
+        value = self._begun[0].result()
+        self._begun.popleft()
+        while value is not None and len(self._begun) < DEPTH:
+            self._begun.append(self._thread.submit(self._call))
         return value
 
     def end(self) -> None:
@@ -110,20 +116,28 @@ class Ahead(Generic[T]):
 
 
 class AsyncAhead(Generic[T]):
-    """Calls in a task, one after the other. See `Ahead`."""
+    """Calls in tasks, one after the other. See `Ahead`."""
 
     def __init__(self, call: Callable[[], Awaitable[T | None]]) -> None:
         self._call = call
-        self._begun = asyncio.ensure_future(call())
+        self._begun = deque([asyncio.ensure_future(call())])
 
     async def take_async(self) -> T | None:
-        """Wait for an answer, and begin the next call."""
-        value = await self._begun
-        if value is not None:
-            self._begun = asyncio.ensure_future(self._call())
+        """Wait for an answer, and begin the next calls."""
+        begun = self._begun[0]
+        value = await begun
+        self._begun.popleft()
+        while value is not None and len(self._begun) < DEPTH:
+            begun = asyncio.ensure_future(self._after_async(self._begun[-1] if self._begun else begun))
+            self._begun.append(begun)
         return value
 
+    async def _after_async(self, before: asyncio.Future[T | None]) -> T | None:
+        await asyncio.wait([before])
+        return await self._call()
+
     async def end_async(self) -> None:
-        """Cancel the call that is under way, and wait until it has ended."""
-        self._begun.cancel()
-        await asyncio.gather(self._begun, return_exceptions=True)
+        """Cancel the calls that are under way, and wait until they have ended."""
+        for begun in self._begun:
+            begun.cancel()
+        await asyncio.gather(*self._begun, return_exceptions=True)
