@@ -26,7 +26,7 @@ from holdall.drivers.objects_reading import failed, get, head
 from holdall.drivers.objects_upload import admit, upload
 from holdall.drivers.objects_values import MARK, is_odd, meta_of, native_attributes, new_mark
 from holdall.errors import HoldallError, InvalidKeyError, NotFoundError
-from holdall.results import DeleteResult, PutResult
+from holdall.results import CHUNK, DeleteResult, PutResult
 from holdall.sources import Source, iter_chunks, source_size
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ def put(store: ObstoreStore, key: str, source: Source, options: PutOptions | Non
             return put_bytes(store, key, path, view.tobytes(), options)
     size = source_size(source)
     chunks = iter_chunks(source)
+    if type(source) is bytes:
+        return _put_large(store, key, path, chunks, size, options, whole=source)
     try:
         first: list[bytes] = []
         held = 0
@@ -80,6 +82,13 @@ def _rejoined(first: list[bytes], rest: Iterator[bytes]) -> Iterator[bytes]:
     while first:
         yield first.pop()
     yield from rest
+
+
+def _views(data: bytes) -> Iterator[bytes]:
+    """Yield pieces of what nobody changes, without copying it."""
+    view = memoryview(data)
+    for start in range(0, len(data), CHUNK):
+        yield view[start : start + CHUNK]  # type: ignore[misc]  # obstore takes any buffer
 
 
 def put_bytes(store: ObstoreStore, key: str, path: str, data: bytes, options: PutOptions) -> PutResult:
@@ -212,9 +221,16 @@ def _published(store: ObstoreStore, key: str, size: int, native: Any) -> PutResu
 
 
 def _put_large(
-    store: ObstoreStore, key: str, path: str, chunks: Iterator[bytes], size: int | None, options: PutOptions
+    store: ObstoreStore,
+    key: str,
+    path: str,
+    chunks: Iterator[bytes],
+    size: int | None,
+    options: PutOptions,
+    *,
+    whole: bytes | None = None,
 ) -> PutResult:
-    """Write an object that is too large for one request."""
+    """Write an object that is too large for one request; ``whole`` is its content where that is in memory anyway."""
     if store.sends_aside(size, options) or (store.has_side and is_odd(path)):
         if path[-1] == "/":
             raise InvalidKeyError(f"a directory marker holds no bytes: {key!r}", key=key, store=store)
@@ -227,8 +243,9 @@ def _put_large(
         return put_bytes(store, key, path, b"".join(data), options)
     plan = part_plan(size, options, most=store.most_parts, concurrency=store.concurrency)
     attributes = native_attributes(options, store=store)
+    body = chunks if whole is None else _views(whole)
     try:
-        written, native = upload(store.writer, path, chunks, plan, attributes=attributes, tags=dict(options.tags) or None)
+        written, native = upload(store.writer, path, body, plan, attributes=attributes, tags=dict(options.tags) or None)
     except FAILURES as error:
         raise failed(store, facts_of(error), "write", key, path) from masked(error)
     store.seen()

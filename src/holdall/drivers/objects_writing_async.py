@@ -25,7 +25,7 @@ from holdall.drivers.objects_reading_async import failed_async, get_async, head_
 from holdall.drivers.objects_upload import admit_async, upload_async
 from holdall.drivers.objects_values import MARK, is_odd, meta_of, native_attributes, new_mark
 from holdall.errors import HoldallError, InvalidKeyError, NotFoundError
-from holdall.results import DeleteResult, PutResult
+from holdall.results import CHUNK, DeleteResult, PutResult
 from holdall.sources import AsyncSource, iter_chunks_async, source_size
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ async def put_async(store: ObstoreStore, key: str, source: AsyncSource, options:
             return await put_bytes_async(store, key, path, view.tobytes(), options)
     size = source_size(source)
     chunks = iter_chunks_async(source)
+    if type(source) is bytes:
+        return await _put_large_async(store, key, path, chunks, size, options, whole=source)
     try:
         first: list[bytes] = []
         held = 0
@@ -80,6 +82,13 @@ async def _rejoined_async(first: list[bytes], rest: AsyncIterator[bytes]) -> Asy
         yield first.pop()
     async for chunk in rest:
         yield chunk
+
+
+async def _views_async(data: bytes) -> AsyncIterator[bytes]:
+    """Yield pieces of what nobody changes, without copying it."""
+    view = memoryview(data)
+    for start in range(0, len(data), CHUNK):
+        yield view[start : start + CHUNK]  # type: ignore[misc]  # obstore takes any buffer
 
 
 async def put_bytes_async(store: ObstoreStore, key: str, path: str, data: bytes, options: PutOptions) -> PutResult:
@@ -212,9 +221,16 @@ async def _published_async(store: ObstoreStore, key: str, size: int, native: Any
 
 
 async def _put_large_async(
-    store: ObstoreStore, key: str, path: str, chunks: AsyncIterator[bytes], size: int | None, options: PutOptions
+    store: ObstoreStore,
+    key: str,
+    path: str,
+    chunks: AsyncIterator[bytes],
+    size: int | None,
+    options: PutOptions,
+    *,
+    whole: bytes | None = None,
 ) -> PutResult:
-    """Write an object that is too large for one request."""
+    """Write an object that is too large for one request; ``whole`` is its content where that is in memory anyway."""
     if store.sends_aside(size, options) or (store.has_side and is_odd(path)):
         if path[-1] == "/":
             raise InvalidKeyError(f"a directory marker holds no bytes: {key!r}", key=key, store=store)
@@ -227,9 +243,10 @@ async def _put_large_async(
         return await put_bytes_async(store, key, path, b"".join(data), options)
     plan = part_plan(size, options, most=store.most_parts, concurrency=store.concurrency)
     attributes = native_attributes(options, store=store)
+    body = chunks if whole is None else _views_async(whole)
     try:
         written, native = await upload_async(
-            store.writer, path, chunks, plan, attributes=attributes, tags=dict(options.tags) or None
+            store.writer, path, body, plan, attributes=attributes, tags=dict(options.tags) or None
         )
     except FAILURES as error:
         raise await failed_async(store, facts_of(error), "write", key, path) from masked(error)

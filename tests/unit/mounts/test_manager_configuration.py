@@ -323,6 +323,20 @@ def test_a05_secrets_are_not_shown(caplog):
         "sm": {"type": "smb", "host": "h", "share": "s", "username": "u", "password": secret},
         "u": f"s3://AKIAIOSFODNN7EXAMPLE:{secret}@bucket/x",
         "h": {"type": "http", "base_url": "https://h/", "username": "u", "password": secret},
+        "hu": f"https://u:{secret}@h/",
+        "wu": f"webdavs://u:{secret}@h/dir",
+        "fs": {"type": "ftps", "host": "h", "username": "u", "password": secret},
+        "fu": f"ftps://u:{secret}@h/dir",
+        "su": f"sftp://u:{secret}@h/dir",
+        "smu": f"smb://u:{secret}@h/s/dir",
+        "azs": {"type": "azure", "container": "c", "account_name": "n", "sas_token": f"sv=1&sig={secret}"},
+        "azc": {"type": "azure", "container": "c", "connection_string": f"AccountName=n;AccountKey={secret};"},
+        "gh": {"type": "github", "org": "o", "repo": "r", "username": "u", "token": secret},
+        "f": {"type": "fsspec", "fs": "s3", "path": "b", "options": {"key": "k", "secret": secret}},
+        "z": {"type": "zip", "file": "s3://b/x.zip", "target_protocol": "s3", "target_options": {"secret": secret}},
+        "t": {"type": "tiers", "locations": [f"s3://AKIAIOSFODNN7EXAMPLE:{secret}@bucket/x", "memory://"]},
+        "ta": {"type": "tar", "file": "s3://b/x.tar", "target_protocol": "s3", "target_options": {"secret": secret}},
+        "o": {"type": "s3", "bucket": "b", "options": {"secret": secret, "nested": {"password": secret}}},
     }
     storage = StorageManager(entries)
     texts = [repr(storage), *(repr(mount) for mount in storage._table.mounts())]
