@@ -23,6 +23,7 @@ __all__ = [
     "identifier",
     "lite_exact",
     "lite_field",
+    "lite_path",
     "outline",
     "reachable",
 ]
@@ -71,6 +72,11 @@ class Outline:
     end: int
     source: str
     grouped: bool
+
+    def fields(self, columns: Mapping[str, str | None]) -> list[str]:
+        """Return the fields that stand by themselves, given what the names of a statement stand for."""
+        folded = {name.lower(): field for name, field in columns.items()}
+        return [folded.get(name.lower()) or name for _, name in self.plain]
 
 
 def identifier(name: str) -> str:
@@ -224,16 +230,16 @@ def lite_field(document: str, name: str) -> str:
     return f"CASE json_type({place}) WHEN 'object' THEN CASE {value} {' '.join(cases)} ELSE {value} END ELSE {value} END"
 
 
-def lite_exact(found: Outline | None, names: Mapping[str, str] | None = None) -> str:
+def lite_exact(found: Outline | None, columns: Mapping[str, str | None]) -> str:
     """Return the column with the stored values of fields that stand by themselves, as a JSON list.
 
     Args:
         found: Of the statement.
-        names: How fields are written, for names in lower case.
+        columns: Fields by the names that the statement has for them.
     """
     if found is None:
         return ""
-    paths = [quote(lite_path((names or {}).get(name.lower(), name))) for _, name in found.plain]
+    paths = [quote(lite_path(field)) for field in found.fields(columns)]
     more = paths if len(paths) > 1 else paths * 2  # one path alone would give a value, not a list
     return f"json_extract({found.source}.{identifier(HIDDEN)}, {', '.join(more)})"
 

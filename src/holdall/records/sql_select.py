@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from holdall.records.documents import key_text
+from holdall.records.documents import key_text, name_of
 from holdall.records.errors import QueryError
 from holdall.records.pieces import MARK, quote
 from holdall.records.pushdown import expression
@@ -28,6 +28,7 @@ from holdall.records.sql_outline import (
     identifier,
     lite_exact,
     lite_field,
+    lite_path,
     reachable,
 )
 from holdall.records.sql_statement import Statement
@@ -53,21 +54,36 @@ def select(connection: sa.Connection, layout: Layout, statement: Statement, time
 
 
 def _lite(connection: sa.Connection, layout: Layout, statement: Statement, time_limit: float) -> list[dict[str, Any]]:
-    names = dict.fromkeys(statement.names)
     table = f"main.{layout.name}"
-    if statement.star:
-        found = run(connection, layout, f"SELECT DISTINCT key FROM {table} AS t, json_each(t.fields) ORDER BY key")
-        known = {name.lower() for name in names} | set(SYSTEM_COLUMNS)
-        names.update(dict.fromkeys(str(key) for (key,) in found if str(key).lower() not in known))
+    named = statement.columns(_lite_known(connection, layout, table, statement))
     columns = [f"{layout.column(name)} AS {name}" for name in SYSTEM_COLUMNS]
-    columns += [f"{_lite_field(connection, layout, table, name)} AS {identifier(name)}" for name in names if name != HIDDEN]
+    for name, field in named.items():
+        columns.append(f"{'NULL' if field is None else _lite_field(connection, layout, table, field)} AS {identifier(name)}")
     view = f"SELECT {', '.join(columns)}, t.fields AS {identifier(HIDDEN)} FROM {table} AS t"
     driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
     others = {str(name) for (name,) in run(connection, layout, "SELECT name FROM sqlite_master")} - {layout.table.name}
     values = [float(value) if isinstance(value, Decimal) else value for value in statement.params]
     with guarded(driver, others, time_limit):
-        rows = run(connection, layout, statement.over(view, more=lite_exact(statement.outline)), values)
+        rows = run(connection, layout, statement.over(view, more=lite_exact(statement.outline, named)), values)
         return answers(tuple(rows.keys()), rows, statement.outline)
+
+
+def _lite_known(connection: sa.Connection, layout: Layout, table: str, statement: Statement) -> list[str]:
+    """Return the fields that a statement may mean; one that is there as it is written ends the search early."""
+    if statement.star:
+        found = run(connection, layout, f"SELECT DISTINCT key FROM {table} AS t, json_each(t.fields) ORDER BY key")
+        return [name_of(str(key)) for (key,) in found]
+    known: list[str] = []
+    for name in statement.names:
+        there = f"json_type(t.fields, {quote(lite_path(name))}) IS NOT NULL" if reachable(name) else "TRUE"
+        if run(connection, layout, f"SELECT EXISTS (SELECT 1 FROM {table} AS t WHERE {there})").scalar_one():
+            known.append(name)
+    rest = [name.lower() for name in statement.names if name not in known and name.lower() not in statement.labels]
+    if rest:
+        marks = ", ".join(MARK for _ in rest)
+        folded = f"SELECT DISTINCT key FROM {table} AS t, json_each(t.fields) WHERE lower(key) IN ({marks}) ORDER BY key"
+        known += [name_of(str(key)) for (key,) in run(connection, layout, folded, rest)]
+    return known
 
 
 def _lite_field(connection: sa.Connection, layout: Layout, table: str, name: str) -> str:
@@ -122,9 +138,11 @@ def _big(connection: sa.Connection, layout: Layout, statement: Statement, time_l
         if word in schemas or word.lower() in schemas:
             raise QueryError(f"a SELECT over records reads no schema ({word})")
     kinds = _kinds(connection, layout, statement)
-    names = dict.fromkeys([*statement.names, *(sorted(kinds.keys() - set(SYSTEM_COLUMNS)) if statement.star else ())])
+    names = statement.columns(sorted(kinds))
     system = [f"{layout.column(name)} AS {name}" for name in SYSTEM_COLUMNS]
-    fields = [f"{_typed(name, kinds.get(name, set()))} AS {identifier(name)}" for name in names if name != HIDDEN]
+    fields = [
+        f"{'NULL' if field is None else _typed(field, kinds[field])} AS {identifier(name)}" for name, field in names.items()
+    ]
     where = "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
     table = run(connection, layout, f"{where} WHERE c.oid = to_regclass({MARK})", (layout.name,)).scalar_one()
     found = statement.outline
@@ -133,10 +151,9 @@ def _big(connection: sa.Connection, layout: Layout, statement: Statement, time_l
     run(connection, layout, "SET LOCAL search_path = ''")
     run(connection, layout, f"SET LOCAL statement_timeout = {max(1, math.ceil(time_limit * 1000))}")
     run(connection, layout, "SET LOCAL cursor_tuple_fraction = 1")  # all of it is fetched, by and by
-    quoted = {name: identifier(name) for name in names}
-    text = statement.over(
-        view, more="" if found is None else _exact(found, quoted.get(found.source, found.source)), quoted=quoted
-    )
+    quoted = [*names, *statement.aliases]
+    more = "" if found is None else _exact(found, statement.spelt(found.source, quoted), found.fields(names))
+    text = statement.over(view, more=more, quoted=quoted)
     end = time.monotonic() + time_limit
     run(connection, layout, f"DECLARE holdall_answer NO SCROLL CURSOR FOR {text}", statement.params)
     answer: list[dict[str, Any]] = []
@@ -152,10 +169,10 @@ def _big(connection: sa.Connection, layout: Layout, statement: Statement, time_l
     return answer
 
 
-def _exact(found: Outline, source: str) -> str:
+def _exact(found: Outline, source: str, fields: list[str]) -> str:
     """Return the column with the stored values of fields that stand by themselves."""
     document = f"{source}.{identifier(HIDDEN)}"
-    values = ", ".join(f"{document} -> {quote(key_text(name))}" for _, name in found.plain)
+    values = ", ".join(f"{document} -> {quote(key_text(name))}" for name in fields)
     text = f"CAST(jsonb_build_array({values}) AS text)"
     return f"min({text})" if found.grouped else text
 
@@ -169,12 +186,12 @@ def _kinds(connection: sa.Connection, layout: Layout, statement: Statement) -> d
     )
     values: list[Any] = []
     if not statement.star:
-        text += f" WHERE key = ANY(CAST({MARK} AS text[]))"
-        values = [[key_text(name) for name in statement.names]]
+        text += f" WHERE lower(key) = ANY(CAST({MARK} AS text[]))"
+        values = [[key_text(name).lower() for name in statement.names]]
     kinds: dict[str, set[str]] = {}
     found: Any = run(connection, layout, f"{text} GROUP BY 1, 2", values)
     for name, kind in found:
-        kinds.setdefault(str(name), set()).update({str(kind)} - {"null"})
+        kinds.setdefault(name_of(str(name)), set()).update({str(kind)} - {"null"})
     return kinds
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, time
 from decimal import Decimal
 from typing import Any
@@ -16,6 +16,7 @@ from holdall.records.sql_outline import HIDDEN, SYSTEM_COLUMNS, VIEWS, Token, id
 
 __all__ = ["Statement"]
 
+_VIEWS = {view.lower() for view in VIEWS}
 _TOKEN = re.compile(
     r"""(?P<space>\s+|--[^\n]*|/\*.*?\*/)|(?P<text>'(?:[^']|'')*')|(?P<name>"(?:[^"]|"")*")|(?P<number>\d[\w.]*)"""
     r"""|(?P<word>[^\W\d]\w*)|(?P<mark>\?)|(?P<sign>.)""",
@@ -95,6 +96,8 @@ class Statement:
     Attributes:
         params: The values as SQL sees those of fields: times and UUIDs as text, bytes as base64.
         names: What may be fields in it, in order.
+        labels: What may be names that it gives to columns and tables, in lower case.
+        aliases: Those behind an ``AS``, as written.
         star: It selects ``*``, so all fields are wanted.
         outline: Which of its columns are fields by themselves.
 
@@ -115,6 +118,7 @@ class Statement:
             self._tokens.pop()
         self._solid = [token for token in self._tokens if token.kind != "space"]
         self._check()
+        self.labels, self.aliases = self._labels()
         self.names, self.star = self._fields()
         self.outline = outline(self._tokens, _RESERVED)
 
@@ -137,6 +141,27 @@ class Statement:
         if marks != len(self.params):
             raise QueryError(f"the statement has {marks} '?' and {len(self.params)} values were given")
 
+    def _labels(self) -> tuple[frozenset[str], tuple[str, ...]]:
+        labels: set[str] = set()
+        aliases: dict[str, str] = {}
+        calls: list[str] = []  # what stands before each open parenthesis
+        for before, token in zip(self._solid, self._solid[1:], strict=False):
+            if before.text == ")" and calls:
+                calls.pop()
+            if token.text == "(":
+                calls.append(before.word)
+            if token.kind not in {"word", "name"} or token.word in _RESERVED or (calls and calls[-1] == "cast"):
+                continue
+            if before.word == "as":
+                aliases.setdefault(token.name.lower(), token.name)
+            if (
+                before.word in {"as", "end"}
+                or (before.text == ")" or before.kind in {"name", "number", "text"})
+                or (before.kind == "word" and before.word not in _RESERVED)
+            ):
+                labels.add(token.name.lower())
+        return frozenset(labels), tuple(aliases.values())
+
     def _fields(self) -> tuple[tuple[str, ...], bool]:
         names: dict[str, str] = {}
         star = False
@@ -149,11 +174,32 @@ class Statement:
             if token.kind not in {"word", "name"} or before == "as":
                 continue
             plain = token.name
-            if token.kind == "word" and (plain.lower() in _RESERVED or after == "("):
+            if after == "." or (token.kind == "word" and (plain.lower() in _RESERVED or after == "(")):
                 continue
-            if plain.lower() not in SYSTEM_COLUMNS and plain not in VIEWS:
+            if plain.lower() not in {*SYSTEM_COLUMNS, *_VIEWS}:
                 names.setdefault(plain.lower(), plain)
         return tuple(names.values()), star
+
+    def columns(self, known: Iterable[str]) -> dict[str, str | None]:
+        """Return the fields that the view needs, by the names that the statement has for them: as written, or in another case.
+
+        Args:
+            known: The fields that records have; for ``*`` all of them.
+        """
+        fields = list(known)
+        exact, folded = set(fields), {field.lower(): field for field in reversed(fields)}
+        found: dict[str, str | None] = {}
+        for name in self.names:
+            field = name if name in exact else folded.get(name.lower())
+            if field is not None or name.lower() not in self.labels:  # a label hides nothing then
+                found[name] = field
+        if self.star:
+            taken = {name.lower() for name in found} | {*SYSTEM_COLUMNS, HIDDEN}
+            for field in fields:
+                if field.lower() not in taken:
+                    taken.add(field.lower())
+                    found[field] = field
+        return found
 
     def words(self) -> Iterator[str]:
         """Yield names and words that stand before a dot: aliases, or schemas."""
@@ -161,13 +207,14 @@ class Statement:
             if after.text == "." and token.kind in {"word", "name"}:
                 yield token.text if token.kind == "word" else token.text[1:-1]
 
-    def text(self, *, more: str = "", quoted: Mapping[str, str] | None = None) -> str:
+    def text(self, *, more: str = "", quoted: Iterable[str] = ()) -> str:
         """Return the statement, a `MARK` for each value.
 
         Args:
             more: A column that is added to those of the `outline`.
-            quoted: Words that are written as these names instead.
+            quoted: Names that words stand for, in whatever case, where they do not call a function.
         """
+        names = list(quoted)
         parts: list[str] = []
         for at, token in enumerate(self._tokens):
             if more and self.outline is not None and at == self.outline.end:
@@ -175,16 +222,21 @@ class Statement:
             if token.kind == "mark":
                 parts.append(MARK)
             else:
-                parts.append((quoted or {}).get(token.text, token.text) if token.kind == "word" else token.text)
+                call = next((each.text for each in self._tokens[at + 1 :] if each.kind != "space"), "") == "("
+                parts.append(token.text if call else self.spelt(token.text, names))
         return "".join(parts).strip()
 
-    def over(self, view: str, *, more: str = "", quoted: Mapping[str, str] | None = None) -> str:
+    def spelt(self, word: str, quoted: Iterable[str]) -> str:
+        """Return a word of the statement, or the quoted name that it stands for."""
+        return next((identifier(name) for name in quoted if name.lower() == word.lower()), word)
+
+    def over(self, view: str, *, more: str = "", quoted: Iterable[str] = ()) -> str:
         """Return the statement with the view in front. See `text`.
 
         Args:
             view: A ``SELECT``, which is named as each of `VIEWS`.
             more: A column that is added.
-            quoted: Words that are written as these names instead.
+            quoted: Names that words stand for.
         """
         text = self.text(more=more, quoted=quoted)
         head = f"S3Object AS ({view}), records AS (SELECT * FROM S3Object)"

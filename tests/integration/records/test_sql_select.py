@@ -54,6 +54,13 @@ def db(request, colour, tmp_path):
         ("WITH old AS (SELECT name FROM records WHERE age > 30) SELECT count(*) AS n FROM old", (), [{"n": 2}]),
         ("SELECT a.id FROM records AS a JOIN records AS b ON a.age < b.age WHERE b.id = 'ada'", (), [{"id": "bob"}]),
         ("SELECT id FROM records WHERE score = 2", (), [{"id": "bob"}]),
+        ("SELECT upper(department) AS Place, count(*) AS n FROM records WHERE age > 1 GROUP BY place ORDER BY PLACE", (),
+         [{"Place": "ENGINEERING", "n": 2}, {"Place": "SALES", "n": 1}]),
+        ("SELECT CASE WHEN age > 38 THEN 'old' ELSE 'young' END AS stage, count(*) k FROM records WHERE age > 0 GROUP BY stage ORDER BY k", (),
+         [{"stage": "old", "k": 1}, {"stage": "young", "k": 2}]),
+        ("SELECT NAME, active, CAST(age AS integer) AS years FROM Records WHERE ID = 'ada'", (), [{"NAME": "Ada", "active": True, "years": 36}]),
+        ("WITH t(place, years) AS (SELECT department, age FROM records) SELECT place, max(years) AS most FROM t WHERE years > 1 GROUP BY place ORDER BY place",
+         (), [{"place": "Engineering", "most": 40}, {"place": "Sales", "most": 17}]),
     ],
 )  # fmt: skip
 def test_a28_the_portable_subset(db, sql, params, rows):

@@ -16,7 +16,7 @@ from holdall.records.sql_statement import Statement
     [
         ("SELECT * FROM S3Object WHERE department = 'Engineering'", ("department",), True),
         ("select count(*) from records", (), False),
-        ('SELECT "Odd ""name", r.age AS years FROM records AS r -- note', ('Odd "name', "r", "age"), False),
+        ('SELECT "Odd ""name", r.age AS years FROM records AS r -- note', ('Odd "name', "age"), False),
         ("SELECT 2 * 3, a * b FROM records /* note; */ ;", ("a", "b"), False),
         ("WITH x AS (SELECT name FROM records) SELECT DISTINCT * FROM x", ("x", "name"), True),
         ("SELECT id, metadata FROM records ORDER BY created_at", (), False),
@@ -70,7 +70,7 @@ def test_over_a_view():
     assert Statement("SELECT a FROM records WHERE b = ?", [1]).over("V") == (
         f"WITH S3Object AS (V), records AS (SELECT * FROM S3Object) SELECT a FROM records WHERE b = {MARK}"
     )
-    assert Statement("with recursive n AS (SELECT 1) SELECT Name FROM n").over("V", quoted={"Name": '"Name"'}) == (
+    assert Statement("with recursive n AS (SELECT 1) SELECT Name FROM n").over("V", quoted=["Name"]) == (
         'WITH recursive S3Object AS (V), records AS (SELECT * FROM S3Object), n AS (SELECT 1) SELECT "Name" FROM n'
     )
 
@@ -99,3 +99,27 @@ def test_fields_that_stand_by_themselves(sql, plain):
     assert (list(found.plain) if found is not None else []) == wanted
     if found is not None:
         assert Statement(sql).text(more="more").replace(', more AS "\ue000" ', "") == Statement(sql).text()
+
+
+@pytest.mark.parametrize(
+    ("sql", "columns"),
+    [
+        ("SELECT CITY, city, Dept, shoe FROM records", {"CITY": "city", "Dept": "dept", "shoe": None}),
+        ("SELECT upper(city) AS town, n AS dept FROM records GROUP BY town", {"city": "city", "n": None}),
+        ("SELECT count(*) total FROM records r ORDER BY total, r.city", {"city": "city"}),
+        ("SELECT CASE WHEN city = 'x' THEN 1 END size FROM records ORDER BY size", {"city": "city"}),
+        ("SELECT CAST(city AS text) FROM records", {"city": "city"}),
+        ("SELECT * FROM records WHERE DEPT = 'x'", {"DEPT": "dept", "city": "city"}),
+    ],
+)
+def test_which_columns_are_fields(sql, columns):
+    """Fields in any case, and nothing that hides a label."""
+    assert Statement(sql).columns(["city", "dept"]) == columns
+
+
+def test_names_are_quoted_where_they_are_no_calls():
+    statement = Statement("SELECT Upper(City) AS Upper, CAST(n AS Text) FROM records AS R WHERE R.CITY ILIKE 'x'")
+    assert (statement.names, statement.aliases) == (("City", "n", "ILIKE"), ("Upper", "R"))
+    assert statement.text(quoted=["City", *statement.aliases]) == (
+        """SELECT Upper("City") AS "Upper", CAST(n AS Text) FROM records AS "R" WHERE "R"."City" ILIKE 'x'"""
+    )

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,14 +12,13 @@ from typing import Any
 
 from holdall.records.errors import QueryError
 from holdall.records.pieces import MARK
-from holdall.records.sql_outline import HIDDEN, SYSTEM_COLUMNS, VIEWS, answers, identifier, lite_exact, lite_field
+from holdall.records.sql_outline import HIDDEN, VIEWS, answers, identifier, lite_exact, lite_field
 from holdall.records.sql_statement import Statement
 
 __all__ = ["mentions", "select"]
 
 _MOST = 1900
 """Columns of a view, below SQLite's own limit."""
-_MISSING = re.compile(r"no such column: (?:\w+\.)?(.+)")
 _REFUSED = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "zeroblob", "randomblob"})
 
 
@@ -52,25 +50,14 @@ def select(
     """
     connection.execute("CREATE TEMP TABLE whole (id TEXT PRIMARY KEY, fields TEXT, metadata TEXT)")
     connection.executemany("INSERT INTO whole VALUES (?, ?, ?)", [(id, *texts) for id, texts in whole.items()])
-    text = statement.text(more=lite_exact(statement.outline, {name.lower(): name for name in names})).replace(MARK, "?")
-    unknown: list[str] = []
-    deadline = time.monotonic() + time_limit
-    while True:
-        _make_views(connection, names, unknown)
-        try:
-            labels, rows = _run(connection, text, statement.params, deadline)
-            return answers(labels, rows, statement.outline)
-        except sqlite3.OperationalError as error:
-            missing = _MISSING.match(str(error))
-            name = missing[1].strip('"') if missing else None
-            if name is None or name in unknown:
-                raise _explained(error) from error
-            unknown.append(name)
-        except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, TypeError) as error:
-            raise _explained(error) from error
-        finally:
-            for view in VIEWS:
-                connection.execute(f"DROP VIEW temp.{view}")
+    columns = statement.columns(names)
+    text = statement.text(more=lite_exact(statement.outline, columns)).replace(MARK, "?")
+    _make_views(connection, columns)
+    try:
+        labels, rows = _run(connection, text, statement.params, time.monotonic() + time_limit)
+        return answers(labels, rows, statement.outline)
+    except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, TypeError) as error:
+        raise _explained(error) from error
 
 
 def _explained(error: Exception) -> QueryError:
@@ -82,16 +69,12 @@ def _explained(error: Exception) -> QueryError:
     return QueryError(f"select_query: {text}")
 
 
-def _make_views(connection: sqlite3.Connection, names: Sequence[str], unknown: Sequence[str]) -> None:
+def _make_views(connection: sqlite3.Connection, fields: Mapping[str, str | None]) -> None:
     document = "coalesce(w.fields, r.fields)"
-    taken = {name.lower() for name in SYSTEM_COLUMNS} | {HIDDEN}
     columns = ["r.id AS id", "r.created_at AS created_at", "r.updated_at AS updated_at", "r.etag AS version"]
     columns.append("coalesce(w.metadata, r.metadata) AS metadata")
-    for name in (*names, *unknown):
-        if name.lower() in taken or len(columns) >= _MOST:
-            continue
-        taken.add(name.lower())
-        columns.append(f"{'NULL' if name in unknown else lite_field(document, name)} AS {identifier(name)}")
+    for name, field in list(fields.items())[:_MOST]:
+        columns.append(f"{'NULL' if field is None else lite_field(document, field)} AS {identifier(name)}")
     body = (
         f"SELECT {', '.join(columns)}, {document} AS {identifier(HIDDEN)} FROM main.rec AS r"
         " LEFT JOIN temp.whole AS w ON w.id = r.id WHERE r.state IN ('loaded', 'cut')"
