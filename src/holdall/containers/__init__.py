@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdall.containers.arrays import TypedArray
-    from holdall.containers.combiner import FileInfo, LazyCombiner, append, append_async, combine, combine_async
+    from holdall.containers.combiner import LazyCombiner, append, append_async, combine, combine_async
     from holdall.containers.errors import EncodeError, FormatError, MissingIndexError, MissingKeyError
+    from holdall.containers.fileinfo import FileInfo
     from holdall.containers.options import ReadOptions, ReadStats, VerifyReport, WriteOptions, WriteResult
     from holdall.containers.plain import stream_list, stream_map
     from holdall.containers.reader import LazyReader, load, load_async
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "EncodeError": "errors",
-    "FileInfo": "combiner",
+    "FileInfo": "fileinfo",
     "FormatError": "errors",
     "LazyArray": "views",
     "LazyCombiner": "combiner",

@@ -2,95 +2,30 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from struct import unpack_from
 from typing import Any, NamedTuple, cast
 
+from holdall.containers.cache import ByteCache, Span
 from holdall.containers.checksums import crc32
 from holdall.containers.engines import Engine, engine
 from holdall.containers.errors import DamagedError, Fault, FormatError
+from holdall.containers.flights import Flights
 from holdall.containers.header import HEADER, Header, parse_header
 from holdall.containers.held import HeldBytes, HeldFile
 from holdall.containers.legacy import restored
 from holdall.containers.lookahead import Lookahead
+from holdall.containers.nodes import Bounds, Leaf, Node, Root
 from holdall.containers.options import ReadOptions, ReadStats
-from holdall.containers.toc import Bounds, Leaf, Node, Root, parse_node, parse_root, plain_leaf
+from holdall.containers.toc import parse_node, parse_root, plain_leaf
 from holdall.containers.wire import CodecName, array_head, map_head
 from holdall.errors import ClosedError, IntegrityError
 from holdall.store import Store
 
-__all__ = ["Archive", "ByteCache", "Cursor", "Flights", "Origin", "Span", "Table", "table_of"]
+__all__ = ["Archive", "Cursor", "Origin", "Table", "table_of"]
 
-Span = tuple[int, int]
 SLIGHT = 16
 """Items smaller than this on average are decoded as quickly as they are told apart."""
-
-
-class ByteCache:
-    """Encoded bytes by range, least recently used out first; shared by the threads of a reader.
-
-    Args:
-        limit: Most bytes; ``None`` for no bound, 0 for no cache.
-    """
-
-    def __init__(self, limit: int | None) -> None:
-        self.limit = limit
-        self.size = 0
-        self._held: OrderedDict[Span, bytes] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, span: Span) -> bytes | None:
-        """Return the bytes of a range, if held."""
-        with self._lock:
-            data = self._held.get(span)
-            if data is not None:
-                self._held.move_to_end(span)
-            return data
-
-    def put(self, span: Span, data: bytes) -> None:
-        """Hold the bytes of a range."""
-        if self.limit is not None and len(data) > self.limit:
-            return
-        with self._lock:
-            if span not in self._held:
-                self._held[span] = data
-                self.size += len(data)
-            while self.limit is not None and self.size > self.limit:
-                _, dropped = self._held.popitem(last=False)
-                self.size -= len(dropped)
-
-    def clear(self) -> None:
-        """Drop everything."""
-        with self._lock:
-            self._held.clear()
-            self.size = 0
-
-
-class Flights:
-    """Ranges that are being fetched, so that nobody else fetches them too."""
-
-    def __init__(self) -> None:
-        self._under_way: dict[Span, Future[bytes | None]] = {}
-        self._lock = threading.Lock()
-
-    def claim(self, spans: Sequence[Span]) -> tuple[list[Span], dict[Span, Future[bytes | None]]]:
-        """Return the ranges that the caller has to fetch, and those that others are fetching."""
-        with self._lock:
-            others = {span: self._under_way[span] for span in spans if span in self._under_way}
-            mine = [span for span in spans if span not in others]
-            self._under_way |= {span: Future() for span in mine}
-        return mine, others
-
-    def land(self, spans: Sequence[Span], found: Sequence[bytes] | None) -> None:
-        """Hand fetched ranges to those who wait; ``None`` tells them to fetch for themselves."""
-        with self._lock:
-            ended = [self._under_way.pop(span) for span in spans]
-        for i, future in enumerate(ended):
-            future.set_result(None if found is None else found[i])
 
 
 @dataclass(slots=True)

@@ -10,8 +10,8 @@ from holdall.containers.arrays import joined
 from holdall.containers.checksums import crc32
 from holdall.containers.errors import FormatError
 from holdall.containers.members import below, inner
+from holdall.containers.nodes import Blocks, Indexed, Leaf, RunMap
 from holdall.containers.paths import shown
-from holdall.containers.toc import Blocks, Indexed, Leaf, RunMap
 
 __all__ = ["agrees", "check_below", "check_blocks", "check_length", "check_value"]
 

@@ -12,11 +12,11 @@ from holdall.containers.encoder import Encoder
 from holdall.containers.errors import FormatError
 from holdall.containers.finishing import finish
 from holdall.containers.header import HEADER, parse_header
+from holdall.containers.nodes import Combined
 from holdall.containers.options import WriteOptions
 from holdall.containers.pouring import look, pour
 from holdall.containers.reader import LazyReader
 from holdall.containers.sinks import Sink
-from holdall.containers.toc import Combined
 from holdall.containers.writing import encode
 
 __all__ = ["copy_archive", "copy_chunks", "copy_object", "look_at_all", "old_children"]

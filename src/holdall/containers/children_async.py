@@ -11,11 +11,11 @@ from holdall.containers.encoder import Encoder
 from holdall.containers.errors import FormatError
 from holdall.containers.finishing import finish
 from holdall.containers.header import HEADER, parse_header
+from holdall.containers.nodes import Combined
 from holdall.containers.options import WriteOptions
 from holdall.containers.pouring_async import look_async, pour_async
 from holdall.containers.reader import LazyReader
 from holdall.containers.sinks_async import Sink
-from holdall.containers.toc import Combined
 from holdall.containers.writing_async import encode_async
 
 __all__ = ["copy_archive_async", "copy_chunks_async", "copy_object_async", "look_at_all_async", "old_children_async"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from holdall.containers import children, children_async, writing, writing_async
 from holdall.containers.drawing import each, each_async
+from holdall.containers.fileinfo import MISSING, FileInfo, at_hand, info_of, is_stream, reader_of
 from holdall.containers.header import HEADER
 from holdall.containers.options import WriteOptions, WriteResult
 from holdall.containers.reader import LazyReader
@@ -16,41 +17,9 @@ from holdall.containers.sinks import conditioned, frugal
 from holdall.containers.writer import Target
 from holdall.store import Store
 
-__all__ = ["MISSING", "FileInfo", "LazyCombiner", "append", "append_async", "combine", "combine_async"]
+__all__ = ["LazyCombiner", "append", "append_async", "combine", "combine_async"]
 
-MISSING: Any = object()
 Validate = Literal["toc", "full"] | bool
-
-
-@dataclass(frozen=True, slots=True)
-class FileInfo:
-    """An archive to embed, or an object to encode into one.
-
-    Attributes:
-        source: Where the archive is: what `LazyReader` takes, a reader, or an iterable of an archive's bytes.
-        name: Its name in the combined archive.
-        fs, s3fs: An fsspec filesystem for a path.
-        store: A store for a key.
-        obj: What to encode instead of a source.
-
-    Raises:
-        TypeError: A source and an object, or neither.
-
-    Example:
-        >>> FileInfo("a.lazy", "a").name
-        'a'
-    """
-
-    source: Any = None
-    name: str | None = None
-    fs: Any = None
-    s3fs: Any = None
-    store: Store | None = None
-    obj: Any = MISSING
-
-    def __post_init__(self) -> None:
-        if (self.source is None) == (self.obj is MISSING):
-            raise TypeError("a FileInfo has a source or an obj, one of them")
 
 
 class LazyCombiner(Target):
@@ -113,16 +82,16 @@ class LazyCombiner(Target):
             ValueError: A name that is taken, or missing where the others have one.
             FormatError, IntegrityError: No archive, or a damaged one.
         """
-        info = _info(source, name)
+        info = info_of(source, name)
         try:
             sink = self._prepared()
             self._note(info.name, sink.position)
             if info.obj is not MISSING:
                 children.copy_object(sink, info.obj, self.options)
-            elif _is_stream(info.source):
+            elif is_stream(info.source):
                 children.copy_chunks(sink, info.source, validate)
             else:
-                reader, own = _reader(info)
+                reader, own = reader_of(info)
                 try:
                     children.copy_archive(sink, reader, validate)
                 finally:
@@ -134,16 +103,16 @@ class LazyCombiner(Target):
 
     async def write_async(self, source: Any, name: str | None = None, *, validate: Validate = True) -> None:
         """Embed an archive; async iterables of bytes too. See `write`."""
-        info = _info(source, name)
+        info = info_of(source, name)
         try:
             sink = await self._prepared_async()
             self._note(info.name, sink.position)
             if info.obj is not MISSING:
                 await children_async.copy_object_async(sink, info.obj, self.options)
-            elif _is_stream(info.source):
+            elif is_stream(info.source):
                 await children_async.copy_chunks_async(sink, info.source, validate)
             else:
-                reader, own = _reader(info)
+                reader, own = reader_of(info)
                 try:
                     await children_async.copy_archive_async(sink, reader, validate)
                 finally:
@@ -285,7 +254,7 @@ def combine(
     """
     with LazyCombiner(dest, mode=mode, **named) as combiner:
         if isinstance(files, (list, tuple)) and validate is True:
-            files = _at_hand(files)
+            files = at_hand(files)
             children.look_at_all(file.source for file in files if isinstance(file.source, LazyReader))
         for file in each([files] if isinstance(files, FileInfo) else files):
             combiner.write(file, validate=validate)
@@ -303,7 +272,7 @@ async def combine_async(
     """Combine archives into one. See `combine`."""
     async with LazyCombiner(dest, mode=mode, **named) as combiner:
         if isinstance(files, (list, tuple)) and validate is True:
-            files = _at_hand(files)
+            files = at_hand(files)
             await children_async.look_at_all_async(file.source for file in files if isinstance(file.source, LazyReader))
         async for file in each_async([files] if isinstance(files, FileInfo) else files):
             await combiner.write_async(file, validate=validate)
@@ -318,35 +287,3 @@ def append(dest: Any, files: FileInfo | Iterable[Any], **named: Any) -> WriteRes
 async def append_async(dest: Any, files: FileInfo | Iterable[Any] | AsyncIterable[Any], **named: Any) -> WriteResult:
     """Add archives to a combined one: `combine_async` with ``mode="a"``."""
     return await combine_async(dest, files, mode="a", **named)
-
-
-def _info(source: Any, name: str | None) -> FileInfo:
-    info = source if isinstance(source, FileInfo) else FileInfo(source)
-    if name is not None and info.name not in {None, name}:
-        raise ValueError(f"two names for one child: {info.name!r} and {name!r}")
-    return info if name is None else replace(info, name=name)
-
-
-def _at_hand(files: Iterable[Any]) -> list[FileInfo]:
-    """Return what is to be combined, with readers of archives in stores, which can be looked at together; local files are opened one by one."""
-    infos = [_info(file, None) for file in files]
-    for i, info in enumerate(infos):
-        if info.obj is MISSING and not isinstance(info.source, LazyReader) and not _is_stream(info.source):
-            reader, _ = _reader(info)
-            if not reader._origin.store.capabilities.local:
-                infos[i] = FileInfo(reader, info.name)
-    return infos
-
-
-def _is_stream(source: Any) -> bool:
-    """Tell whether a source is an archive's bytes in chunks."""
-    if isinstance(source, (str, bytes, bytearray, memoryview, LazyReader)) or hasattr(source, "read"):
-        return False
-    return isinstance(source, (Iterable, AsyncIterable)) and not hasattr(source, "key") and not hasattr(source, "fs")
-
-
-def _reader(info: FileInfo) -> tuple[LazyReader, bool]:
-    """Return a reader of a source, and whether it was made for it."""
-    if isinstance(info.source, LazyReader):
-        return info.source, False
-    return LazyReader(info.source, fs=info.fs, s3fs=info.s3fs, store=info.store, cached=False), True

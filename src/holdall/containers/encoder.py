@@ -18,10 +18,9 @@ from holdall.containers.arrays import array_head_bytes, as_lists, slabs
 from holdall.containers.batches import Rooms, cut
 from holdall.containers.checksums import crc32
 from holdall.containers.chunks import Groups, Pairs, Slices
-from holdall.containers.engines import Unusual
 from holdall.containers.errors import EncodeError
 from holdall.containers.pen import Pen
-from holdall.containers.plain import Stream, as_container, is_array
+from holdall.containers.plain import Stream, Unusual, as_container, is_array
 from holdall.containers.series import Series
 from holdall.containers.steps import Annex, Descend, Layout, Pull, Step, Written
 from holdall.containers.weighing import FEW, Scale

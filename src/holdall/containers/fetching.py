@@ -1,5 +1,5 @@
 # Generated from fetching_async.py by tools/twins.py: change that file, not this one.
-"""All the I/O of reading: open an object, fetch exact ranges, and carry out the steps that `walking` asks for."""
+"""Fetch exact ranges, and carry out the steps that `walking` asks for: all the I/O of reading what is open."""
 
 from __future__ import annotations
 
@@ -7,130 +7,28 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Any, TypeVar
 
 from holdall._concurrency import gather, run
-from holdall.containers.archive import Archive, Cursor, Origin, Span, table_of
+from holdall.containers.archive import Origin
+from holdall.containers.cache import Span
 from holdall.containers.errors import FormatError
 from holdall.containers.flights import landed
-from holdall.containers.header import HEADER, parse_header
-from holdall.containers.held import HeldBytes, HeldFile, hold
+from holdall.containers.held import HeldBytes, HeldFile
 from holdall.containers.lookahead import PIECES, Lookahead
-from holdall.containers.members import check_size
-from holdall.containers.walking import resolve
 from holdall.containers.waves import Want
 from holdall.core.options import GetOptions
 from holdall.core.ranges import ByteRange, Coalesce, Merged, coalesce
 from holdall.errors import NotFoundError, PreconditionError, RangeNotSatisfiableError
 from holdall.results import GetResult
 
-__all__ = [
-    "attach",
-    "changed",
-    "descend",
-    "drive",
-    "fetch",
-    "items",
-    "keep_open",
-    "stretch",
-]
+__all__ = ["changed", "drive", "fetch", "get", "items", "ranges", "stretch"]
 
 T = TypeVar("T")
-TRIES = 3
-"""How often opening begins anew if the object is replaced meanwhile."""
 
 
-def attach(origin: Origin) -> Archive:
-    """Open an archive: header and end are asked for at once, the table comes with them or in one more request.
-
-    Raises:
-        FormatError: Not an archive.
-        PreconditionError: It is being replaced faster than it can be opened.
-    """
-    origin.check_open()
-    if origin.archive is not None:
-        return origin.archive
-    pinned = origin.etag
-    keep_open(origin)
-    for _ in range(TRIES):
-        try:
-            archive = _opened(origin)
-        except PreconditionError:
-            if pinned is not None or origin.file is not None:
-                raise
-        else:
-            origin.archive = archive
-            return archive
-    raise changed(origin)
-
-
-def keep_open(origin: Origin) -> None:
-    """Open a local file that is not pinned to a version, so that it is read to its end whatever takes its place."""
-    if origin.file is None and origin.etag is None and origin.version is None:
-        origin.file = run(lambda: hold(origin.store, origin.key))
-
-
-def descend(origin: Origin, path: Sequence[Any]) -> Archive:
-    """Open an archive, and follow a path of embedded ones."""
-    archive = origin.archive
-    if archive is None:
-        archive = attach(origin)
-    origin.check_open()
-    if path:
-        place = drive(origin, resolve(Cursor(archive, archive.table.node, ()), path))
-        archive = place.archive
-    return archive
-
-
-def _opened(origin: Origin) -> Archive:
-    front, back, size = _ends(origin)
-    header = parse_header(front, origin.options.magic)
-    check_size(origin, header, size)
-    low, high = HEADER + header.toc_start, header.end
-    if high <= len(front):
-        toc = front[low:high]
-    elif low >= size - len(back):
-        toc = back[low - (size - len(back)) : high - (size - len(back))]
-    else:
-        (toc,) = _ranges(origin, [(low, high)])
-    return Archive(origin, table_of(front, toc, size, origin.options))
-
-
-def _ends(origin: Origin) -> tuple[bytes, bytes, int]:
-    """Return the first and the last bytes of the object, and its size."""
-    window = origin.options.window
-    size = origin.size if origin.file is None else origin.file.size
-    if size is not None:
-        if size == 0:
-            raise _empty(origin)
-        if size <= 2 * window:
-            (whole,) = _ranges(origin, [(0, size)])
-            return whole, whole, size
-        front, back = _ranges(origin, [(0, window), (size - window, size)])
-        return front, back, size
-    spans = [ByteRange(0, window)]
-    if origin.store.capabilities.suffix_ranges:
-        spans.append(ByteRange.last(window))
-    try:
-        answers = gather([lambda s=span: _get(origin, s) for span in spans])  # type: ignore[misc]
-    except RangeNotSatisfiableError as error:
-        raise _empty(origin) from error
-    origin.stats.requests += len(spans)
-    origin.stats.serial_rounds += 1
-    origin.stats.bytes += sum(len(data) for _, data in answers)
-    result, front = answers[0]
-    other, back = answers[-1] if len(answers) > 1 else (result, b"")
-    if (other.meta.etag, other.meta.size) != (result.meta.etag, result.meta.size):
-        raise changed(origin)
-    if origin.etag is None and origin.store.capabilities.conditional_read:
-        origin.etag = result.meta.etag
-    return front, back, result.meta.size
-
-
-def _get(origin: Origin, span: ByteRange) -> tuple[GetResult, bytes]:
+def get(origin: Origin, span: ByteRange) -> tuple[GetResult, bytes]:
+    """Return one range of the version that is read, with what the store says of the object."""
     options = GetOptions(range=span, if_match=origin.etag, version=origin.version)
     with origin.store.get(origin.key, options) as result:
         return result, result.bytes()
-
-
-# -- fetching ----------------------------------------------------------------------------------------------------------
 
 
 def fetch(origin: Origin, spans: Sequence[Span], *, keep: bool = True, fresh: bool = False) -> list[Any]:
@@ -157,7 +55,7 @@ def fetch(origin: Origin, spans: Sequence[Span], *, keep: bool = True, fresh: bo
         mine, others = origin.flights.claim(missing)
         if mine:
             try:
-                found = _ranges(origin, mine)
+                found = ranges(origin, mine)
             except BaseException:
                 origin.flights.land(mine, None)
                 raise
@@ -212,11 +110,11 @@ def _ahead(origin: Origin, ahead: Lookahead, spans: Sequence[Span]) -> list[byte
     """Return ranges for one who reads from one end to the other: large pieces are fetched, those that follow at the same time."""
     lacking = ahead.lacking(spans)
     if lacking:
-        ahead.take(lacking, _ranges(origin, lacking))
+        ahead.take(lacking, ranges(origin, lacking))
     return ahead.cut(spans)
 
 
-def _ranges(origin: Origin, spans: Sequence[Span]) -> list[bytes]:
+def ranges(origin: Origin, spans: Sequence[Span]) -> list[bytes]:
     """Fetch ranges in one wave; large ones in pieces."""
     if origin.file is not None:
         return _at_hand(origin, origin.file, spans)
@@ -249,7 +147,7 @@ def _ranges(origin: Origin, spans: Sequence[Span]) -> list[bytes]:
 
 def _versioned(origin: Origin, spans: Sequence[Span], plan: Sequence[Merged]) -> list[bytes]:
     answers = gather(
-        [lambda m=merged: _get(origin, ByteRange(m.start, m.end)) for merged in plan],  # type: ignore[misc]
+        [lambda m=merged: get(origin, ByteRange(m.start, m.end)) for merged in plan],  # type: ignore[misc]
         limit=origin.options.concurrency,
     )
     parts = [b""] * len(spans)
@@ -278,9 +176,6 @@ def stretch(origin: Origin, start: int, end: int) -> Iterator[bytes]:
             yield found.pop(0)
 
 
-# -- steps -------------------------------------------------------------------------------------------------------------
-
-
 def drive(origin: Origin, steps: Generator[Want, Any, T]) -> T:
     """Carry out steps and return their result."""
     answer: Any = None
@@ -306,10 +201,6 @@ def items(origin: Origin, steps: Generator[Want | list[Any], Any, None]) -> Iter
             answer = fetch(origin, step.spans, keep=step.keep)
         else:
             yield from step
-
-
-def _empty(origin: Origin) -> FormatError:
-    return FormatError("an empty object is no archive", kind="magic", offset=0, key=origin.key)
 
 
 def changed(origin: Origin) -> PreconditionError:

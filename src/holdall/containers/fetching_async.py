@@ -1,4 +1,4 @@
-"""All the I/O of reading: open an object, fetch exact ranges, and carry out the steps that `walking` asks for."""
+"""Fetch exact ranges, and carry out the steps that `walking` asks for: all the I/O of reading what is open."""
 
 from __future__ import annotations
 
@@ -6,130 +6,28 @@ from collections.abc import AsyncIterator, Generator, Sequence
 from typing import Any, TypeVar
 
 from holdall._concurrency import gather_async, run_async
-from holdall.containers.archive import Archive, Cursor, Origin, Span, table_of
+from holdall.containers.archive import Origin
+from holdall.containers.cache import Span
 from holdall.containers.errors import FormatError
 from holdall.containers.flights import landed_async
-from holdall.containers.header import HEADER, parse_header
-from holdall.containers.held import HeldBytes, HeldFile, hold
+from holdall.containers.held import HeldBytes, HeldFile
 from holdall.containers.lookahead import PIECES, Lookahead
-from holdall.containers.members import check_size
-from holdall.containers.walking import resolve
 from holdall.containers.waves import Want
 from holdall.core.options import GetOptions
 from holdall.core.ranges import ByteRange, Coalesce, Merged, coalesce
 from holdall.errors import NotFoundError, PreconditionError, RangeNotSatisfiableError
 from holdall.results import GetResult
 
-__all__ = [
-    "attach_async",
-    "changed",
-    "descend_async",
-    "drive_async",
-    "fetch_async",
-    "items_async",
-    "keep_open_async",
-    "stretch_async",
-]
+__all__ = ["changed", "drive_async", "fetch_async", "get_async", "items_async", "ranges_async", "stretch_async"]
 
 T = TypeVar("T")
-TRIES = 3
-"""How often opening begins anew if the object is replaced meanwhile."""
 
 
-async def attach_async(origin: Origin) -> Archive:
-    """Open an archive: header and end are asked for at once, the table comes with them or in one more request.
-
-    Raises:
-        FormatError: Not an archive.
-        PreconditionError: It is being replaced faster than it can be opened.
-    """
-    origin.check_open()
-    if origin.archive is not None:
-        return origin.archive
-    pinned = origin.etag
-    await keep_open_async(origin)
-    for _ in range(TRIES):
-        try:
-            archive = await _opened_async(origin)
-        except PreconditionError:
-            if pinned is not None or origin.file is not None:
-                raise
-        else:
-            origin.archive = archive
-            return archive
-    raise changed(origin)
-
-
-async def keep_open_async(origin: Origin) -> None:
-    """Open a local file that is not pinned to a version, so that it is read to its end whatever takes its place."""
-    if origin.file is None and origin.etag is None and origin.version is None:
-        origin.file = await run_async(lambda: hold(origin.store, origin.key))
-
-
-async def descend_async(origin: Origin, path: Sequence[Any]) -> Archive:
-    """Open an archive, and follow a path of embedded ones."""
-    archive = origin.archive
-    if archive is None:
-        archive = await attach_async(origin)
-    origin.check_open()
-    if path:
-        place = await drive_async(origin, resolve(Cursor(archive, archive.table.node, ()), path))
-        archive = place.archive
-    return archive
-
-
-async def _opened_async(origin: Origin) -> Archive:
-    front, back, size = await _ends_async(origin)
-    header = parse_header(front, origin.options.magic)
-    check_size(origin, header, size)
-    low, high = HEADER + header.toc_start, header.end
-    if high <= len(front):
-        toc = front[low:high]
-    elif low >= size - len(back):
-        toc = back[low - (size - len(back)) : high - (size - len(back))]
-    else:
-        (toc,) = await _ranges_async(origin, [(low, high)])
-    return Archive(origin, table_of(front, toc, size, origin.options))
-
-
-async def _ends_async(origin: Origin) -> tuple[bytes, bytes, int]:
-    """Return the first and the last bytes of the object, and its size."""
-    window = origin.options.window
-    size = origin.size if origin.file is None else origin.file.size
-    if size is not None:
-        if size == 0:
-            raise _empty(origin)
-        if size <= 2 * window:
-            (whole,) = await _ranges_async(origin, [(0, size)])
-            return whole, whole, size
-        front, back = await _ranges_async(origin, [(0, window), (size - window, size)])
-        return front, back, size
-    spans = [ByteRange(0, window)]
-    if origin.store.capabilities.suffix_ranges:
-        spans.append(ByteRange.last(window))
-    try:
-        answers = await gather_async([lambda s=span: _get_async(origin, s) for span in spans])  # type: ignore[misc]
-    except RangeNotSatisfiableError as error:
-        raise _empty(origin) from error
-    origin.stats.requests += len(spans)
-    origin.stats.serial_rounds += 1
-    origin.stats.bytes += sum(len(data) for _, data in answers)
-    result, front = answers[0]
-    other, back = answers[-1] if len(answers) > 1 else (result, b"")
-    if (other.meta.etag, other.meta.size) != (result.meta.etag, result.meta.size):
-        raise changed(origin)
-    if origin.etag is None and origin.store.capabilities.conditional_read:
-        origin.etag = result.meta.etag
-    return front, back, result.meta.size
-
-
-async def _get_async(origin: Origin, span: ByteRange) -> tuple[GetResult, bytes]:
+async def get_async(origin: Origin, span: ByteRange) -> tuple[GetResult, bytes]:
+    """Return one range of the version that is read, with what the store says of the object."""
     options = GetOptions(range=span, if_match=origin.etag, version=origin.version)
     async with await origin.store.get_async(origin.key, options) as result:
         return result, await result.bytes_async()
-
-
-# -- fetching ----------------------------------------------------------------------------------------------------------
 
 
 async def fetch_async(origin: Origin, spans: Sequence[Span], *, keep: bool = True, fresh: bool = False) -> list[Any]:
@@ -156,7 +54,7 @@ async def fetch_async(origin: Origin, spans: Sequence[Span], *, keep: bool = Tru
         mine, others = origin.flights_async.claim(missing)
         if mine:
             try:
-                found = await _ranges_async(origin, mine)
+                found = await ranges_async(origin, mine)
             except BaseException:
                 origin.flights_async.land(mine, None)
                 raise
@@ -211,11 +109,11 @@ async def _ahead_async(origin: Origin, ahead: Lookahead, spans: Sequence[Span]) 
     """Return ranges for one who reads from one end to the other: large pieces are fetched, those that follow at the same time."""
     lacking = ahead.lacking(spans)
     if lacking:
-        ahead.take(lacking, await _ranges_async(origin, lacking))
+        ahead.take(lacking, await ranges_async(origin, lacking))
     return ahead.cut(spans)
 
 
-async def _ranges_async(origin: Origin, spans: Sequence[Span]) -> list[bytes]:
+async def ranges_async(origin: Origin, spans: Sequence[Span]) -> list[bytes]:
     """Fetch ranges in one wave; large ones in pieces."""
     if origin.file is not None:
         return await _at_hand_async(origin, origin.file, spans)
@@ -248,7 +146,7 @@ async def _ranges_async(origin: Origin, spans: Sequence[Span]) -> list[bytes]:
 
 async def _versioned_async(origin: Origin, spans: Sequence[Span], plan: Sequence[Merged]) -> list[bytes]:
     answers = await gather_async(
-        [lambda m=merged: _get_async(origin, ByteRange(m.start, m.end)) for merged in plan],  # type: ignore[misc]
+        [lambda m=merged: get_async(origin, ByteRange(m.start, m.end)) for merged in plan],  # type: ignore[misc]
         limit=origin.options.concurrency,
     )
     parts = [b""] * len(spans)
@@ -277,9 +175,6 @@ async def stretch_async(origin: Origin, start: int, end: int) -> AsyncIterator[b
             yield found.pop(0)
 
 
-# -- steps -------------------------------------------------------------------------------------------------------------
-
-
 async def drive_async(origin: Origin, steps: Generator[Want, Any, T]) -> T:
     """Carry out steps and return their result."""
     answer: Any = None
@@ -306,10 +201,6 @@ async def items_async(origin: Origin, steps: Generator[Want | list[Any], Any, No
         else:
             for item in step:
                 yield item
-
-
-def _empty(origin: Origin) -> FormatError:
-    return FormatError("an empty object is no archive", kind="magic", offset=0, key=origin.key)
 
 
 def changed(origin: Origin) -> PreconditionError:

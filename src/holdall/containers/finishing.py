@@ -8,10 +8,11 @@ from itertools import accumulate, count, pairwise
 from typing import Any
 
 from holdall.containers.checksums import crc32
-from holdall.containers.engines import Engine, Unusual, engine
+from holdall.containers.engines import Engine, engine
 from holdall.containers.errors import EncodeError
 from holdall.containers.header import HEADER, Header, pack_header
 from holdall.containers.options import WriteOptions
+from holdall.containers.plain import Unusual
 from holdall.containers.steps import Annex
 from holdall.containers.wire import array_head, map_head
 

@@ -6,8 +6,9 @@ from collections.abc import Generator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from holdall.containers import fetching, fetching_async, members
-from holdall.containers.archive import Archive, ByteCache, Cursor, Origin, Span
+from holdall.containers import fetching, fetching_async, members, opening, opening_async
+from holdall.containers.archive import Archive, Cursor, Origin
+from holdall.containers.cache import ByteCache, Span
 from holdall.containers.options import MiB, ReadOptions, ReadStats
 from holdall.containers.places import place_of
 from holdall.store import Store
@@ -137,10 +138,10 @@ class Handle:
         return reader_recipe(self._origin, self._path)
 
     def _archive(self) -> Archive:
-        return fetching.descend(self._origin, self._path)
+        return opening.descend(self._origin, self._path)
 
     async def _archive_async(self) -> Archive:
-        return await fetching_async.descend_async(self._origin, self._path)
+        return await opening_async.descend_async(self._origin, self._path)
 
     def _root(self) -> Cursor:
         archive = self._archive()

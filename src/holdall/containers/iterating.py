@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from holdall.containers.archive import Cursor, Span
+from holdall.containers.archive import Cursor
+from holdall.containers.cache import Span
 from holdall.containers.loading import AT_ONCE, block_of, grouped, is_plain
 from holdall.containers.members import below, inner, member
-from holdall.containers.toc import Blocks, Combined, Indexed, Leaf
+from holdall.containers.nodes import Blocks, Combined, Indexed, Leaf
 from holdall.containers.walking import resolve, settled
 from holdall.containers.waves import Flow, Steps, Want, together
 

@@ -9,8 +9,8 @@ from holdall.containers.archive import Cursor
 from holdall.containers.checking import agrees, check_below, check_blocks, check_length, check_value
 from holdall.containers.errors import FormatError
 from holdall.containers.members import MOST_NESTED, below, inner, member, size_of
+from holdall.containers.nodes import Blocks, Combined, Indexed, Leaf, Node, RunMap
 from holdall.containers.paths import shown
-from holdall.containers.toc import Blocks, Combined, Indexed, Leaf, Node, RunMap
 from holdall.containers.waves import Steps, Want, together
 
 __all__ = ["AT_ONCE", "block_of", "grouped", "is_plain", "load", "settle"]

@@ -7,8 +7,8 @@ from typing import Any
 from holdall.containers.archive import Archive, Cursor, Origin, table_of
 from holdall.containers.errors import DamagedError, FormatError
 from holdall.containers.header import HEADER, Header, parse_header
+from holdall.containers.nodes import Blocks, Combined, Indexed, Leaf, Node, RunMap
 from holdall.containers.paths import key_error, shown
-from holdall.containers.toc import Blocks, Combined, Indexed, Leaf, Node, RunMap
 from holdall.containers.waves import Steps, Want
 
 __all__ = ["MOST_NESTED", "below", "check_size", "embedded", "inner", "kind_of", "member", "size_of"]

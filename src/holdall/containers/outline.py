@@ -7,7 +7,7 @@ from typing import Any
 
 from holdall.containers.archive import Cursor
 from holdall.containers.members import below, kind_of, member, size_of
-from holdall.containers.toc import Blocks, Combined, Indexed, Leaf
+from holdall.containers.nodes import Blocks, Combined, Indexed, Leaf
 from holdall.containers.waves import Steps
 
 __all__ = ["Line", "outline"]

@@ -7,9 +7,9 @@ from typing import Any
 
 from holdall.containers.arrays import array_value
 from holdall.containers.checksums import crc32
-from holdall.containers.engines import KEYS, Engine, Unusual, engine
+from holdall.containers.engines import Engine, engine
 from holdall.containers.errors import EncodeError
-from holdall.containers.plain import as_container, is_array
+from holdall.containers.plain import KEYS, Unusual, as_container, is_array
 from holdall.containers.recent import Recent
 from holdall.containers.steps import Annex, Emit, Layout, Patch, Written
 from holdall.containers.wire import CodecName, Ext, Tagged, array_head, map_head

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -12,10 +12,31 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-__all__ = ["Stream", "as_container", "is_array", "is_stream", "simplified", "stream_list", "stream_map"]
+__all__ = [
+    "KEYS",
+    "KEY_TYPES",
+    "Hook",
+    "Stream",
+    "Unusual",
+    "as_container",
+    "is_array",
+    "is_stream",
+    "simplified",
+    "stream_list",
+    "stream_map",
+]
 
 _SCALARS = frozenset({str, int, float, bool, type(None), bytes})
 _AT_HAND = _SCALARS | {dict, list, tuple}
+
+
+KEY_TYPES = (str, int, float, bytes, type(None))
+KEYS = "a map's key is a str, int, float, bool, None or bytes"
+Hook = Callable[[Any], Any]
+
+
+class Unusual(Exception):  # noqa: N818  # a signal within the encoder, never seen by users
+    """A value that has to be taken apart item by item, or cannot be encoded at all."""
 
 
 class Stream:

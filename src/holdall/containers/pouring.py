@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from holdall._concurrency import run
 from holdall.containers.archive import Origin
-from holdall.containers.fetching import changed, keep_open
+from holdall.containers.fetching import changed
 from holdall.containers.header import HEADER, parse_header
 from holdall.containers.members import check_size
+from holdall.containers.opening import keep_open
 from holdall.core.options import GetOptions
 from holdall.core.ranges import ByteRange
 from holdall.errors import NotFoundError, PreconditionError, RangeNotSatisfiableError

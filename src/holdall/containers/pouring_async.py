@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 
 from holdall._concurrency import run_async
 from holdall.containers.archive import Origin
-from holdall.containers.fetching_async import changed, keep_open_async
+from holdall.containers.fetching_async import changed
 from holdall.containers.header import HEADER, parse_header
 from holdall.containers.members import check_size
+from holdall.containers.opening_async import keep_open_async
 from holdall.core.options import GetOptions
 from holdall.core.ranges import ByteRange
 from holdall.errors import NotFoundError, PreconditionError, RangeNotSatisfiableError

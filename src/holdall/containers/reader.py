@@ -9,10 +9,10 @@ from holdall.containers import fetching, fetching_async, iterating, loading, ver
 from holdall.containers.archive import Archive, Cursor
 from holdall.containers.handle import Handle
 from holdall.containers.lookahead import Lookahead
+from holdall.containers.nodes import Combined
 from holdall.containers.options import VerifyReport
 from holdall.containers.outline import Line, outline
 from holdall.containers.paths import Path, segments
-from holdall.containers.toc import Combined
 from holdall.containers.views import LazyDict, viewed
 
 __all__ = ["RAISE", "LazyReader", "load", "load_async", "read_ahead"]

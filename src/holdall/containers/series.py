@@ -7,10 +7,9 @@ from typing import Any
 
 from holdall.containers.chunks import PLAIN_KEYS, Groups, Keys, Pairs, Slices
 from holdall.containers.drawing import taken
-from holdall.containers.engines import Unusual
 from holdall.containers.errors import EncodeError
 from holdall.containers.pen import LEAF_MAP, Pen
-from holdall.containers.plain import as_container, is_array
+from holdall.containers.plain import Unusual, as_container, is_array
 from holdall.containers.runs import Run
 from holdall.containers.steps import Descend, Pull, Written
 from holdall.containers.weighing import NUMBERS, Scale, at_least

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from holdall.containers.archive import Archive, Cursor
 from holdall.containers.errors import FormatError
 from holdall.containers.members import below, inner, member
+from holdall.containers.nodes import Blocks, Combined, Indexed, Leaf, RunMap
 from holdall.containers.options import VerifyReport
 from holdall.containers.paths import shown
-from holdall.containers.toc import Blocks, Combined, Indexed, Leaf, RunMap
 from holdall.containers.waves import Steps, Want
 from holdall.containers.wire import Kind, head, skip
 

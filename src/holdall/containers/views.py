@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, ItemsView, Iterator, Mapping, Sequence, ValuesView
-from math import prod
-from numbers import Integral
 from typing import Any, ClassVar, overload
 
 from holdall.containers import fetching, fetching_async, iterating, loading, walking
 from holdall.containers.archive import Cursor
-from holdall.containers.arrays import build, itemsize, view
+from holdall.containers.arrayparts import cut_out, planned, stretch_of
 from holdall.containers.members import size_of
+from holdall.containers.nodes import Blocks, Combined, Indexed, Leaf
 from holdall.containers.paths import Path, segments, shown
-from holdall.containers.toc import ArrayInfo, Blocks, Combined, Indexed, Leaf
-from holdall.containers.waves import Want, together
-from holdall.errors import NotSupportedError
+from holdall.containers.waves import together
 
 __all__ = ["LazyArray", "LazyDict", "LazyList", "to_obj", "viewed"]
-
-OWN = 64 * 1024
-"""Bytes of an array from which they are read into memory of their own, rather than copied once more."""
 
 
 def viewed(place: Any) -> Any:
@@ -286,15 +280,15 @@ class LazyArray(_View):
 
     def __getitem__(self, index: Any) -> Any:
         """Return part of the array; leading whole numbers and a step-1 slice behind them read only what they name."""
-        span, shape, rest = self._plan(index)
-        data = self._drive(_bytes(self._cursor, self._info, span))
-        return self._cut(data, shape, rest)
+        span, shape, rest = planned(self._info, index)
+        data = self._drive(stretch_of(self._cursor, self._info, span))
+        return cut_out(self.dtype, data, shape, rest)
 
     async def get_async(self, index: Any) -> Any:
         """Return part of the array. See ``array[index]``."""
-        span, shape, rest = self._plan(index)
-        data = await self._drive_async(_bytes(self._cursor, self._info, span))
-        return self._cut(data, shape, rest)
+        span, shape, rest = planned(self._info, index)
+        data = await self._drive_async(stretch_of(self._cursor, self._info, span))
+        return cut_out(self.dtype, data, shape, rest)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         array = self.to_obj()
@@ -302,44 +296,3 @@ class LazyArray(_View):
 
     def __repr__(self) -> str:
         return f"LazyArray({self.dtype}, {self.shape} at {shown(self._cursor.path)})"
-
-    def _plan(self, index: Any) -> tuple[tuple[int, int], tuple[int, ...], tuple[Any, ...]]:
-        """Return the range of the elements' bytes to fetch, the shape of its content, and what to index that with.
-
-        Leading whole numbers, and a step-1 slice behind them, name a stretch of bytes; what follows is cut out of it.
-        """
-        info, shape = self._info, list(self.shape)
-        rest = index if isinstance(index, tuple) else (index,)
-        begin, size = 0, itemsize(info.dtype) * prod(shape)
-        while rest and shape and type(rest[0]) is not bool and isinstance(rest[0], Integral):
-            at, length = int(rest[0]), shape.pop(0)
-            if not -length <= at < length:
-                raise IndexError(f"position {at} of an axis of {length}")
-            size //= length
-            begin += at % length * size
-            rest = rest[1:]
-        if rest and shape and isinstance(rest[0], slice):
-            low, high, step = rest[0].indices(shape[0])
-            if step == 1 and shape[0]:
-                row = size // shape[0]
-                shape[0] = max(0, high - low)
-                begin, size = begin + low * row, shape[0] * row
-                rest = (slice(None), *rest[1:])
-        return (begin, begin + size), tuple(shape), rest
-
-    def _cut(self, data: bytes | bytearray, shape: tuple[int, ...], rest: tuple[Any, ...]) -> Any:
-        first = rest[0] if len(rest) == 1 else None
-        whole = not rest or first is Ellipsis or (type(first) is slice and first == slice(None))
-        array = None if whole and shape else view(self.dtype, shape, data)
-        if array is not None:
-            return array[rest].copy()  # the caller's own, and what was fetched beside it is let go
-        if whole:
-            return build(self.dtype, shape, data)
-        raise NotSupportedError("this part of an array needs numpy")
-
-
-def _bytes(cursor: Cursor, info: ArrayInfo, span: tuple[int, int]) -> Generator[Any, Any, bytes | bytearray]:
-    """Return a range of an array's bytes; a large one in memory that nobody else has."""
-    spans = [cursor.archive.at(*one) for one in info.spans(*span)]
-    found: list[bytes] = (yield Want(spans, fresh=span[1] - span[0] >= OWN)) if spans else [b""]
-    return found[0] if len(found) == 1 else bytearray().join(found)

@@ -11,8 +11,8 @@ from holdall.containers.checking import check_length
 from holdall.containers.errors import FormatError
 from holdall.containers.loading import block_of, load, settle
 from holdall.containers.members import inner, member
+from holdall.containers.nodes import Blocks, Indexed, Leaf, RunMap
 from holdall.containers.paths import as_position, key_error, walk
-from holdall.containers.toc import Blocks, Indexed, Leaf, RunMap
 from holdall.containers.waves import Steps, Want, together
 
 __all__ = ["follow", "many", "resolve", "settled"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from typing import Any, NamedTuple, TypeVar
 
-from holdall.containers.archive import Span
+from holdall.containers.cache import Span
 from holdall.containers.errors import MissingIndexError, MissingKeyError
 
 __all__ = ["Flow", "Steps", "Want", "together"]

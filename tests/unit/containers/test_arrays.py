@@ -19,7 +19,8 @@ from holdall.containers import (
     load,
     loads,
 )
-from holdall.containers.toc import Bounds, parse_node
+from holdall.containers.nodes import Bounds
+from holdall.containers.toc import parse_node
 from holdall.containers.views import to_obj
 
 KINDS = [
