@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+import s3fs
+from sshfs import SSHFileSystem
 from tests.object_stores import pages_of
 
 from holdall.core.options import PutOptions
+from holdall.drivers.fsspec import FsspecStore
 from holdall.drivers.objects import AzureStore, HTTPStore, S3Store
 from holdall.drivers.sftp import SFTPStore
 from holdall.drivers.smb import SMBStore
@@ -44,6 +47,39 @@ class TestS3(FaultContract):
             secret_access_key=server.secret_key,
             **PATIENCE,
         ) as store:
+            yield store
+
+    @pytest.fixture
+    def ground(self, moto_bucket: Bucket) -> Ground:
+        return moto_bucket.ground
+
+
+class TestS3fs(FaultContract):
+    """A program's own instance: it is its own patience and its own attempts that count."""
+
+    secrets = ("testtest",)
+    many = 25
+    large = 9 * 1024 * 1024
+
+    @pytest.fixture
+    def proxy(self, moto_bucket: Bucket) -> Iterator[FaultProxy]:
+        with FaultProxy(moto_bucket.server.endpoint) as proxy:
+            yield proxy
+
+    @pytest.fixture
+    def store(self, moto_bucket: Bucket, proxy: FaultProxy, request: pytest.FixtureRequest) -> Iterator[FsspecStore]:
+        server = moto_bucket.server
+        attempts = {"max_attempts": 2 if "busy" in request.node.name else 0}  # botocore waits long between them
+        fs = s3fs.S3FileSystem(
+            key=server.access_key,
+            secret=server.secret_key,
+            endpoint_url=proxy.url,
+            client_kwargs={"region_name": server.region},
+            config_kwargs={"connect_timeout": 2, "read_timeout": 2, "retries": attempts},
+            skip_instance_cache=True,
+        )
+        fs.retries = 1
+        with FsspecStore(fs, path=moto_bucket.name) as store:
             yield store
 
     @pytest.fixture
@@ -114,6 +150,37 @@ class TestSFTP(FaultContract):
             timeout=2.0,
             connect_timeout=2.0,
         ) as store:
+            yield store
+
+    @pytest.fixture
+    def ground(self, sshd_folder: Folder) -> Ground:
+        return sshd_folder.ground
+
+
+class TestSshfs(FaultContract):
+    """A program's own instance, which notices a silent server by the keepalive it was given, and never connects again itself."""
+
+    large = 5_000_000
+
+    @pytest.fixture
+    def proxy(self, sshd: Sshd) -> Iterator[FaultProxy]:
+        with FaultProxy((sshd.host, sshd.port), http=False) as proxy:
+            yield proxy
+
+    @pytest.fixture
+    def store(self, sshd: Sshd, sshd_folder: Folder, proxy: FaultProxy) -> Iterator[FsspecStore]:
+        fs = SSHFileSystem(
+            "127.0.0.1",
+            port=proxy.port,
+            username=sshd.user,
+            client_keys=[sshd.client_key],
+            known_hosts=None,
+            connect_timeout=5,
+            keepalive_interval=1,
+            keepalive_count_max=3,
+            skip_instance_cache=True,
+        )
+        with FsspecStore(fs, path=sshd_folder.path) as store:
             yield store
 
     @pytest.fixture

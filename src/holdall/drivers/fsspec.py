@@ -15,7 +15,17 @@ from holdall.core.keys import check_prefix
 from holdall.core.meta import ListPage
 from holdall.core.options import GetOptions
 from holdall.drivers.fsspec_errors import translate_fsspec_error
-from holdall.drivers.fsspec_place import Family, Place, class_of, family_of, find_place, protocols_of, reopened
+from holdall.drivers.fsspec_place import (
+    Family,
+    Place,
+    class_of,
+    family_of,
+    find_place,
+    is_dead,
+    protocols_of,
+    remade,
+    reopened,
+)
 from holdall.drivers.tree import Tree, in_thread_async
 from holdall.drivers.tree_rules import check_name, meta_of
 from holdall.drivers.tree_store import TreeStore
@@ -129,6 +139,7 @@ class FsspecTreeStore(FsspecStore, TreeStore):
         self._given = fs
         self._options = dict(options or {})
         self._publish = publish
+        self._lost = False
         self._place: Place | None = None if isinstance(fs, str) else find_place(fs, self.path, {}, publish=publish)
         self._name = fs.split("://")[0] if isinstance(fs, str) else "::".join(_chain(fs))
         self._family: Family = self._place.family if self._place else _family_of_name(fs, publish)
@@ -139,7 +150,7 @@ class FsspecTreeStore(FsspecStore, TreeStore):
 
     @property
     def fs(self) -> Any:
-        """The filesystem: the very instance that was given, or the one that was made."""
+        """The filesystem: the very instance that was given, or the one that was made; anew, where that one lost its connection."""
         return self.place().given
 
     @property
@@ -207,6 +218,20 @@ class FsspecTreeStore(FsspecStore, TreeStore):
             return ConfigError(f"the repository has no commit, branch or tag {self._options.get('ref')!r}")
         return translate_fsspec_error(error, what)
 
+    def tree(self) -> Tree:
+        """Return the tree, made anew where the filesystem lost its connection. See `TreeStore.tree`."""
+        self._check_connection()
+        return TreeStore.tree(self)
+
+    async def tree_async(self) -> Tree:
+        """Return the tree. See `tree`."""
+        self._check_connection()
+        return await TreeStore.tree_async(self)
+
+    def _check_connection(self) -> None:
+        if self._family == "rename" and self._place is not None and is_dead(self._place.fs):
+            self._lost, self._tree = True, None
+
     def _make_tree(self) -> Tree:
         from holdall.drivers.fsspec_blocking import BlockingFiles  # noqa: PLC0415  # fsspec is not loaded for nothing
         from holdall.drivers.fsspec_cache import CachedFiles  # noqa: PLC0415
@@ -215,9 +240,10 @@ class FsspecTreeStore(FsspecStore, TreeStore):
         from holdall.drivers.fsspec_loop import LoopFiles, is_awaitable_reader  # noqa: PLC0415
         from holdall.drivers.fsspec_memory import MemoryFiles  # noqa: PLC0415
 
-        if self._forked:
-            place = self.place()
-            self._place = find_place(reopened(place), self.path, {}, publish=self._publish)
+        if self._forked or self._lost:
+            again = reopened if self._forked else remade
+            self._place = find_place(again(self.place()), self.path, {}, publish=self._publish)
+            self._lost = False
         place = self.place()
         tree: Tree
         if place.family == "memory":

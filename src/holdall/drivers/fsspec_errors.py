@@ -72,21 +72,22 @@ def translate_fsspec_error(error: BaseException, what: str) -> HoldallError | No
         found = of_status(status_of(cause), what, code)
         if found is not None:
             return found
-    if isinstance(error, TimeoutError) or type(error).__name__ == "FSTimeoutError":
+    name, home = type(error).__name__, type(error).__module__.partition(".")[0]
+    if isinstance(error, TimeoutError) or name == "FSTimeoutError" or (home in _NETWORK and "Timeout" in name):
         return StoreTimeoutError(f"no answer in time for {what}")
-    found = of_status(status_of(error), what)
-    if found is not None:
+    if type(error) is ValueError and str(error).startswith("Can't create any SFTP"):  # sshfs
+        return UnavailableError(f"the storage could not be asked for {what}: the filesystem has no connection")
+    found = of_status(status_of(error), what) or translate_os_error(error, what)
+    if found is not None and not (
+        type(found) is HoldallError and home in _NETWORK
+    ):  # their errors without a number say more
         return found
-    found = translate_os_error(error, what)
-    if found is not None:
-        return found
-    home = type(error).__module__.partition(".")[0]
     if home in _NETWORK:
-        if any(word in type(error).__name__ for word in ("Credential", "Authentication", "PermissionDenied", "AuthError")):
+        if any(word in name for word in ("Credential", "Authentication", "PermissionDenied", "AuthError")):
             return UnauthenticatedError(f"the storage did not accept the credentials ({type(error).__name__})")
-        return UnavailableError(f"the storage could not be asked for {what}: {type(error).__name__}")
+        return UnavailableError(f"the storage could not be asked for {what}: {name}")
     if home in _ARCHIVES:
-        return IntegrityError(f"the archive is damaged, or none, at {what}: {type(error).__name__}")
+        return IntegrityError(f"the archive is damaged, or none, at {what}: {name}")
     if isinstance(error, NotImplementedError):
         return NotSupportedError(f"the filesystem cannot do this to {what}")
     return None

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from holdall.errors import ConfigError, ForkedProcessError, MissingExtraError, UnavailableError
 
-__all__ = ["Family", "Place", "family_of", "find_place", "protocols_of", "reopened"]
+__all__ = ["Family", "Place", "family_of", "find_place", "is_dead", "protocols_of", "remade", "reopened"]
 
 Family = Literal["s3", "put", "rename", "local", "memory", "http", "read"]
 """How a write becomes visible: by S3's own calls, by one upload that is atomic, by a rename, or not at all."""
@@ -204,15 +204,27 @@ def reopened(place: Place) -> Any:
     Raises:
         ForkedProcessError: It cannot be made again from its arguments.
     """
-    fs = place.given
     if place.family in {"local", "memory"} and place.cache is None:
-        return fs
+        return place.given
     try:
-        return type(fs)(*fs.storage_args, **{**fs.storage_options, "skip_instance_cache": True})
+        return remade(place)
     except Exception as error:
+        fs = place.given
         raise ForkedProcessError(
             f'the {type(fs).__name__} was made before fork() and cannot be made again: start processes with "spawn" or "forkserver"'
         ) from error
+
+
+def is_dead(fs: Any) -> bool:
+    """Tell whether the one connection of a filesystem is closed: sshfs does not connect again by itself."""
+    closed = getattr(getattr(fs, "_client", None), "is_closed", None)
+    return callable(closed) and bool(closed())
+
+
+def remade(place: Place) -> Any:
+    """Return the user's filesystem made anew from its arguments."""
+    fs = place.given
+    return type(fs)(*fs.storage_args, **{**fs.storage_options, "skip_instance_cache": True})
 
 
 def accepts(method: Any, name: str) -> bool:
