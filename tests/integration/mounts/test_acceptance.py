@@ -33,26 +33,35 @@ def names(storage, mount):
 # -- writing --------------------------------------------------------------------------------------------------------------
 
 HALF_WRITTEN = """
-    import sys, time
+    import asyncio, time
     from holdall import StorageManager
     storage = StorageManager({mount!r})
-    with storage.node("m:w.bin").open("wb") as file:
-        for _ in range(12):
-            file.write(b"n" * (1 << 20))
-        print("written", flush=True)
-        time.sleep(600)
+    def blocking():
+        with storage.node("m:w.bin").open("wb") as file:
+            for _ in range(12):
+                file.write(b"n" * (1 << 20))
+            print("written", flush=True)
+            time.sleep(600)
+    async def awaited():
+        async with storage.node("m:w.bin").open_async("wb") as file:
+            for _ in range(12):
+                await file.write(b"n" * (1 << 20))
+            print("written", flush=True)
+            await asyncio.sleep(600)
+    blocking() if {colour!r} == "blocking" else asyncio.run(awaited())
 """
 
 
+@pytest.mark.parametrize("colour", ["blocking", "async"])
 @pytest.mark.parametrize("kind", ["disk", "s3"])
-def test_a08_a_killed_writer_leaves_the_old_content(kind, tmp_path, moto_bucket, s3_mount):
+def test_a08_a_killed_writer_leaves_the_old_content(kind, colour, tmp_path, moto_bucket, s3_mount):
     (tmp_path / "root").mkdir()
     mount = {"m": {"type": "local", "path": str(tmp_path / "root")} if kind == "disk" else s3_mount(moto_bucket)}
     with StorageManager(mount) as storage:
         node = storage.node("m:w.bin")
         node.write_bytes(b"old")
         with subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(HALF_WRITTEN).format(mount=mount)], stdout=subprocess.PIPE
+            [sys.executable, "-c", textwrap.dedent(HALF_WRITTEN).format(mount=mount, colour=colour)], stdout=subprocess.PIPE
         ) as writer:
             assert writer.stdout is not None
             try:
