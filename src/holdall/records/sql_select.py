@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from holdall.records.aside import LONG
 from holdall.records.documents import key_text, name_of
 from holdall.records.errors import QueryError
 from holdall.records.pieces import MARK, quote
@@ -161,7 +162,8 @@ def _big(connection: sa.Connection, layout: Layout, statement: Statement, time_l
         page = run(connection, layout, f"FETCH {_PAGE} FROM holdall_answer")
         labels, rows = tuple(page.keys()), page.all()
         made = partial(answers, labels, rows, statement.outline)
-        answer += aside(made) if len(rows) > 1 else made()
+        long = len(rows) > 1 or any(isinstance(value, str) and len(value) > LONG for row in rows for value in row)
+        answer += aside(made) if long else made()
         if len(rows) < _PAGE:
             break
         if time.monotonic() > end:

@@ -19,7 +19,7 @@ WORK = tuple(
 BRIEF = {
     "Content.size", "Body.stamp", "iso", "possible", "check_id", "written_of",
     "scoped", "paths_of", "paths_of.<locals>.walk", "paths_of.<locals>.<setcomp>", "Row.names",
-    "predicate", "predicate.<locals>.<listcomp>", "_test", "key_text", "cursor_mark",
+    "predicate", "predicate.<locals>.<listcomp>", "_test", "key_text", "name_of", "cursor_mark",
 }  # fmt: skip
 """What they have that looks into no record: queries taken apart, ids, times."""
 
@@ -133,6 +133,7 @@ ONE = {
     "stream": lambda db: drained(db.stream_async()),
     "count": lambda db: db.count_async(Filter("list", "contains", 5)),
     "select_query": lambda db: db.select_query_async("SELECT id, length(text) FROM records"),
+    "select_query, one row": lambda db: db.select_query_async("SELECT * FROM records WHERE id = 'a'"),
     "to_arrow": lambda db: db.to_arrow_async(Filter("id", "=", "a")),
     "migrate": lambda db: migrate_async(db, ObjectDatabase(MemoryStore()), Filter("id", "=", "a"), verify="full"),
     "check": lambda db: db.check_async(),
