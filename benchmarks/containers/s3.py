@@ -113,6 +113,7 @@ class Stock:
 
 LIBRARIES = {"msglc": Stock, "holdall": Holdall}
 TEN = {name: f"10 leaves {name}" for name in NAMES}
+LARGE = "full read of 96 MiB"
 ROWS = [
     *(f"write {name}" for name in NAMES),
     *(
@@ -120,6 +121,7 @@ ROWS = [
         for name in NAMES
         for row in (f"open {name}, one leaf", TEN[name], f"{AT_ONCE} leaves {name}", f"full read {name}")
     ),
+    LARGE,
     "combine 4 parts of 6 MiB",
     "append 69 bytes to them",
 ]
@@ -133,6 +135,9 @@ def work(library, known):
         archives.write(name, value)
         found[f"write {name}"] = (lambda name=name, value=value: archives.write(name, value)), 1
         found |= reading(archives, name, value)
+    texts = [f"{n:08}{data.TEXT}" for n in range(384)]
+    archives.write("large", texts)
+    found[LARGE] = (lambda: len(archives.full("large")) == len(texts) or sys.exit("not all of it")), 1
     parts = [archives.part(f"part-{n}", [f"{n:*>65536}"] * 96) for n in range(4)]
     small, titles = archives.part("small", {"a": [1, 2, 3], "b": {"c": 4}}), iter(range(1 << 30))
     found["combine 4 parts of 6 MiB"] = (lambda: archives.combine("combined", parts)), 1

@@ -13,15 +13,17 @@ from holdall.containers.errors import FormatError
 from holdall.containers.flights import landed
 from holdall.containers.held import HeldBytes, HeldFile
 from holdall.containers.lookahead import PIECES, Lookahead
-from holdall.containers.waves import Want
+from holdall.containers.waves import Want, step_of
 from holdall.core.options import GetOptions
 from holdall.core.ranges import ByteRange, Coalesce, Merged, coalesce
 from holdall.errors import NotFoundError, PreconditionError, RangeNotSatisfiableError
 from holdall.results import GetResult
 
-__all__ = ["changed", "drive", "fetch", "get", "items", "ranges", "stretch"]
+__all__ = ["LONG", "changed", "drive", "fetch", "get", "items", "ranges", "stretch"]
 
 T = TypeVar("T")
+LONG = 4 * 1024 * 1024
+"""Bytes from which decoding them would hold up an event loop."""
 
 
 def get(origin: Origin, span: ByteRange) -> tuple[GetResult, bytes]:
@@ -180,21 +182,26 @@ def drive(origin: Origin, steps: Generator[Want, Any, T]) -> T:
     """Carry out steps and return their result."""
     answer: Any = None
     while True:
-        try:
-            want = steps.send(answer)
-        except StopIteration as end:
-            result: T = end.value
+        want, ended = _taken(steps, answer)
+        if want is None:
+            result: T = ended
             return result
         answer = fetch(origin, want.spans, keep=want.keep, fresh=want.fresh)
+
+
+def _taken(steps: Generator[Any, Any, Any], answer: Any) -> tuple[Any, Any]:
+    """Give steps their answer, and return the next request and the result, one of which is ``None``; what takes long is left to a thread."""
+    if answer is not None and sum(map(len, answer)) > LONG:
+        return run(lambda: step_of(steps, answer))
+    return step_of(steps, answer)
 
 
 def items(origin: Origin, steps: Generator[Want | list[Any], Any, None]) -> Iterator[Any]:
     """Carry out steps and iterate over the items that come up between them."""
     answer: Any = None
     while True:
-        try:
-            step = steps.send(answer)
-        except StopIteration:
+        step, _ = _taken(steps, answer)
+        if step is None:
             return
         answer = None
         if isinstance(step, Want):

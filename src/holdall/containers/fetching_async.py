@@ -12,15 +12,17 @@ from holdall.containers.errors import FormatError
 from holdall.containers.flights import landed_async
 from holdall.containers.held import HeldBytes, HeldFile
 from holdall.containers.lookahead import PIECES, Lookahead
-from holdall.containers.waves import Want
+from holdall.containers.waves import Want, step_of
 from holdall.core.options import GetOptions
 from holdall.core.ranges import ByteRange, Coalesce, Merged, coalesce
 from holdall.errors import NotFoundError, PreconditionError, RangeNotSatisfiableError
 from holdall.results import GetResult
 
-__all__ = ["changed", "drive_async", "fetch_async", "get_async", "items_async", "ranges_async", "stretch_async"]
+__all__ = ["LONG", "changed", "drive_async", "fetch_async", "get_async", "items_async", "ranges_async", "stretch_async"]
 
 T = TypeVar("T")
+LONG = 4 * 1024 * 1024
+"""Bytes from which decoding them would hold up an event loop."""
 
 
 async def get_async(origin: Origin, span: ByteRange) -> tuple[GetResult, bytes]:
@@ -179,21 +181,26 @@ async def drive_async(origin: Origin, steps: Generator[Want, Any, T]) -> T:
     """Carry out steps and return their result."""
     answer: Any = None
     while True:
-        try:
-            want = steps.send(answer)
-        except StopIteration as end:
-            result: T = end.value
+        want, ended = await _taken_async(steps, answer)
+        if want is None:
+            result: T = ended
             return result
         answer = await fetch_async(origin, want.spans, keep=want.keep, fresh=want.fresh)
+
+
+async def _taken_async(steps: Generator[Any, Any, Any], answer: Any) -> tuple[Any, Any]:
+    """Give steps their answer, and return the next request and the result, one of which is ``None``; what takes long is left to a thread."""
+    if answer is not None and sum(map(len, answer)) > LONG:
+        return await run_async(lambda: step_of(steps, answer))
+    return step_of(steps, answer)
 
 
 async def items_async(origin: Origin, steps: Generator[Want | list[Any], Any, None]) -> AsyncIterator[Any]:
     """Carry out steps and iterate over the items that come up between them."""
     answer: Any = None
     while True:
-        try:
-            step = steps.send(answer)
-        except StopIteration:
+        step, _ = await _taken_async(steps, answer)
+        if step is None:
             return
         answer = None
         if isinstance(step, Want):

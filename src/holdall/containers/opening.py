@@ -9,7 +9,7 @@ from typing import Any
 from holdall._concurrency import gather, run
 from holdall.containers.archive import Archive, Cursor, Origin, table_of
 from holdall.containers.errors import FormatError
-from holdall.containers.fetching import changed, drive, get, ranges
+from holdall.containers.fetching import LONG, changed, drive, get, ranges
 from holdall.containers.header import HEADER, parse_header
 from holdall.containers.held import hold
 from holdall.containers.members import check_size
@@ -76,6 +76,8 @@ def _opened(origin: Origin) -> Archive:
         toc = back[low - (size - len(back)) : high - (size - len(back))]
     else:
         (toc,) = ranges(origin, [(low, high)])
+    if len(toc) > LONG:
+        return Archive(origin, run(lambda: table_of(front, toc, size, origin.options)))
     return Archive(origin, table_of(front, toc, size, origin.options))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from holdall._concurrency import gather_async, run_async
 from holdall.containers.archive import Archive, Cursor, Origin, table_of
 from holdall.containers.errors import FormatError
-from holdall.containers.fetching_async import changed, drive_async, get_async, ranges_async
+from holdall.containers.fetching_async import LONG, changed, drive_async, get_async, ranges_async
 from holdall.containers.header import HEADER, parse_header
 from holdall.containers.held import hold
 from holdall.containers.members import check_size
@@ -75,6 +75,8 @@ async def _opened_async(origin: Origin) -> Archive:
         toc = back[low - (size - len(back)) : high - (size - len(back))]
     else:
         (toc,) = await ranges_async(origin, [(low, high)])
+    if len(toc) > LONG:
+        return Archive(origin, await run_async(lambda: table_of(front, toc, size, origin.options)))
     return Archive(origin, table_of(front, toc, size, origin.options))
 
 

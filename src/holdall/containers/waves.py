@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from holdall.containers.cache import Span
 from holdall.containers.errors import MissingIndexError, MissingKeyError
 
-__all__ = ["Flow", "Steps", "Want", "together"]
+__all__ = ["Flow", "Steps", "Want", "step_of", "together"]
 
 T = TypeVar("T")
 
@@ -28,6 +28,14 @@ class Want(NamedTuple):
 
 Steps = Generator[Want, Any, T]
 Flow = Generator["Want | list[Any]", Any, None]
+
+
+def step_of(steps: Generator[Any, Any, Any], answer: Any) -> tuple[Any, Any]:
+    """Give steps the answer to their request, and return the next one and the result, one of which is ``None``."""
+    try:
+        return steps.send(answer), None
+    except StopIteration as end:
+        return None, end.value
 
 
 def together(tasks: Iterable[Steps[T]], *, missing: bool = False) -> Steps[list[Any]]:

@@ -7,6 +7,7 @@ import pickle
 import random
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -31,8 +32,10 @@ from holdall.containers import (
     dumps,
     loading,
     loads,
+    opening_async,
     to_obj,
 )
+from holdall.containers.archive import Archive
 from holdall.containers.header import Header, pack_header, parse_header
 from holdall.containers.lookahead import Lookahead
 from holdall.containers.reader import read_ahead
@@ -293,6 +296,36 @@ def test_what_is_large_is_read_in_waves(archive, monkeypatch, colour):
         largest = 0
         assert reader.to_obj() == DOCUMENT
         assert 50_000 < largest <= 16 * 100_000  # 16 members at a time, each with a wave
+
+
+def test_a_loop_goes_on_while_much_is_decoded(tmp_path, monkeypatch):
+    """Large leaves, and large tables of contents, are taken apart by a thread."""
+    threads = []
+    decoded, table_of = Archive.decoded, opening_async.table_of
+    monkeypatch.setattr(Archive, "decoded", lambda *given: threads.append(threading.get_ident()) or decoded(*given))
+    monkeypatch.setattr(opening_async, "table_of", lambda *given: threads.append(threading.get_ident()) or table_of(*given))
+    large, small = ["l" * 6_000_000], {"a": ["s" * 20_000]}
+    memory = MemoryStore()
+    for store in (memory, LocalStore(tmp_path)):
+        dump("large", large, store=store, options=WriteOptions(max_block=2**24))
+        dump("small", small, store=store)
+        dump("table", large, store=store, options=WriteOptions(meta={"notes": "n" * 5_000_000}))
+
+        async def read(name):
+            async with LazyReader(name, store=store) as reader:  # noqa: B023  # awaited at once
+                opened = len(threads)
+                found = await reader.to_obj_async()
+                items = [item async for item in reader] if name != "small" else []
+                return found, items, threads[:opened], threads[opened:]
+
+        for name, expected in (("large", large), ("small", small), ("table", large)):
+            threads.clear()
+            found, items, opening, reading = asyncio.run(read(name))
+            assert found == expected
+            assert items in ([], expected)
+            here = threading.get_ident()
+            assert (here in opening) is (name != "table")
+            assert (here in reading) is (name == "small")
 
 
 def test_prefetch_fills_the_cache(store, archive, colour):
