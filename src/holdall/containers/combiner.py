@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from holdall.containers import children, children_async, writing, writing_async
 from holdall.containers.drawing import each, each_async
-from holdall.containers.fileinfo import MISSING, FileInfo, at_hand, info_of, is_stream, reader_of
+from holdall.containers.fileinfo import MISSING, FileInfo, Validate, at_hand, check_validate, info_of, is_stream, reader_of
 from holdall.containers.header import HEADER
 from holdall.containers.options import WriteOptions, WriteResult
 from holdall.containers.reader import LazyReader
@@ -18,8 +18,6 @@ from holdall.containers.writer import Target
 from holdall.store import Store
 
 __all__ = ["LazyCombiner", "append", "append_async", "combine", "combine_async"]
-
-Validate = Literal["toc", "full"] | bool
 
 
 class LazyCombiner(Target):
@@ -79,10 +77,11 @@ class LazyCombiner(Target):
                 takes it as it is.
 
         Raises:
-            ValueError: A name that is taken, or missing where the others have one.
+            ValueError: A name that is taken, or missing where the others have one; ``validate`` is none of these.
             FormatError, IntegrityError: No archive, or a damaged one.
         """
         info = info_of(source, name)
+        check_validate(validate)
         try:
             sink = self._prepared()
             self._note(info.name, sink.position)
@@ -104,6 +103,7 @@ class LazyCombiner(Target):
     async def write_async(self, source: Any, name: str | None = None, *, validate: Validate = True) -> None:
         """Embed an archive; async iterables of bytes too. See `write`."""
         info = info_of(source, name)
+        check_validate(validate)
         try:
             sink = await self._prepared_async()
             self._note(info.name, sink.position)
@@ -252,6 +252,7 @@ def combine(
         validate: How closely each is looked at; see `LazyCombiner.write`.
         named: ``fs``, ``store``, ``if_match``, ``options``.
     """
+    check_validate(validate)
     with LazyCombiner(dest, mode=mode, **named) as combiner:
         if isinstance(files, (list, tuple)) and validate is True:
             files = at_hand(files)
@@ -270,6 +271,7 @@ async def combine_async(
     **named: Any,
 ) -> WriteResult:
     """Combine archives into one. See `combine`."""
+    check_validate(validate)
     async with LazyCombiner(dest, mode=mode, **named) as combiner:
         if isinstance(files, (list, tuple)) and validate is True:
             files = at_hand(files)

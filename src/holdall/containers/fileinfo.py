@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from holdall.containers.reader import LazyReader
 from holdall.store import Store
 
-__all__ = ["MISSING", "FileInfo", "at_hand", "info_of", "is_stream", "reader_of"]
+__all__ = ["MISSING", "FileInfo", "Validate", "at_hand", "check_validate", "info_of", "is_stream", "reader_of"]
 
 MISSING: Any = object()
+Validate = Literal["toc", "full"] | bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,16 @@ def at_hand(files: Iterable[Any]) -> list[FileInfo]:
             if not reader._origin.store.capabilities.local:
                 infos[i] = FileInfo(reader, info.name)
     return infos
+
+
+def check_validate(validate: object) -> None:
+    """Check how closely archives are to be looked at.
+
+    Raises:
+        ValueError: It is none of the ways.
+    """
+    if validate not in (True, False, "toc", "full"):
+        raise ValueError(f"validate is True, False, 'toc' or 'full', not {validate!r}")
 
 
 def is_stream(source: Any) -> bool:

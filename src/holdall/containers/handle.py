@@ -44,7 +44,7 @@ class Handle:
             etag=if_match,
             version=version if version is not None else found.version,
             size=found.size,
-            file=found.held,
+            file=found.held if version is None and if_match is None else None,  # else the store tells what it knows of them
             recipe=found.recipe,
         )
 

@@ -89,6 +89,6 @@ def hold(store: Store, key: str) -> HeldFile | None:
         return None
     try:
         path = store.local_path(key)
-        return None if path is None else HeldFile(path)
+        return None if path is None or os.path.isdir(path) else HeldFile(path)
     except OSError:
         return None  # the store says what is wrong

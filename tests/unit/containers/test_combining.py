@@ -209,6 +209,14 @@ def test_validation_is_as_close_as_asked(store, face):
     with pytest.raises(IntegrityError):
         face.combine("all", [bytes(archive)], validate="full", store=store)
     assert face.combine("all", [bytes(archive)], store=store).size > len(archive)
+    before = store.head("all").etag
+    for files in ([bytes(archive)], []):
+        with pytest.raises(ValueError, match="validate"):
+            face.combine("all", files, validate="yes", store=store)
+    archive[-1] ^= 1  # the checksum of the table
+    with pytest.raises(IntegrityError):
+        face.combine("all", [bytes(archive)], validate="toc", store=store)
+    assert store.head("all").etag == before
 
 
 def test_children_are_chunks_readers_and_objects(colour, face):

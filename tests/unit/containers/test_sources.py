@@ -6,10 +6,10 @@ import fsspec
 import pytest
 
 import holdall
-from holdall.containers import LazyReader, LazyWriter, dump
+from holdall.containers import LazyReader, LazyWriter, combine, dump
 from holdall.drivers.local import LocalStore
 from holdall.drivers.memory import MemoryStore
-from holdall.errors import ConfigError
+from holdall.errors import ConfigError, NotFoundError, NotSupportedError, PreconditionError
 from holdall.wrappers.prefix import PrefixStore
 
 DOCUMENT = {"rows": [{"id": i, "text": "t" * 40} for i in range(3000)], "more": {"a": [1, None, "ü"]}}
@@ -112,3 +112,12 @@ def test_a02_what_is_refused(place):
         LazyReader(file)
     with pytest.raises(TypeError, match="BytesIO"):
         LazyWriter(b"bytes")
+    for named, error in (({"version": "1"}, NotSupportedError), ({"if_match": "e"}, PreconditionError)):
+        with pytest.raises(error):
+            LazyReader(place.read_bytes(), **named).open()
+        with pytest.raises((error, NotSupportedError)):
+            LazyReader(place, **named).open()
+    with pytest.raises(NotFoundError):
+        LazyReader(place.parent).open()
+    with pytest.raises(NotFoundError):
+        combine(place.parent / "b.lazy", [place.parent])
