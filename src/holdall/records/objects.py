@@ -228,7 +228,7 @@ class ObjectEngine(Engine):
         holds = predicate(query.condition)
         most = None
         if not query.conditions and not query.sorting and query.cursor is None and query.count is not None:
-            most = query.skip + query.count + 1
+            most = query.skip + query.count
         with closed(bare.records(self.state, scope, problems, holds, most=most)) as records:
             for record in records:
                 yield record

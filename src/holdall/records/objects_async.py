@@ -229,7 +229,7 @@ class ObjectEngine(Engine):
         holds = predicate(query.condition)
         most = None
         if not query.conditions and not query.sorting and query.cursor is None and query.count is not None:
-            most = query.skip + query.count + 1
+            most = query.skip + query.count
         async with closed_async(bare.records_async(self.state, scope, problems, holds, most=most)) as records:
             async for record in records:
                 yield record

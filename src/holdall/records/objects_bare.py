@@ -42,7 +42,7 @@ def records(
         scope: Which ones.
         problems: Gets what could not be read, with ``on_corrupt="report"``.
         holds: Which of them are wanted.
-        most: Read no more than so many.
+        most: No more than so many; then comes a record without fields if there are more, unread.
     """
 
     def read(id: str) -> Record | Problem | None:
@@ -54,12 +54,18 @@ def records(
             return problem_of(state, id, error)
 
     wanted = sorted_ids(state, scope)
-    with closed(in_order(state, read, wanted[:most])) as found:
-        for record in found:
-            if isinstance(record, Problem):
-                problems.append(record)
-            elif record is not None:
-                yield record
+    left = len(wanted) if most is None else most
+    while left and wanted:
+        asked, wanted = wanted[:left], wanted[left:]  # again if some are gone, or no records
+        with closed(in_order(state, read, asked)) as found:
+            for record in found:
+                if isinstance(record, Problem):
+                    problems.append(record)
+                elif record is not None:
+                    left -= 1
+                    yield record
+    if wanted:
+        yield Record({}, id=wanted[0])
 
 
 def problem_of(state: ObjectState, id: str, error: HoldallError) -> Problem:

@@ -41,7 +41,7 @@ async def records_async(
         scope: Which ones.
         problems: Gets what could not be read, with ``on_corrupt="report"``.
         holds: Which of them are wanted.
-        most: Read no more than so many.
+        most: No more than so many; then comes a record without fields if there are more, unread.
     """
 
     async def read(id: str) -> Record | Problem | None:
@@ -53,12 +53,18 @@ async def records_async(
             return problem_of(state, id, error)
 
     wanted = await sorted_ids_async(state, scope)
-    async with closed_async(in_order_async(state, read, wanted[:most])) as found:
-        async for record in found:
-            if isinstance(record, Problem):
-                problems.append(record)
-            elif record is not None:
-                yield record
+    left = len(wanted) if most is None else most
+    while left and wanted:
+        asked, wanted = wanted[:left], wanted[left:]  # again if some are gone, or no records
+        async with closed_async(in_order_async(state, read, asked)) as found:
+            async for record in found:
+                if isinstance(record, Problem):
+                    problems.append(record)
+                elif record is not None:
+                    left -= 1
+                    yield record
+    if wanted:
+        yield Record({}, id=wanted[0])
 
 
 def problem_of(state: ObjectState, id: str, error: HoldallError) -> Problem:

@@ -128,6 +128,11 @@ def test_a21_unreadable_objects(colour, mirror):
     result = telling.search(Query().sort("n"))
     assert [record.id for record in result] == ["good", "zz"]
     assert {problem.id for problem in result.unreadable} == bad
+    cold = colour(ObjectDatabase(store, mirror=mirror, on_corrupt="report"))
+    pages = [cold.search(Query().limit(1))]
+    while pages[-1].cursor:
+        pages.append(cold.search(Query().limit(1).after(pages[-1].cursor)))
+    assert [record.id for page in pages for record in page] == ["good", "zz"], "the unreadable ones end no page"
     assert db.upsert("corrupt", Record({"n": 5})) == "corrupt"
     assert db.delete("other") is True
     assert db.batch_delete(["truncated", "future"]) == [True, True]
@@ -348,6 +353,8 @@ def test_a21_archived_records(moto_bucket, colour):
         with pytest.raises(RecordArchivedError, match="restore"):
             seen.read("old")
         assert seen.exists("old")
+        assert [record.id for record in seen.stream(Filter("n", "=", 1))] == ["old"]
+        assert [problem.id for problem in seen.check().corrupt] == ["old"]
     with opened(moto_bucket, tags="off", mirror="memory", on_corrupt="report") as other:
         result = colour(other).search()
         assert [problem.id for problem in result.unreadable] == ["old"]
