@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
 from holdall.cli.output import emit, emit_json, moment, plain
+from holdall.cli.running import complain, exit_code, sentence
 from holdall.core.secrets import mask
 from holdall.errors import HoldallError
 from holdall.tiers import FileStore, Finding, TierStat, get_filestore
@@ -37,8 +38,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, one value per li
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done and do nothing.")]
 Path = Annotated[str, typer.Argument(metavar="NAME")]
-Paths = Annotated[list[str], typer.Argument(metavar="NAME...")]
-Prefix = Annotated[str, typer.Argument(metavar="[PREFIX]", help="Only names that begin so.")]
+Paths = Annotated[list[str], typer.Argument(metavar="NAME")]
+Prefix = Annotated[str, typer.Argument(metavar="PREFIX", help="Only names that begin so.")]
 
 
 @contextmanager
@@ -124,7 +125,7 @@ def _said(answer: HoldallError | None) -> str:
 def get(
     context: typer.Context,
     path: Path,
-    target: Annotated[str, typer.Argument(metavar="[FILE]", help="A local file or directory; - for stdout.")] = "-",
+    target: Annotated[str, typer.Argument(metavar="FILE", help="A local file or directory; - for stdout.")] = "-",
     location: Location = "any",
     quiet: Quiet = False,
     urls: Urls = None,
@@ -186,8 +187,7 @@ def rm(
     """Delete files from the locations; what is not there counts as deleted."""
     with _opened(context, urls, config, name) as store:
         failed = store.delete_batch(paths, location)
-    if failed:
-        raise failed[0][2]
+    _told([(path, error) for path, _, error in failed])
 
 
 @group.command("promote")
@@ -204,8 +204,15 @@ def promote(
         report = store.promote(*paths, to=to)
     for path in report:
         emit(plain(path))
-    for error in report.failures.values():
-        raise error
+    _told([*report.failures.items()])
+
+
+def _told(failed: Sequence[tuple[str, Exception]]) -> None:
+    """Tell each failure on stderr; the exit code is the highest of theirs."""
+    for path, error in failed:
+        complain(f"{plain(path)}: {sentence(error)}")
+    if failed:
+        raise typer.Exit(max(exit_code(error) for _, error in failed))
 
 
 @group.command("verify")

@@ -477,6 +477,9 @@ class Calls(FileStoreBase):
             location: Which locations to compare.
             expect: ``all``: every location has every object. ``somewhere``: one is enough.
             deep: Read every byte and compare digests.
+
+        Raises:
+            NotSupportedError: No selected location can list.
         """
         verifier = Verifier(self._tiers, self._choose(location), expect=expect, deep=deep)
         async for finding in verifier.findings_async(prefix):

@@ -11,7 +11,14 @@ from datetime import UTC, datetime, timedelta
 from holdall.core.keys import RESERVED, ReservedKey, is_reserved
 from holdall.core.meta import ObjectMeta
 from holdall.drivers.local import LocalStore
-from holdall.errors import ConfigError, HoldallError, NotFoundError, PermissionDeniedError, UnavailableError
+from holdall.errors import (
+    ConfigError,
+    HoldallError,
+    NotFoundError,
+    NotSupportedError,
+    PermissionDeniedError,
+    UnavailableError,
+)
 from holdall.results import Upload
 from holdall.tiers.asking import unasked
 from holdall.tiers.content import hasher
@@ -56,13 +63,20 @@ class Verifier:
         expect: ``all`` or ``somewhere``.
         deep: Read every byte.
 
+    A location that cannot list (HTTP) takes part with what it has of the others' names: what it should have, nobody can tell.
+
     Raises:
         ConfigError: Something else is expected.
+        NotSupportedError: None of them can list.
     """
 
     def __init__(self, tiers: Tiers, chosen: Sequence[Location], *, expect: str, deep: bool) -> None:
         if expect not in {"all", "somewhere"}:
             raise ConfigError(f"expect is 'all' or 'somewhere', not {expect!r}")
+        self.listing = [location for location in chosen if location.bare.capabilities.list]
+        if not self.listing:
+            names = ", ".join(location.name for location in chosen)
+            raise NotSupportedError(f"no location can list: {names}", store=tiers)
         self.tiers = tiers
         self.chosen = chosen
         self.expect = expect
@@ -71,9 +85,7 @@ class Verifier:
     def findings(self, prefix: str) -> Iterator[Finding]:
         """Yield what is not as it should be: locations that cannot be asked first, then by name, temporaries last."""
         reached: list[Location] = []
-        for location in self.chosen:
-            if not location.bare.capabilities.list:
-                continue
+        for location in self.listing:
             try:
                 next(Lister(self.tiers, (location,)).merged(prefix), None)
                 reached.append(location)
@@ -83,11 +95,24 @@ class Verifier:
                 yield Finding(path="", problem="unreachable", locations=(location,), detail=str(error))
         if not reached:
             return
+        mute = [location for location in self.chosen if location not in self.listing]
         for entry, having in Lister(self.tiers, reached).merged(prefix):
             missing = tuple(location for location in reached if location not in having)
             if missing and self.expect == "all":
                 yield Finding(path=entry.name, problem="missing", locations=missing)
-            yield from self._compared(entry.name, having)
+            also: list[Location] = []
+            for location in [*mute]:
+                try:
+                    Reader(self.tiers, (location,)).head(entry.name)
+                    also.append(location)
+                except NotFoundError:
+                    continue  # what it should have, nobody can tell
+                except HoldallError as error:
+                    if not unasked(error):
+                        raise
+                    mute.remove(location)
+                    yield Finding(path="", problem="unreachable", locations=(location,), detail=str(error))
+            yield from self._compared(entry.name, (*having, *also))
         for location in reached:
             for key in self._temporaries(location, prefix):
                 yield Finding(path=key, problem="temporary", locations=(location,), detail="left by a writer that was ended")

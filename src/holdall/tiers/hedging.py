@@ -85,7 +85,8 @@ class AsyncBegun(Generic[T]):
 class Ahead(Generic[T]):
     """Calls in a thread of their own, one after the other: while an answer is looked at, one call is under way and another waits.
 
-    So a slow storage is never kept waiting for who reads, and at most two answers are held.
+    So a slow storage is never kept waiting for who reads, and at most two answers are held. While the first is looked at none waits:
+    who wants no more costs one call in vain.
 
     Args:
         call: What is done; ``None`` is its last answer.
@@ -101,13 +102,15 @@ class Ahead(Generic[T]):
         self._call = call
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="holdall-ahead")
         self._begun = deque([self._thread.submit(call)])
+        self._depth = 1
 
     def take(self) -> T | None:
         """Wait for an answer, and begin the next calls."""
         value = self._begun[0].result()
         self._begun.popleft()
-        while value is not None and len(self._begun) < DEPTH:
+        while value is not None and len(self._begun) < self._depth:
             self._begun.append(self._thread.submit(self._call))
+        self._depth = DEPTH
         return value
 
     def end(self) -> None:
@@ -121,15 +124,17 @@ class AsyncAhead(Generic[T]):
     def __init__(self, call: Callable[[], Awaitable[T | None]]) -> None:
         self._call = call
         self._begun = deque([asyncio.ensure_future(call())])
+        self._depth = 1
 
     async def take_async(self) -> T | None:
         """Wait for an answer, and begin the next calls."""
         begun = self._begun[0]
         value = await begun
         self._begun.popleft()
-        while value is not None and len(self._begun) < DEPTH:
+        while value is not None and len(self._begun) < self._depth:
             begun = asyncio.ensure_future(self._after_async(self._begun[-1] if self._begun else begun))
             self._begun.append(begun)
+        self._depth = DEPTH
         return value
 
     async def _after_async(self, before: asyncio.Future[T | None]) -> T | None:

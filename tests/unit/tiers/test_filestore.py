@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import math
 import multiprocessing
 import os
 import pickle
@@ -24,7 +25,15 @@ from holdall.core.retry import BreakerPolicy, RetryPolicy
 from holdall.drivers.local import LocalStore
 from holdall.drivers.memory import MemoryStore
 from holdall.engine.table import MountTable, default_table, set_default
-from holdall.errors import ClosedError, ConfigError, HoldallError, InvalidKeyError, NotFoundError, UnavailableError
+from holdall.errors import (
+    ClosedError,
+    ConfigError,
+    HoldallError,
+    InvalidKeyError,
+    NotFoundError,
+    NotSupportedError,
+    UnavailableError,
+)
 from holdall.results import PutResult
 from holdall.testing import CountingStore, FlakyStore
 from holdall.tiers import FileStore, PartialWriteError, Sharded, checking, checking_async, loader
@@ -479,6 +488,29 @@ def test_repair_prefers_the_newest(fs, places):
     fs.put("k", b"two", "far")
     assert fs.repair("k", prefer="newest").ok
     assert [place.get("k").bytes() for place in places] == [b"two"] * 3
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_location_that_cannot_list_takes_part(places, colour, deep):
+    """What it has of the others' names is compared; alone, or out of reach, it is no sound store."""
+    flaky = FlakyStore(Mute(places[1]))
+    with FileStore(places[0], flaky, retry=QUICK) as plain:
+        fs = colour(plain)
+        fs.put("k", b"one", "near")
+        fs.put("l", b"one", "near")
+        places[1].put("k", b"three")
+        assert [(f.path, f.problem) for f in fs.verify(deep=deep)] == [("k", "differs")]
+        flaky.fail("*", times=math.inf)
+        assert [(f.path, f.problem, f.locations[0].index) for f in fs.verify(deep=deep)] == [("", "unreachable", 1)]
+    with FileStore(Mute(places[1])) as plain, pytest.raises(NotSupportedError):
+        list(colour(plain).verify())
+
+
+class Mute(ForwardingStore):
+    """Cannot list, as a web server cannot."""
+
+    def _narrowed(self, inner):
+        return inner.narrowed(list=False)
 
 
 def test_gaps_are_filled(fs, places):

@@ -46,9 +46,19 @@ def test_files_in_and_out(command, tmp_path):
     assert (code, out.splitlines()[0]) == (0, "hot  not there")
     assert [json.loads(line)["found"] for line in command("locate", "a/b", "--json")[1].splitlines()] == [True, True]
     assert command("promote", "far only") == (0, "far only\n", "")
-    assert command("promote", "nobody has it")[0] == 1
-    assert command("rm", "a/b", "far only", "absent") == (0, "", "")
+    code, out, err = command("promote", "nobody has it", "a/b", "nor this")
+    assert (code, out, [line.split(": ")[1] for line in err.splitlines()]) == (1, "", ["nobody has it", "nor this"])
+    code, out, err = command("rm", "../x", "a/b", "/y", "far only", "absent")
+    assert (code, out, [line.split(": ")[1] for line in err.splitlines()]) == (1, "", ["../x", "/y"])
     assert command("locate", "a/b")[0] == 1
+
+
+def test_usage(command):
+    """The parser adds its own brackets and dots."""
+    for name in ("rm", "get", "ls"):
+        usage = command(name, "--help")[1].splitlines()[0]
+        assert "[[" not in usage
+        assert "...}" not in usage
 
 
 def test_verify_and_repair(command, tmp_path):
