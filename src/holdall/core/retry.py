@@ -43,8 +43,9 @@ class RetryPolicy:
     deadline: float = 30.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.attempts, bool) or self.attempts < 1:
-            raise ConfigError(f"attempts is at least 1, not {self.attempts!r}")
+        attempts: object = self.attempts
+        if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
+            raise ConfigError(f"attempts is at least 1, not {attempts!r}")
         if self.first < 0 or self.factor < 1 or self.cap < 0 or self.deadline <= 0:
             raise ConfigError(
                 "a retry policy has pauses of at least 0 seconds, a factor of at least 1 and a deadline above 0"

@@ -85,7 +85,7 @@ class FileStore(calls_async.Calls, calls.Calls):
     ) -> None:
         if connect not in {"lazy", "eager"}:
             raise ConfigError(f"connect is 'lazy' or 'eager', not {connect!r}")
-        policy = retry or RetryPolicy()
+        policy = RetryPolicy() if retry is None else retry
         if connection_attempts is not None:
             if retry is not None:
                 raise ConfigError("either retry or connection_attempts")
@@ -101,8 +101,8 @@ class FileStore(calls_async.Calls, calls.Calls):
             concurrency=concurrency,
             hedge_after=hedge_after,
             retry=policy,
-            breaker=breaker or BreakerPolicy(),
-            timeouts=timeouts or Timeouts(),
+            breaker=BreakerPolicy() if breaker is None else breaker,
+            timeouts=Timeouts() if timeouts is None else timeouts,
         )
         given: dict[str, Any] = {
             "names": names, "layout": layout, "existing": existing, "immutable": immutable, "promote_on_read": promote_on_read,

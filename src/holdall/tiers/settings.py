@@ -47,14 +47,18 @@ class Rules:
             raise ConfigError(f"existing is 'compare', 'keep' or 'replace', not {self.existing!r}")
         if self.degraded not in {"serve", "raise"}:
             raise ConfigError(f"degraded is 'serve' or 'raise', not {self.degraded!r}")
-        if isinstance(self.concurrency, bool) or self.concurrency < 1:
-            raise ConfigError(f"concurrency is at least 1, not {self.concurrency!r}")
+        workers: object = self.concurrency
+        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+            raise ConfigError(f"concurrency is at least 1, not {workers!r}")
         seconds: object = self.hedge_after
         if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0):
             raise ConfigError(f"hedge_after is a positive number of seconds, or None, not {seconds!r}")
         for name in ("immutable", "promote_on_read", "verify_reads", "confirm"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} is true or false, not {getattr(self, name)!r}")
+        for name, kind in (("retry", RetryPolicy), ("breaker", BreakerPolicy), ("timeouts", Timeouts)):
+            if not isinstance(getattr(self, name), kind):
+                raise ConfigError(f"{name} is a {kind.__name__}, not {getattr(self, name)!r}")
 
 
 class Tiers:

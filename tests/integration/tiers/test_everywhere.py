@@ -338,30 +338,48 @@ def test_a11_a14_http(nginx_site, tmp_path, colour):
 # -- names ------------------------------------------------------------------------------------------------------------------
 
 
-@on(*KINDS)
-def test_a15_bad_names_reach_no_server(place, tmp_path, colour):
+def refuse_bad_names(plain, colour, tmp_path):
+    """Try each method with each bad name."""
     source = tmp_path / "source"
     source.write_bytes(b"x")
+    fs = colour(plain)
+    for name in ("..", "/etc/passwd", "a/../../x", "a\0b", "", ".holdall/x"):
+        for call in (
+            lambda name=name: fs.get(name), lambda name=name: fs.exists(name), lambda name=name: fs.stat(name),
+            lambda name=name: fs.put(name, b"x"), lambda name=name: fs.delete(name), lambda name=name: fs.locate(name),
+            lambda name=name: fs.upload(source, name), lambda name=name: fs.download(name, tmp_path / "y"),
+            lambda name=name: fs.copy(name, "all"), lambda name=name: fs.copy("k", "all", dest=name or ".."),
+            lambda name=name: plain.stream(name).__enter__(), lambda name=name: plain.open(name or "..").read(),
+        ):  # fmt: skip
+            with pytest.raises(InvalidKeyError):
+                call()
+        for failed in (
+            fs.upload_batch([(source, name)]),
+            fs.download_batch([(name, tmp_path / "y")]),
+            fs.delete_batch([name]),
+        ):
+            assert isinstance(failed[0][2], InvalidKeyError)
+        assert list(fs.promote(name).failures) == [name]
+
+
+@on(*KINDS)
+def test_a15_bad_names_reach_no_server(place, tmp_path, colour):
     with FileStore(place.url(), **ONCE) as plain:
-        fs = colour(plain)
-        for name in ("..", "/etc/passwd", "a/../../x", "a\0b", "", ".holdall/x"):
-            for call in (
-                lambda name=name: fs.get(name), lambda name=name: fs.exists(name), lambda name=name: fs.stat(name),
-                lambda name=name: fs.put(name, b"x"), lambda name=name: fs.delete(name), lambda name=name: fs.locate(name),
-                lambda name=name: fs.upload(source, name), lambda name=name: fs.download(name, tmp_path / "y"),
-                lambda name=name: fs.copy(name, "all"), lambda name=name: fs.copy("k", "all", dest=name or ".."),
-                lambda name=name: plain.stream(name).__enter__(), lambda name=name: plain.open(name or "..").read(),
-            ):  # fmt: skip
+        refuse_bad_names(plain, colour, tmp_path)
+        for verb in (colour(plain).list, colour(plain).verify):
+            for prefix in ("/etc/passwd", "a/../../x", "a\0b"):
                 with pytest.raises(InvalidKeyError):
-                    call()
-            for failed in (
-                fs.upload_batch([(source, name)]),
-                fs.download_batch([(name, tmp_path / "y")]),
-                fs.delete_batch([name]),
-            ):
-                assert isinstance(failed[0][2], InvalidKeyError)
+                    list(verb(prefix))
     assert place.ground.everything() == set()
     assert place.proxy is None or place.proxy.traffic.connections == 0
+
+
+def test_a15_bad_names_reach_no_web_server(nginx_site, tmp_path, colour):
+    """Beside a folder that could be written to."""
+    with FaultProxy(nginx_site.url) as proxy, FileStore(f"file://{tmp_path}/near", proxy.url, **ONCE) as plain:
+        refuse_bad_names(plain, colour, tmp_path)
+        assert proxy.traffic.connections == 0
+        assert list(colour(plain.at("near")).list()) == []
 
 
 @on("file", "ftp", "sftp")

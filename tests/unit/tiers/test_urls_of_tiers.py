@@ -98,3 +98,11 @@ def test_a03_a_store_built_from_the_environment_travels(monkeypatch):
         packed = pickle.dumps(fs)
         assert SECRET.encode() not in packed
         assert pickle.loads(packed).locations[0].name == "ftp-0"
+
+
+def test_a17_port_2222():
+    """Whatever port stands in the URL is the one that is asked, and that reconnections use; without one it is 22."""
+    for port, shown in ((":2222", "port=2222"), ("", "username='me')")):
+        with FileStore(f"sftp://me@files.example{port}/srv/x?validate_host=false") as fs:
+            assert shown in repr(fs.locations[0].bare)
+            assert fs.locations[0].bare.identity.service == f"sftp+files.example{port or ':22'}"
