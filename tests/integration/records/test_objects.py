@@ -26,7 +26,7 @@ class TestLocal(DatabaseContract):
 
 
 class TestTiered(DatabaseContract):
-    contended = False  # without a conditional delete over several locations, an update that races one may leave a copy
+    one_place = False
 
     @pytest.fixture
     def database(self):
@@ -48,8 +48,8 @@ PLACES = {
 
 @pytest.mark.parametrize("place", list(PLACES))
 def test_a02_one_contract_for_every_engine(place):
-    """An engine says how it is opened, and perhaps whether its storage may be fought over: no test of the contract is its own."""
+    """An engine says how it is opened, and whether it keeps a record in one place: no test of the contract is its own."""
     module, name = PLACES[place].split(".")
     suite = getattr(importlib.import_module(f"tests.integration.records.{module}"), name)
     assert issubclass(suite, DatabaseContract)
-    assert {each for each in vars(suite) if not each.startswith("__")} <= {"database", "contended"}
+    assert {each for each in vars(suite) if not each.startswith("__")} <= {"database", "one_place"}

@@ -22,8 +22,6 @@ def radosgw_place(radosgw):
 
 
 class TestMoto(DatabaseContract):
-    contended = False  # moto answers 500 now and then while one key is written by many
-
     @pytest.fixture
     def database(self, moto_place):
         with opened(moto_place, prefix=uuid.uuid4().hex, tags="off") as database:

@@ -21,10 +21,10 @@ class RecordsContractBase:
     """Base of the parts of `DatabaseContract`: a subclass gives the fixture ``database``.
 
     Attributes:
-        contended: Whether the storage itself is atomic when many write one key at once (some stand-ins are not).
+        one_place: Whether a record lies in one place. Over several, an update may leave a copy behind the delete that it races.
     """
 
-    contended: bool = True
+    one_place: bool = True
 
     @pytest.fixture(params=NAMES)
     def colour(self, request: Any) -> Iterator[Colour]:

@@ -14,7 +14,7 @@ class RaceContract(RecordsContractBase):
 
     def test_modify_loses_nothing(self, database: Database, colour: Colour) -> None:
         """Many writers of one counter: each step counts."""
-        if not (database.capabilities.compare_and_set and self.contended):
+        if not database.capabilities.compare_and_set:
             return
         colour(database).create(Record({"id": "n", "n": 0}))
 
@@ -30,8 +30,6 @@ class RaceContract(RecordsContractBase):
 
     def test_one_of_many_creates_wins(self, database: Database, colour: Colour) -> None:
         """A create is race-free."""
-        if not self.contended:
-            return
         for round_ in range(5):
             calls = [(Record({"id": f"r{round_}", "by": writer}),) for writer in range(6)]
             answers = colour.at_once(database.create, calls)
@@ -39,7 +37,7 @@ class RaceContract(RecordsContractBase):
 
     def test_one_of_many_deletes_wins(self, database: Database, colour: Colour) -> None:
         """Of many deleters one hears that it was there."""
-        if not (database.capabilities.conditional_delete and self.contended):
+        if not database.capabilities.conditional_delete:
             return
         for round_ in range(3):
             colour(database).create(Record({"id": f"r{round_}"}))
@@ -48,7 +46,7 @@ class RaceContract(RecordsContractBase):
 
     def test_a11_of_an_update_and_a_delete_one_wins(self, database: Database, colour: Colour) -> None:
         """Both name the version that they have seen: one of them is done, and the record is as that one left it."""
-        if not (database.capabilities.compare_and_set and database.capabilities.conditional_delete and self.contended):
+        if not (database.capabilities.compare_and_set and database.capabilities.conditional_delete):
             return
         for round_ in range(4):
             name = colour(database).create(Record({"n": 0}))
@@ -69,7 +67,7 @@ class RaceContract(RecordsContractBase):
 
     def test_a11_an_update_revives_nothing(self, database: Database, colour: Colour) -> None:
         """Whichever comes first, the record is gone after an update and a delete that name no version."""
-        if not (database.capabilities.compare_and_set and self.contended):
+        if not (database.capabilities.compare_and_set and self.one_place):
             return
         for _round in range(4):
             name = colour(database).create(Record({"n": 0}))
