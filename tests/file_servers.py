@@ -3,6 +3,11 @@
 import contextlib
 from pathlib import Path
 
+from fsspec.asyn import sync
+from fsspec.exceptions import FSTimeoutError
+from sshfs import SSHFileSystem
+
+from holdall.drivers.fsspec import FsspecStore
 from holdall.drivers.ftp import FTPStore
 from holdall.drivers.sftp import SFTPStore
 from holdall.drivers.smb import SMBStore
@@ -73,6 +78,35 @@ class Served:
         self.server = self.server.again()
         self.proxy.upstream = ("127.0.0.1", self.server.port)
         self.proxy.up()
+
+
+@contextlib.contextmanager
+def ssh_filesystem(**options):
+    """Make an instance of sshfs, and close it: collected later, it would close in a loop that is not its own, and hang that."""
+    fs = SSHFileSystem(**options, skip_instance_cache=True)
+    try:
+        yield fs
+    finally:
+        _disconnect(fs)
+
+
+@contextlib.contextmanager
+def over_sshfs(path, **options):
+    """Make a store over an sshfs instance of its own."""
+    with ssh_filesystem(**options) as fs:
+        with FsspecStore(fs, path=path) as store:
+            yield store
+        if store.fs is not fs:  # it lost its connection
+            _disconnect(store.fs)
+
+
+def _disconnect(fs):
+    async def close():
+        await fs._pool.close()
+        await fs._stack.aclose()
+
+    with contextlib.suppress(FSTimeoutError):
+        sync(fs.loop, close, timeout=20)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import s3fs
-from sshfs import SSHFileSystem
+from tests.file_servers import over_sshfs
 from tests.object_stores import pages_of
 
 from holdall.core.options import PutOptions
@@ -169,8 +169,9 @@ class TestSshfs(FaultContract):
 
     @pytest.fixture
     def store(self, sshd: Sshd, sshd_folder: Folder, proxy: FaultProxy) -> Iterator[FsspecStore]:
-        fs = SSHFileSystem(
-            "127.0.0.1",
+        with over_sshfs(
+            sshd_folder.path,
+            host="127.0.0.1",
             port=proxy.port,
             username=sshd.user,
             client_keys=[sshd.client_key],
@@ -178,9 +179,7 @@ class TestSshfs(FaultContract):
             connect_timeout=5,
             keepalive_interval=1,
             keepalive_count_max=3,
-            skip_instance_cache=True,
-        )
-        with FsspecStore(fs, path=sshd_folder.path) as store:
+        ) as store:
             yield store
 
     @pytest.fixture

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from sshfs import SSHFileSystem
+from tests.file_servers import ssh_filesystem
 
 from holdall.drivers.fsspec import FsspecStore
 from holdall.testing import Ground, StoreContract
@@ -13,10 +14,10 @@ from holdall.testing.servers import Folder, Sshd
 
 
 @pytest.fixture(scope="module")
-def fs(sshd: Sshd) -> SSHFileSystem:
-    return SSHFileSystem(
-        sshd.host, port=sshd.port, username=sshd.user, client_keys=[sshd.client_key], known_hosts=sshd.known_hosts
-    )
+def fs(sshd: Sshd) -> Iterator[SSHFileSystem]:
+    login = {"username": sshd.user, "client_keys": [sshd.client_key], "known_hosts": sshd.known_hosts}
+    with ssh_filesystem(host=sshd.host, port=sshd.port, **login) as fs:
+        yield fs
 
 
 class TestSshfs(StoreContract):

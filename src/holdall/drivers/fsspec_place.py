@@ -26,6 +26,9 @@ PUT_PROTOCOLS = frozenset(
 """Object stores: an upload appears whole when it is complete, or not at all."""
 
 
+_kept: list[Any] = []
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where the objects of a store are.
@@ -222,9 +225,13 @@ def is_dead(fs: Any) -> bool:
 
 
 def remade(place: Place) -> Any:
-    """Return the user's filesystem made anew from its arguments."""
+    """Return the user's filesystem made anew from its arguments; it stays to the end of the process, as those in fsspec's cache do."""
     fs = place.given
-    return type(fs)(*fs.storage_args, **{**fs.storage_options, "skip_instance_cache": True})
+    made = type(fs)(*fs.storage_args, **{**fs.storage_options, "skip_instance_cache": True})
+    _kept.append(
+        made
+    )  # sshfs, when it is collected, closes its connection in whichever event loop is running then, and hangs that
+    return made
 
 
 def accepts(method: Any, name: str) -> bool:
