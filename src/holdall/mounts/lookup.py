@@ -15,7 +15,7 @@ from holdall._lazy import lazy
 from holdall.core.meta import ObjectMeta
 from holdall.core.options import GetOptions
 from holdall.engine.colours import closed
-from holdall.errors import HoldallError, IsDirectoryError, NotDirectoryError, NotFoundError
+from holdall.errors import HoldallError, IsDirectoryError, NotDirectoryError, NotFoundError, NotSupportedError
 from holdall.store import Store
 
 if TYPE_CHECKING:
@@ -72,6 +72,10 @@ def directory(store: Store, key: str) -> ObjectMeta | None:
         found = has_children(store, prefix)
     except NotFoundError:
         return None  # no bucket, no root
+    except NotSupportedError:  # the root of a switched mount: it is there, and cannot be listed
+        if key:
+            raise
+        found = False
     return ObjectMeta(key=prefix, size=0, kind="directory") if found or not key else None
 
 

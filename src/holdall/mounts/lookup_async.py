@@ -14,7 +14,7 @@ from holdall._lazy import lazy
 from holdall.core.meta import ObjectMeta
 from holdall.core.options import GetOptions
 from holdall.engine.colours import closed_async
-from holdall.errors import HoldallError, IsDirectoryError, NotDirectoryError, NotFoundError
+from holdall.errors import HoldallError, IsDirectoryError, NotDirectoryError, NotFoundError, NotSupportedError
 from holdall.store import Store
 
 if TYPE_CHECKING:
@@ -71,6 +71,10 @@ async def directory_async(store: Store, key: str) -> ObjectMeta | None:
         found = await has_children_async(store, prefix)
     except NotFoundError:
         return None  # no bucket, no root
+    except NotSupportedError:  # the root of a switched mount: it is there, and cannot be listed
+        if key:
+            raise
+        found = False
     return ObjectMeta(key=prefix, size=0, kind="directory") if found or not key else None
 
 

@@ -11,7 +11,7 @@ from holdall.wrappers.forwarding import ForwardingStore, ForwardingWriter
 
 __all__ = ["Operation", "PlacedBase", "PlacedWriterBase", "Use"]
 
-Use = Literal["read", "write", "list"]
+Use = Literal["read", "write", "list", "name"]
 """What the key or prefix at hand is wanted for."""
 
 

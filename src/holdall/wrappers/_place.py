@@ -106,8 +106,8 @@ class Place:
         return inner
 
     def down_path(self, key: str) -> str:
-        """Return the key in the store below, of the place itself for ``""``: what has a path on a local disk."""
-        return self.down(key) if key else self.inner.removesuffix("/")
+        """Return the key in the store below, also of the place itself, which is no key but has a name and maybe a path."""
+        return self.down(key) if len(key) > len(self.outer) else self.inner.removesuffix("/")
 
     def down_prefix(self, prefix: str) -> str:
         """Return the literal prefix in the store below."""

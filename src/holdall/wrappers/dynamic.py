@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 import os
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
+from holdall._concurrency import run_async
 from holdall.core.capabilities import Identity
 from holdall.core.keys import check_key, check_prefix
+from holdall.core.meta import ObjectMeta
 from holdall.core.preconditions import missing
 from holdall.errors import ClosedError, ConfigError, HoldallError, InvalidKeyError, IsDirectoryError, NotSupportedError
+from holdall.results import DeleteResult
 from holdall.store import Store
 from holdall.wrappers._operation import Operation, Use
 from holdall.wrappers._place import Place, folder
@@ -84,7 +87,7 @@ class DynamicPrefixStore(PlacedStore):
     def locate(self, key: str) -> tuple[Store, str]:
         """Return the innermost driver and the key there, as of now; this store itself if only awaiting would tell."""
         place = self._now(key)
-        return (self, key) if place is None else place.store.locate(place.down(key))
+        return (self, key) if place is None else place.store.locate(place.down_path(key))
 
     def local_path(self, key: str) -> str | None:
         """Return the path of the real local file behind a key, as of now."""
@@ -95,6 +98,53 @@ class DynamicPrefixStore(PlacedStore):
         """Return the plain, unsigned address of a key, as of now."""
         place = self._now(key)
         return None if place is None else place.store.url(place.down(key))
+
+    def head(self, key: str, *, version: str | None = None) -> ObjectMeta:
+        """Describe an object, or the directory that a place is. See `Store.head`."""
+        if self._names_place(key) and not (place := self._operation().place(key)).inner:
+            return self._whole(place, key)
+        return super().head(key, version=version)
+
+    async def head_async(self, key: str, *, version: str | None = None) -> ObjectMeta:
+        """Describe an object, or the directory that a place is. See `Store.head`."""
+        if self._names_place(key) and not (place := await self._operation().place_async(key)).inner:
+            return await run_async(lambda: self._whole(place, key))
+        return await super().head_async(key, version=version)
+
+    def delete(self, keys: str | Iterable[str], *, if_match: str | None = None) -> list[DeleteResult]:
+        """Delete objects; a place itself stays, as the root of a store does. See `Store.delete`."""
+        if isinstance(keys, str):
+            return [DeleteResult(key=keys)] if self._names_place(keys) else super().delete(keys, if_match=if_match)
+        places: list[str] = []
+        results = super().delete(self._without_places(keys, places), if_match=if_match)
+        return results + [DeleteResult(key=key) for key in places]
+
+    async def delete_async(self, keys: str | Iterable[str], *, if_match: str | None = None) -> list[DeleteResult]:
+        """Delete objects; a place itself stays. See `Store.delete`."""
+        if isinstance(keys, str):
+            return (
+                [DeleteResult(key=keys)] if self._names_place(keys) else await super().delete_async(keys, if_match=if_match)
+            )
+        places: list[str] = []
+        results = await super().delete_async(self._without_places(keys, places), if_match=if_match)
+        return results + [DeleteResult(key=key) for key in places]
+
+    def _names_place(self, key: str) -> bool:
+        return self._switched and "/" not in check_key(key)[:-1]
+
+    def _without_places(self, keys: Iterable[str], places: list[str]) -> Iterator[str]:
+        for key in keys:
+            if self._names_place(key):
+                places.append(key)
+            else:
+                yield key
+
+    def _whole(self, place: Place, key: str) -> ObjectMeta:
+        """Describe a place that is a store of its own."""
+        path = place.store.local_path("")
+        if path is not None and not os.path.isdir(path):
+            raise missing(key, store=self)
+        return ObjectMeta(key=str(key), size=0, kind="directory")
 
     def close(self) -> None:
         """Close the inner store; stores that the function answers are its own."""
@@ -107,7 +157,7 @@ class DynamicPrefixStore(PlacedStore):
         await super().close_async()
 
     def _now(self, key: str) -> Place | None:
-        return None if self._awaits else self._operation().place(key)
+        return None if self._awaits else self._operation().place(key, "name")
 
     def _operation(self) -> Operation:
         return _Asking(self)
@@ -122,6 +172,8 @@ class DynamicPrefixStore(PlacedStore):
             return segment + slash
         if use == "list":
             raise self._refusal("list its root", "the first segment chooses the place")
+        if use == "name":
+            return f"{segment}/"
         if use == "write":
             raise IsDirectoryError(f"{key!r} names a place, not a file", key=key, store=self)
         raise missing(key, store=self)

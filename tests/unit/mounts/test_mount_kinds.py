@@ -239,6 +239,36 @@ def test_switched_mounts_choose_by_the_first_segment(homes, say):
         say(storage.node("tenants"), "children")
 
 
+@pytest.mark.parametrize("kind", ["local", "memory"])
+def test_a_place_of_a_switched_mount_is_a_directory(homes, say, kind):
+    described = {
+        "type": kind,
+        "path": (lambda name: str(homes / name)) if kind == "local" else (lambda name: f"homes/{name}"),
+    }
+    with StorageManager({"tenants": described, "ram": "memory://", "ann": "tenants:ann"}) as storage:
+        storage.node("tenants:ann/d/a.txt").write("A")
+        place = storage.node("tenants:ann")
+        assert (say(place, "exists"), say(place, "isdir"), say(place, "isfile")) == (True, True, False)
+        assert say(place, "stat").kind == "directory"
+        assert place.resolved_path == (str(homes / "ann") if kind == "local" else None)
+        assert storage.node("ann:d/a.txt").resolved_path == (str(homes / "ann/d/a.txt") if kind == "local" else None)
+        assert say(storage, "copy", place, "ram:saved").copied == 1
+        assert storage.node("ram:saved/d/a.txt").read() == "A"
+        assert say(storage, "sync", "ram:saved", "tenants:bob").copied == 1
+        assert storage.node("tenants:bob/d/a.txt").read() == "A"
+        assert len(say(place, "zip")) > 100
+        with place.local_path() as path:
+            assert [name for _, _, names in os.walk(path) for name in names] == ["a.txt"]
+        say(place, "delete")
+        assert [storage.node(f"tenants:{name}/d/a.txt").exists for name in ("ann", "bob")] == [False, True]
+        assert say(place, "exists") == (kind == "local")  # real directories stay
+        assert not say(storage.node("tenants:nobody-at-all"), "exists")
+        assert say(storage.node("tenants"), "exists")
+        for climbing in ("..", ""):
+            with pytest.raises(ValueError, match=r"traversal|empty"):
+                storage._open("tenants").delete(climbing)
+
+
 def test_a_coroutine_function_serves_the_async_colour(homes):
     async def where() -> str:
         await asyncio.sleep(0)
