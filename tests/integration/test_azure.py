@@ -1,5 +1,10 @@
 """Azure beyond the contract: ways to authenticate, large conditional content, listings, faults. On Azurite."""
 
+import json
+import select
+import signal
+import subprocess
+import sys
 import urllib.parse
 import urllib.request
 from datetime import UTC, datetime, timedelta
@@ -248,3 +253,38 @@ def test_an_instance_of_the_users(azurite_container: Container, colour: Colour):
         with pytest.raises(NotSupportedError):
             verbs.copy("k", "l", CopyOptions(if_match="x"))
         assert obstore.head(native, "k")["size"] == 1
+
+
+WRITER = """
+import asyncio, json, sys, time
+from holdall.drivers.objects import AzureStore
+options, colour = json.loads(sys.argv[1])
+store = AzureStore(**options)
+def chunks():
+    for _ in range(24):
+        yield bytes(1 << 20)
+    print("under way", flush=True)
+    time.sleep(600)
+async def write():
+    await store.put_async("k", chunks())
+asyncio.run(write()) if colour == "async" else store.put("k", chunks())
+"""
+
+
+def test_a_writer_that_is_killed_leaves_the_old_object(azurite_container: Container, store: AzureStore, colour: Colour):
+    server = azurite_container.server
+    azurite_container.ground.write("k", b"old")
+    options = {"container": azurite_container.name, "account_name": server.account, "account_key": server.key}
+    described = json.dumps([options | {"endpoint_url": server.endpoint}, colour.name])
+    with subprocess.Popen([sys.executable, "-c", WRITER, described], stdout=subprocess.PIPE) as writer:
+        try:
+            ready, _, _ = select.select([writer.stdout], [], [], 100)
+            assert ready, "the writer does not begin"
+            assert writer.stdout.readline() == b"under way\n"
+        finally:
+            writer.send_signal(signal.SIGKILL)
+    verbs = colour(store)
+    assert azurite_container.ground.snapshot() == {"k": b"old"}
+    assert [meta.key for page in verbs.list() for meta in page.objects] == ["k"]
+    verbs.put("k", b"new")
+    assert azurite_container.ground.read("k") == b"new"
