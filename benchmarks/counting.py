@@ -12,7 +12,7 @@ import sys
 from benchmarks import measuring
 
 
-def count(module, libraries, rows, proxy, rounds, delays, known):
+def count(module, libraries, rows, proxy, rounds, delays, known, rate=None):
     """Measure the rows of all libraries once per round and delay, after one round without a delay that warms up.
 
     Args:
@@ -23,6 +23,7 @@ def count(module, libraries, rows, proxy, rounds, delays, known):
         rounds: Measurements of each.
         delays: Milliseconds added to each request.
         known: What workers are told, as JSON.
+        rate: Most bytes per second of each reply.
 
     Returns:
         Title -> library -> median ``seconds``, ``requests``, ``up`` and ``down`` (bytes with headers), and ``ratio``.
@@ -44,7 +45,7 @@ def count(module, libraries, rows, proxy, rounds, delays, known):
             has[name] = json.loads(first)
         for warm, delay in enumerate(delays):
             proxy.heal()
-            proxy.fail(Fault(delay=delay / 1000), times=math.inf)
+            proxy.fail(Fault(delay=delay / 1000, rate=rate), times=math.inf)
             samples = {}
             for turn in range(bool(warm), rounds + 1):
                 for row in rows:

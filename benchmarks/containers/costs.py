@@ -1,7 +1,7 @@
 """What archives cost beside time: memory while writing, temporary files, bytes on the wire of a large combination, modules at import.
 
 ``python -m benchmarks.containers.costs [--percent N] [--rounds N] [--json]``. Each act runs in a process of its own, whose temporary files are
-looked at from outside every 10 ms, those without a name included. e is a stream of texts of 256 KiB; f are 100 archives of 10 MB on S3 (moto, behind
+looked at from outside every 10 ms, those without a name included. e is a stream of texts of 256 KiB; f are 100 archives of 10 MB on S3 (the gateway of Ceph, behind
 a proxy that counts), which are combined. msglc collects the stream, and combines local files only, so its f lies on the local disk.
 """
 

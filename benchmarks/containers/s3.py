@@ -1,7 +1,7 @@
 """Archives on S3 behind a proxy that counts requests and bytes: holdall.containers next to msglc over s3fs.
 
-``python -m benchmarks.containers.s3 [--percent N] [--rounds N] [--json]``. The server is moto; without a delay, and with three of them on each
-request. Both libraries keep their own archives of the same documents, and each answer is compared before its time counts. msglc
+``python -m benchmarks.containers.s3 [--percent N] [--rounds N] [--json]``. The server is the gateway of Ceph, at most 100 MB/s on each connection;
+without a delay, and with three of them on each request. Both libraries keep their own archives of the same documents, and each answer is compared before its time counts. msglc
 combines local files only, so its parts lie on the local disk; those of holdall are on S3.
 """
 
@@ -19,6 +19,8 @@ NAMES = ("a", "b", "shuffled", "d")
 AT_ONCE = 100
 DELAYS = (0, 10, 50, 100)
 """Milliseconds added to each request."""
+RATE = 100e6
+"""Bytes per second of one connection."""
 
 
 class Holdall:
@@ -174,19 +176,19 @@ def reading(archives, name, value):
 
 @contextlib.contextmanager
 def served(percent):
-    """Start moto and a proxy before it; give the proxy, and what the processes of libraries have to know."""
+    """Start a server of S3 and a proxy before it; give the proxy, and what the processes of libraries have to know."""
     from holdall.testing import FaultProxy
-    from holdall.testing.servers import Moto
+    from holdall.testing.servers import Radosgw
 
-    with Moto.running() as moto, moto.bucket() as bucket, FaultProxy(moto.endpoint) as proxy:
+    with Radosgw.running() as server, server.bucket() as bucket, FaultProxy(server.endpoint) as proxy:
         yield (
             proxy,
             {
                 "bucket": bucket.name,
                 "endpoint": proxy.url,
-                "region": moto.region,
-                "key": moto.access_key,
-                "secret": moto.secret_key,
+                "region": server.region,
+                "key": server.access_key,
+                "secret": server.secret_key,
                 "percent": percent,
             },
         )
@@ -198,7 +200,7 @@ def main():
         work(asked.worker[0], json.loads(asked.worker[1]))
         return
     with served(asked.percent) as (proxy, known):
-        found = counting.count("benchmarks.containers.s3", LIBRARIES, ROWS, proxy, asked.rounds, DELAYS, known)
+        found = counting.count("benchmarks.containers.s3", LIBRARIES, ROWS, proxy, asked.rounds, DELAYS, known, RATE)
     measuring.save("benchmarks.containers.s3", {"percent": asked.percent} | found, as_json=asked.json)
     if not asked.json:
         for title, rows in found.items():

@@ -99,8 +99,8 @@ def remote(found):
     """Return the part of the page about S3."""
     yield from ("## S3", "", taken(found), "")
     yield from (
-        "moto behind a proxy that counts. Requests and KiB up and down are exact; then the seconds of holdall in those of msglc, with so many",
-        "milliseconds added to each request. **Bold** ratios are above 1.",
+        "The gateway of Ceph behind a proxy that counts, 100 MB/s on each connection. Requests and KiB up and down are exact; then the seconds of holdall",
+        "in those of msglc, with so many milliseconds added to each request. **Bold** ratios are above 1.",
         "",
     )
     rows = {}

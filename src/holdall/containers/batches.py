@@ -35,11 +35,12 @@ class Rooms:
         leaf: Bytes of a leaf.
     """
 
-    __slots__ = ("_known", "_leaf")
+    __slots__ = ("_known", "_leaf", "_unseen")
 
     def __init__(self, leaf: int) -> None:
         self._leaf = leaf
         self._known: set[int] = set()
+        self._unseen = 0
 
     def fits(self, value: dict[Any, Any] | list[Any] | tuple[Any, ...]) -> bool:
         """Tell whether a container fits."""
@@ -47,6 +48,11 @@ class Rooms:
         if id(value) in known:
             known.discard(id(value))
             return True
+        if (
+            self._unseen
+        ):  # below what is deep the next one is too: looking down from each level would cost its depth every time
+            self._unseen -= 1
+            return False
         known.clear()
         return self._left(value, BATCH, 0) >= 0
 
@@ -75,6 +81,7 @@ class Rooms:
                 left -= 3 * len(member)
             elif kind is dict or kind is list or kind is tuple:
                 if depth >= DEEP or left < 0:
+                    self._unseen = DEEP // 2 if depth >= DEEP else 0
                     return -1
                 room, left = left, self._left(member, left, depth + 1)
                 if room - left >= self._leaf and left >= 0:

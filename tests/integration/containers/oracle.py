@@ -23,7 +23,9 @@ def act(do, path, **named):
         with msglc.LazyReader(path) as reader:
             return hashlib.sha256(b"".join(reader.protocol_raw_data())).hexdigest()
     if do == "write":
-        msglc.dump(path, named["value"], backend=named["backend"])
+        msglc.config.small_obj_optimization_threshold = named.get("threshold", 8192)
+        codec = {"packer": msglc.codec.CBORCodec()} if named.get("codec") == "cbor" else {}
+        msglc.dump(path, named["value"], backend=named["backend"], **codec)
     elif do == "append":
         msglc.append(path, [msglc.FileInfo(*file) for file in named["files"]])
     else:

@@ -133,10 +133,13 @@ def test_a18_stock_reads_an_empty_combination_of_ours(stock, tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["python", "rust"])
-def test_a04_we_read_what_stock_writes_now(stock, tmp_path, backend):
+@pytest.mark.parametrize(("threshold", "codec"), [(64, "cbor"), (8192, "msgpack"), (4 << 20, "msgpack"), (4 << 20, "cbor")])
+def test_a04_we_read_what_stock_writes_now(stock, tmp_path, backend, threshold, codec):
     for name, value in DATA.items():
-        stock("write", tmp_path / name, value=value, backend=backend)
+        stock("write", tmp_path / name, value=value, backend=backend, threshold=threshold, codec=codec)
         with LazyReader(tmp_path / name) as reader:
             assert reader.to_obj() == value
             assert reader.read_many(PARTS[name]) == [at(value, path) for path in PARTS[name]]
+            assert reader.codec == codec
+            assert b"".join(reader.raw()) == (tmp_path / name).read_bytes()
             assert stock("payload", tmp_path / name) == sha256(b"".join(reader.payload())).hexdigest()

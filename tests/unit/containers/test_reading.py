@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import threading
+from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -39,6 +40,7 @@ from holdall.containers.archive import Archive
 from holdall.containers.header import Header, pack_header, parse_header
 from holdall.containers.lookahead import Lookahead
 from holdall.containers.reader import read_ahead
+from holdall.core.ranges import Coalesce, coalesce
 from holdall.drivers.local import LocalStore
 from holdall.drivers.memory import MemoryStore
 from holdall.errors import ClosedError, IntegrityError, PreconditionError
@@ -77,15 +79,37 @@ def test_a12_many_paths_take_one_wave(store, colour):
     chance = random.Random(1)
     wanted = [chance.randrange(20_000) for _ in range(1000)]
     for cached in (True, False):
-        with colour(LazyReader("a", store=store, cached=cached)) as reader:
+        plain = LazyReader("a", store=store, cached=cached)
+        with colour(plain) as reader:
+            reader.open()
             reader.stats.clear()
             assert reader.read_many(paths, default=None) == expected
             assert reader.stats.serial_rounds == 1
             with pytest.raises(MissingKeyError, match="nope"):
                 reader.read_many(paths)
+            node, archive = (
+                plain._origin.archive.node(plain._origin.archive.table.node.children["rows"], None),
+                plain._origin.archive,
+            )
+            blocks = {bisect_right(node.edges, i) for i in wanted}
+            held = [plain._origin.cache.get(archive.at(node.starts[i], node.ends[i])) for i in blocks]
+            spans = [archive.at(node.starts[i], node.ends[i]) for i, data in zip(blocks, held, strict=True) if data is None]
             reader.stats.clear()
             assert reader.read_many([["rows", i, "id"] for i in wanted]) == wanted
-            assert reader.stats.serial_rounds <= 1
+            assert reader.stats.serial_rounds == 1
+            assert reader.stats.requests == len(coalesce(spans, Coalesce(gap=32 * 1024, largest=8 * 1024 * 1024)))
+
+
+def test_one_number_of_a_cold_block_costs_one_request_and_a_block(colour):
+    store = MemoryStore()
+    lists = [[n / (m + 1) for n in range(5000)] for m in range(100)]
+    dump("n", lists, store=store)
+    with colour(LazyReader("n", store=store, cached=False)) as reader:
+        reader.open()
+        reader.stats.clear()
+        assert reader.read([71, 1234]) == lists[71][1234]
+        assert reader.stats.requests == 1
+        assert reader.stats.bytes <= 17 * 1024
 
 
 def test_a12_children_add_one_wave_each(store, colour, face):
