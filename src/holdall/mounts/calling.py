@@ -94,9 +94,13 @@ def _mode(node: StorageNode, place: Marked) -> str:
     """Return how a program may use a node."""
     if place.mode == "w":
         return "w"
-    if describe(place.node._store(), place.node.path, place.node._pinned(place.node._store())) is None:
+    store = place.node._store()
+    found = describe(store, place.node.path, place.node._pinned(store))
+    if found is None:
         return "w"
-    return "rw" if place.mode == "rw" or (place.node == node and not place.node.is_snapshot) else "r"
+    # What cannot be written, and a whole directory, is only read, though it be the node that this is called on.
+    own = place.node == node and not place.node.is_snapshot and store.capabilities.write and found.kind == "file"
+    return "rw" if place.mode == "rw" or own else "r"
 
 
 def _is_folder(node: StorageNode, mode: str) -> bool:

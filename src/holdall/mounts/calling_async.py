@@ -93,12 +93,13 @@ async def _mode_async(node: StorageNode, place: Marked) -> str:
     """Return how a program may use a node."""
     if place.mode == "w":
         return "w"
-    if (
-        await describe_async(place.node._store(), place.node.path, await place.node._pinned_async(place.node._store()))
-        is None
-    ):
+    store = place.node._store()
+    found = await describe_async(store, place.node.path, await place.node._pinned_async(store))
+    if found is None:
         return "w"
-    return "rw" if place.mode == "rw" or (place.node == node and not place.node.is_snapshot) else "r"
+    # What cannot be written, and a whole directory, is only read, though it be the node that this is called on.
+    own = place.node == node and not place.node.is_snapshot and store.capabilities.write and found.kind == "file"
+    return "rw" if place.mode == "rw" or own else "r"
 
 
 async def _is_folder_async(node: StorageNode, mode: str) -> bool:

@@ -91,6 +91,14 @@ def test_a30_inputs_need_no_permission(storage, say):
     assert storage.node("here:out").read() == "TEXT"
     with pytest.raises(PermissionDeniedError, match="read-only"):
         say(source, "call", PYTHON, "-c", COPY, source, storage.node("fixed:new"))
+    show = (
+        "import os, sys; print(os.listdir(sys.argv[1]) if os.path.isdir(sys.argv[1]) else open(sys.argv[1]).read(), end='')"
+    )
+    assert say(source, "call", PYTHON, "-c", show, source, return_output=True) == "text"  # the node itself too
+    storage.node("here:d/a").write("1")
+    assert say(storage.node("here:d"), "call", PYTHON, "-c", show, storage.node("here:d"), return_output=True) == "['a']"
+    with pytest.raises(PermissionDeniedError, match="changed 'fixed:in.txt'"):
+        say(source, "call", PYTHON, "-c", APPEND, source)
 
 
 def test_a_failing_program_writes_nothing_back(storage, say):
