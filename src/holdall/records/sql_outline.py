@@ -124,7 +124,7 @@ def outline(tokens: Sequence[Token], reserved: Iterable[str]) -> Outline | None:
 
 def _source(tail: list[Token]) -> str | None:
     """Return what records are called after ``FROM``, if nothing else is read."""
-    found = [token for token in tail[:4]]
+    found = tail[:4]
     if not found or found[0].kind not in {"word", "name"} or found[0].name.lower() not in {view.lower() for view in VIEWS}:
         return None
     rest = found[1:]

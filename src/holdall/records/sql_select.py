@@ -56,15 +56,16 @@ def select(connection: sa.Connection, layout: Layout, statement: Statement, time
 
 def _lite(connection: sa.Connection, layout: Layout, statement: Statement, time_limit: float) -> list[dict[str, Any]]:
     table = f"main.{layout.name}"
-    named = statement.columns(_lite_known(connection, layout, table, statement))
-    columns = [f"{layout.column(name)} AS {name}" for name in SYSTEM_COLUMNS]
-    for name, field in named.items():
-        columns.append(f"{'NULL' if field is None else _lite_field(connection, layout, table, field)} AS {identifier(name)}")
-    view = f"SELECT {', '.join(columns)}, t.fields AS {identifier(HIDDEN)} FROM {table} AS t"
     driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
     others = {str(name) for (name,) in run(connection, layout, "SELECT name FROM sqlite_master")} - {layout.table.name}
     values = [float(value) if isinstance(value, Decimal) else value for value in statement.params]
     with guarded(driver, others, time_limit):
+        named = statement.columns(_lite_known(connection, layout, table, statement))
+        columns = [f"{layout.column(name)} AS {name}" for name in SYSTEM_COLUMNS]
+        for name, field in named.items():
+            text = "NULL" if field is None else _lite_field(connection, layout, table, field)
+            columns.append(f"{text} AS {identifier(name)}")
+        view = f"SELECT {', '.join(columns)}, t.fields AS {identifier(HIDDEN)} FROM {table} AS t"
         rows = run(connection, layout, statement.over(view, more=lite_exact(statement.outline, named)), values)
         return answers(tuple(rows.keys()), rows, statement.outline)
 
@@ -138,6 +139,7 @@ def _big(connection: sa.Connection, layout: Layout, statement: Statement, time_l
     for word in statement.words():
         if word in schemas or word.lower() in schemas:
             raise QueryError(f"a SELECT over records reads no schema ({word})")
+    run(connection, layout, f"SET LOCAL statement_timeout = {max(1, math.ceil(time_limit * 1000))}")
     kinds = _kinds(connection, layout, statement)
     names = statement.columns(sorted(kinds))
     system = [f"{layout.column(name)} AS {name}" for name in SYSTEM_COLUMNS]
@@ -150,7 +152,6 @@ def _big(connection: sa.Connection, layout: Layout, statement: Statement, time_l
     document = "CAST(t.fields AS text)" if found is None else "t.fields"
     view = f"SELECT {', '.join([*system, *fields])}, {document} AS {identifier(HIDDEN)} FROM {table} AS t"
     run(connection, layout, "SET LOCAL search_path = ''")
-    run(connection, layout, f"SET LOCAL statement_timeout = {max(1, math.ceil(time_limit * 1000))}")
     run(connection, layout, "SET LOCAL cursor_tuple_fraction = 1")  # all of it is fetched, by and by
     quoted = [*names, *statement.aliases]
     more = "" if found is None else _exact(found, statement.spelt(found.source, quoted), found.fields(names))
