@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.tiers.local [--rounds N] [--json]``. Names are 64 hexadecimal digits and sharded, as Assemblyline's are. Folders lie in /dev/shm
 where there is one, so that what is measured is the code above the disk. Goals by time, against Assemblyline: get, exists, delete and an equal put at most
-1.0x, a new put 0.8x, a forced one 0.9x, one to two locations 0.9x, a far get after a near miss 1.0x; 64 MiB at most 0.9x without a digest, 1.3x with
+1.0x, a listing 0.5x, a new put 0.8x, a forced one 0.9x, one to two locations 0.9x, a far get after a near miss 1.0x; 64 MiB at most 0.9x without a digest, 1.3x with
 SHA-256; an async get at most 120 µs above the blocking one. "bare" reads a file once for `hashlib` and has the kernel copy it: no upload with a digest
 can cost less.
 """
@@ -31,12 +31,18 @@ CALLS = {
     "far get after near miss": 500,
     "delete": 200,
     "async get hit": 500,
+    "list 2,000 names": 1,
     "get 64 MiB": 1,
     "upload 64 MiB": 1,
     "download 64 MiB": 1,
     "bare: hash, copy 64 MiB": 1,
 }
-GOALS = dict.fromkeys(CALLS, 1.0) | {"put new": 0.8, "put forced": 0.9, "put new, two locations": 0.9}
+GOALS = dict.fromkeys(CALLS, 1.0) | {
+    "put new": 0.8,
+    "put forced": 0.9,
+    "put new, two locations": 0.9,
+    "list 2,000 names": 0.5,
+}
 MIB64 = 64 << 20
 
 
@@ -97,6 +103,13 @@ def work(library, root, rounds):
         "upload 64 MiB": (lambda: one.upload(source, uploaded, force=True), 1),
         "download 64 MiB": (lambda: one.download(name("large"), target), 1),
     }
+    many_names = os.path.join(root, "names")
+    os.mkdir(many_names)
+    listed = opened(library, many_names)
+    for listed_name in itertools.islice(names("listed"), 2000):
+        listed.put(listed_name, b"x")
+    everything = listed.transports[0].list if library == PEER else listed.list
+    ways["list 2,000 names"] = (lambda: sum(1 for _ in everything()) == 2000 or sys.exit("other names came")), 1
     with asyncio.Runner() as runner:
         if library != PEER:
 
