@@ -198,7 +198,10 @@ class StorageManager(BackendRegistry):
 
         Raises:
             ConfigError: This cannot be a name.
+            TypeError: None of these.
         """
+        if not isinstance(backend, str) and not callable(backend):
+            raise TypeError(f"a class, a factory or 'module:Class' is registered, not a {type(backend).__name__}")
         self._registry.register(name, backend, replace=True)
 
     # -- nodes --------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from holdall import StorageManager
+from holdall import StorageBackend, StorageManager
 from holdall.drivers.memory import MemoryStore
 from holdall.errors import ClosedError, ConfigError, HoldallError, NotFoundError, PermissionDeniedError, UnknownMountError
 from holdall.mounts import (
@@ -444,6 +444,19 @@ def test_custom_types_belong_to_their_manager():
     storage.register_backend_type("dotted", "holdall.drivers.memory:MemoryStore")
     storage.configure({"y": {"type": "dotted"}})
     storage.node("y:a").write("2")
+
+
+def test_what_is_no_type_of_mount_is_refused_at_once():
+    class Mine(StorageBackend):
+        def read_bytes(self, path: str) -> bytes:
+            raise FileNotFoundError(path)
+
+        def write_bytes(self, path: str, data: bytes) -> None:
+            raise PermissionError(path)
+
+    for backend in (5, None, Mine()):
+        with pytest.raises(TypeError, match="module:Class"):
+            StorageManager().register_backend_type("mine", backend)
 
 
 def test_configuration_makes_no_network_call():
