@@ -316,6 +316,7 @@ def records(first, last):
         yield Record({"id": f"{n:06}", "text": f"{n:06}" + "x" * 4_000})
 
 few = int(sys.argv[2])
+plain = {"verify": "none", "batch_size": 100}  # of batches that are held at once, the fewer records have enough
 
 def peak(act):
     if few < 50_000:
@@ -336,12 +337,12 @@ def status(name):
 
 with SQLDatabase(f"sqlite:///{sys.argv[1]}/old.db") as old, ObjectDatabase(Sink(MemoryStore()), mirror="off") as new:
     old.batch_create(records(0, few))
-    migrate(old, new, verify="none")
-    once = peak(lambda: migrate(old, new, verify="none"))
-    once_async = peak(lambda: asyncio.run(migrate_async(old, new, verify="none")))
+    migrate(old, new, **plain)
+    once = peak(lambda: migrate(old, new, **plain))
+    once_async = peak(lambda: asyncio.run(migrate_async(old, new, **plain)))
     old.batch_create(records(few, 4 * few))
-    moved = once, peak(lambda: migrate(old, new, verify="none"))
-    moved_async = once_async, peak(lambda: asyncio.run(migrate_async(old, new, verify="none")))
+    moved = once, peak(lambda: migrate(old, new, **plain))
+    moved_async = once_async, peak(lambda: asyncio.run(migrate_async(old, new, **plain)))
     made = [peak(lambda: new.batch_create(records(0, count))) for count in (few, 4 * few)]
     made_async = [peak(lambda: asyncio.run(new.batch_create_async(records(0, count)))) for count in (few, 4 * few)]
     print(json.dumps({"batch": made, "batch, async": made_async, "migration": moved, "migration, async": moved_async}))
