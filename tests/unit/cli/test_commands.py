@@ -85,7 +85,8 @@ def test_mv(run, here):
     assert run("mv", "-q", "disk:m/d", "moved").code == 0
     assert run("ls", "-r", "disk:m").lines == ["z.txt"]
     assert sorted(p.name for p in (here / "moved").iterdir()) == ["b.txt", "c.bin"]
-    assert run("mv", "-q", "moved", "renamed").code == 0
+    report = json.loads(run("mv", "--json", "moved", "renamed").out)
+    assert (report["copied"], report["target"]) == (1, str(here / "renamed"))  # a directory is renamed as one
     assert not (here / "moved").exists()
     assert sorted(p.name for p in (here / "renamed").iterdir()) == ["b.txt", "c.bin"]
 
