@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from holdall.containers.arrays import TypedArray
     from holdall.containers.combiner import LazyCombiner, append, append_async, combine, combine_async
-    from holdall.containers.errors import EncodeError, FormatError, MissingIndexError, MissingKeyError
+    from holdall.containers.errors import ChecksumError, EncodeError, FormatError, MissingIndexError, MissingKeyError
     from holdall.containers.fileinfo import FileInfo
     from holdall.containers.options import ReadOptions, ReadStats, VerifyReport, WriteOptions, WriteResult
     from holdall.containers.plain import stream_list, stream_map
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from holdall.containers.writer import LazyWriter, dump, dump_async, dumps, loads
 
 _HOMES = {
+    "ChecksumError": "errors",
     "EncodeError": "errors",
     "FileInfo": "fileinfo",
     "FormatError": "errors",
@@ -50,6 +51,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ChecksumError",
     "EncodeError",
     "FileInfo",
     "FormatError",

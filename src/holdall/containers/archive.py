@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 from holdall.containers.cache import ByteCache, Span
 from holdall.containers.checksums import crc32
 from holdall.containers.engines import Engine, engine
-from holdall.containers.errors import DamagedError, Fault, FormatError
+from holdall.containers.errors import ChecksumError, DamagedError, Fault, FormatError
 from holdall.containers.flights import Flights
 from holdall.containers.header import HEADER, Header, parse_header
 from holdall.containers.held import HeldBytes, HeldFile
@@ -143,12 +143,13 @@ class Archive:
         """Compare bytes of the document with their CRC-32.
 
         Raises:
-            IntegrityError: They differ; names path and byte range.
+            ChecksumError: They differ; has path and byte range.
         """
         if checksum is not None and self.options.verify == "read" and crc32(data) != checksum:
-            where = "/".join(map(str, path)) or "the root"
             low, high = self.at(start, start + len(data))
-            raise IntegrityError(f"{where}: bytes {low} to {high} are damaged", key=self.origin.key, store=self.origin.store)
+            said = f"bytes {low} to {high} are damaged"
+            place = "/".join(map(str, path))
+            raise ChecksumError(said, path=place, span=(low, high), key=self.origin.key, store=self.origin.store)
 
     def decoded(self, data: bytes) -> Any:
         """Decode one document."""

@@ -5,6 +5,8 @@
     HoldallError
     ├── FormatError (ValueError)           not an archive, broken, hostile, or beyond a limit
     │   └── DamagedError (IntegrityError)  a header or table that cannot be read, and no checksum holds
+    ├── IntegrityError
+    │   └── ChecksumError                  bytes of a document whose checksum differs
     ├── EncodeError (TypeError)            a value that no archive can hold
     ├── MissingKeyError (KeyError)         a mapping has no such key
     └── MissingIndexError (IndexError)     a list has no such position
@@ -16,7 +18,7 @@ from typing import Any, Literal
 
 from holdall.errors import HoldallError, IntegrityError
 
-__all__ = ["DamagedError", "EncodeError", "Fault", "FormatError", "MissingIndexError", "MissingKeyError"]
+__all__ = ["ChecksumError", "DamagedError", "EncodeError", "Fault", "FormatError", "MissingIndexError", "MissingKeyError"]
 
 Fault = Literal["magic", "header", "toc", "range", "depth", "limit", "codec"]
 
@@ -38,6 +40,20 @@ class FormatError(HoldallError, ValueError):
 
 class DamagedError(FormatError, IntegrityError):
     """The header or the table of contents of an archive cannot be read, and no checksum vouches for what they say."""
+
+
+class ChecksumError(IntegrityError):
+    """Bytes of a document are not those whose checksum the table of contents has.
+
+    Attributes:
+        path: Where in the document, segments joined by ``/``; empty for the root.
+        span: Where in the object: first byte, and the one behind the last.
+    """
+
+    def __init__(self, message: str = "", *, path: str = "", span: tuple[int, int] = (0, 0), **named: Any) -> None:
+        super().__init__(f"{path or 'the root'}: {message}", **named)
+        self.path = path
+        self.span = span
 
 
 class EncodeError(HoldallError, TypeError):

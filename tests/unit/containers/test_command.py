@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from holdall.cli import jsons
+from holdall.cli import container, jsons
 from holdall.cli.container import group
 from holdall.containers import FormatError, MissingKeyError, WriteOptions, dump, load
 
@@ -106,6 +106,16 @@ def test_json_that_is_nested_too_deep(run, tmp_path):
     (tmp_path / "a.json").write_text("[" * 100_000, encoding="utf-8")
     with pytest.raises(FormatError, match="too deep"):
         run("pack", "a.json", "a.lazy")
+
+
+def test_progress_is_told_on_a_terminal(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(container, "is_terminal", lambda: True)
+    monkeypatch.setattr(container, "BLOCK", 20_000)
+    (tmp_path / "a.json").write_text(json.dumps(DOCUMENT), encoding="utf-8")
+    for words, told in ((("pack", "a.json", "a.lazy"), "read"), (("unpack", "a.lazy", "b.json"), "written")):
+        assert told in CliRunner().invoke(container.group, [*words], catch_exceptions=False).stderr
+        assert CliRunner().invoke(container.group, [*words, "--quiet"], catch_exceptions=False).stderr == ""
 
 
 def test_values_that_json_lacks(run):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from holdall.containers import (
+    ChecksumError,
     FileInfo,
     FormatError,
     LazyReader,
@@ -163,8 +164,11 @@ def test_a25_a_flipped_bit_is_named_by_its_path():
         broken = flipped(data, at)
         with LazyReader(broken) as reader:
             for read in (lambda: to_obj(reader[name]), reader.to_obj, reader.verify):  # noqa: B023  # called at once
-                with pytest.raises(IntegrityError, match=expected):
+                with pytest.raises(IntegrityError, match=expected) as caught:
                     read()
+                assert isinstance(caught.value, ChecksumError)
+                assert caught.value.path.split("/")[0] == name
+                assert caught.value.span[0] <= at < caught.value.span[1]
             others = {key: to_obj(reader[key]) for key in DOCUMENT if key != name}
         assert others == {key: DOCUMENT[key] for key in others}
     annex = flipped(data, len(data) - 5)
