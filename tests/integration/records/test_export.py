@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdall.drivers.memory import MemoryStore
@@ -131,6 +131,7 @@ def test_exact_numbers_are_numbers(colour, tmp_path):
         assert held.column("pay").to_pylist() == [Decimal("1.50"), Decimal(-1000), Decimal(300)]
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.decimals(allow_nan=False, allow_infinity=False) | st.integers(), min_size=1, max_size=5))
 def test_any_exact_numbers_are_kept(values):
     records = [Record({"n": value}, id=str(at)) for at, value in enumerate(values)]
