@@ -75,7 +75,7 @@ class TestS3fs(FaultContract):
             secret=server.secret_key,
             endpoint_url=proxy.url,
             client_kwargs={"region_name": server.region},
-            config_kwargs={"connect_timeout": 2, "read_timeout": 2, "retries": attempts},
+            config_kwargs={"connect_timeout": 5, "read_timeout": 5, "retries": attempts},
             skip_instance_cache=True,
         )
         fs.retries = 1
@@ -178,7 +178,7 @@ class TestSshfs(FaultContract):
             known_hosts=None,
             connect_timeout=5,
             keepalive_interval=1,
-            keepalive_count_max=3,
+            keepalive_count_max=5,
         ) as store:
             yield store
 
