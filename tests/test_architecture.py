@@ -41,6 +41,7 @@ DRIVER_FAMILIES = {
     **dict.fromkeys(OBSTORE, OBSTORE),
     **{name: {"tree"} for name in ("sftp", "ftp", "webdav", "smb", "fsspec", "storage")},  # the verbs over any tree of files
 }
+DRIVER_FAMILIES["fsspec"] |= {"webdav"}  # a program's own WebDAV filesystem lends its client to our requests
 S3_VALUES = "holdall.drivers.objects_values"  # pure: how S3 spells keys and metadata, for a user's s3fs too
 # A wrapper that is a special case of another one:
 WRAPPER_BASES = {"dynamic": {"prefix"}, "readonly": {"restricted"}}

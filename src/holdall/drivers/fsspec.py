@@ -29,6 +29,7 @@ from holdall.drivers.fsspec_place import (
 from holdall.drivers.tree import Tree, in_thread_async
 from holdall.drivers.tree_rules import check_name, meta_of
 from holdall.drivers.tree_store import TreeStore
+from holdall.drivers.webdav import CAPABILITIES as WEBDAV
 from holdall.errors import ConfigError, HoldallError
 from holdall.results import GetResult
 from holdall.store import Store
@@ -82,9 +83,11 @@ _CAPABILITIES: dict[Family, Capabilities] = {
     "rename": Capabilities(rename=True, directories="real"),
     "put": Capabilities(),
     "http": Capabilities(write=False, delete=False, list=False),
+    "webdav": WEBDAV,
     "read": Capabilities(write=False, delete=False),
     "s3": Capabilities(),  # behind a cache
 }
+_IN_ADDRESSES = frozenset("%?#;&")
 _GIT = _CAPABILITIES["read"].narrowed(versions=True)
 
 
@@ -212,6 +215,15 @@ class FsspecTreeStore(FsspecStore, TreeStore):
             self._place = find_place(self._given, self.path, self._options, publish=self._publish)
         return self._place
 
+    def refuses(self, path: str) -> str | None:
+        """Return why the filesystem can have no such path. See `TreeStore.refuses`."""
+        names = self._name.split("::")
+        if "ftp" in names and ("\n" in path or "\r" in path):
+            return "FTP ends its commands at a line break"
+        if not {"webdav", "dav"}.isdisjoint(names) and self._family != "webdav" and not _IN_ADDRESSES.isdisjoint(path):
+            return "the filesystem takes it for a part of an address"
+        return TreeStore.refuses(self, path)
+
     def translate(self, error: Exception, what: str) -> HoldallError | None:
         """Return our error for one of the filesystem's. See `TreeStore.translate`."""
         if self._is_git and isinstance(error, (KeyError, ValueError)):  # pygit2's words for a ref that is not there
@@ -250,6 +262,10 @@ class FsspecTreeStore(FsspecStore, TreeStore):
             tree = MemoryFiles(place)
         elif place.family == "local":
             tree = LocalFiles(place)
+        elif place.family == "webdav":
+            from holdall.drivers.fsspec_webdav import webdav_tree  # noqa: PLC0415  # httpx is an extra
+
+            tree = webdav_tree(place)
         elif is_awaitable_reader(place.fs) and place.family != "rename":
             tree = LoopFiles(place)
         elif self._is_git:
@@ -317,4 +333,6 @@ def _family_of_name(name: str, publish: Publish) -> Family:
         return {"put": "put", "rename": "rename", "none": "read"}[publish]  # type: ignore[return-value]
     last = name.rpartition("::")[2].partition("://")[0]
     family = family_of(class_of(last))
-    return family if family not in {"memory", "local"} or "::" not in name else "read"
+    if "::" not in name:
+        return family
+    return {"memory": "read", "local": "read", "webdav": "rename"}.get(family, family)  # type: ignore[return-value]

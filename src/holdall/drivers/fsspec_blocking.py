@@ -60,6 +60,8 @@ class BlockingFiles(BlockingTree):
         self.lock: AbstractContextManager[Any] = lock_of(self.fs) if unsafe else contextlib.nullcontext()
         if unsafe:
             self.workers = 1
+        self.opens_often = "ftp" in protocols_of(self.fs)
+        """Whether an open file asks for each of its pieces by name."""
 
     def full(self, path: str) -> str:
         """Return the filesystem's name of a path."""
@@ -125,7 +127,10 @@ class BlockingFiles(BlockingTree):
         with self._asking():
             self.forget(path)
             options = {"refresh": True} if self._refresh else {}
-            found = self.fs.ls(full, detail=True, **options)
+            try:
+                found = self.fs.ls(full, detail=True, **options)
+            except KeyError as error:  # a line of a listing that the filesystem does not understand
+                raise UnavailableError(f"the filesystem cannot read the listing of {path!r}") from error
         if len(found) == 1 and found[0].get("type") == "file" and _same(found[0]["name"], full):
             raise NotDirectoryError(f"a file stands at {path!r}")
         return [entry_of_info(info, name=name_of(info)) for info in found if not _same(info["name"], full)]
@@ -138,9 +143,15 @@ class BlockingFiles(BlockingTree):
                 raise NotFoundError(f"nothing at {path!r}")
             with self.lock:
                 file = self.fs.open(self.full(path), "rb")
-                if _size(file) in {None, entry.size}:
-                    return _NamedReader(self, path, file, entry)
-                file.close()
+                reader = _NamedReader(self, path, file, entry)
+                fits = _size(file) in {None, entry.size}
+            try:
+                if fits and (not whole or entry.size > CHUNK or reader.fetch()):
+                    return reader
+            except BaseException:
+                reader.close()
+                raise
+            reader.close()
         raise UnavailableError(f"{path!r} changes all the time")
 
     # -- writing ------------------------------------------------------------------------------------------------------
@@ -161,11 +172,11 @@ class BlockingFiles(BlockingTree):
             try:
                 self.fs.makedirs(self.full(folder), exist_ok=True)
             except Exception as error:
-                if isinstance(error, (FileExistsError, NotADirectoryError)) or self._is_below_a_file(folder):
+                if isinstance(error, (FileExistsError, NotADirectoryError)) or self.is_below_a_file(folder):
                     raise NotDirectoryError(f"a file stands where {folder!r} should be a directory") from error
                 raise
 
-    def _is_below_a_file(self, folder: str) -> bool:
+    def is_below_a_file(self, folder: str) -> bool:
         """Tell whether a directory, or one above it, is a file."""
         while folder:
             with suppress(Exception):
@@ -285,17 +296,34 @@ class _NamedReader(FileReader):
         super().__init__(file, entry, tree.lock)
         self._tree = tree
         self._path = path
+        self.data: bytes | None = None
+
+    def fetch(self) -> bool:
+        """Read the whole file now; tell whether it is still the one that was described."""
+        with suppress(PreconditionError):
+            data = self.read(0, self.entry.size)
+            if len(data) == self.entry.size:
+                self.data = data
+        return self.data is not None
 
     def chunks(self, start: int, end: int) -> Generator[bytes]:
         """Iterate over the bytes of ``[start, end)``. See `Reader.chunks`."""
-        got = start
+        if self.data is not None:
+            yield self.data[start:end]
+            return
+        got, often = start, self._tree.opens_often
         for chunk in super().chunks(start, end):
             got += len(chunk)
+            if often and got < end and len(chunk) < CHUNK:  # what comes next is of another file
+                raise self._changed()
             yield chunk
-        if got < end or end - start > CHUNK:
+        if got < end or end - start > CHUNK or often:
             now = self._tree.info(self._path)
             if (now.size, now.etag) != (self.entry.size, self.entry.etag):
-                raise PreconditionError(f"{self._path!r} was replaced while it was being read", kind="changed")
+                raise self._changed()
+
+    def _changed(self) -> PreconditionError:
+        return PreconditionError(f"{self._path!r} was replaced while it was being read", kind="changed")
 
 
 class RenamingWriter(BlockingWriter):
@@ -328,8 +356,13 @@ class RenamingWriter(BlockingWriter):
             self.write(b"")
         file: Any
         file, self._file = self._file, None
-        with tree.lock:
-            file.close()
+        try:
+            with tree.lock:
+                file.close()
+        except Exception as error:
+            if tree.is_below_a_file(parent(self._path)):
+                raise NotDirectoryError(f"a file stands above {self._path!r}") from error
+            raise
         entry = tree.info(self._temporary)
         if entry.size != self._size:
             raise IntegrityError(f"{self._path!r}: the storage holds {entry.size} bytes of {self._size} written")

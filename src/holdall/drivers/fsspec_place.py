@@ -17,8 +17,8 @@ from holdall.errors import ConfigError, ForkedProcessError, MissingExtraError, U
 
 __all__ = ["Family", "Place", "family_of", "find_place", "is_dead", "protocols_of", "remade", "reopened"]
 
-Family = Literal["s3", "put", "rename", "local", "memory", "http", "read"]
-"""How a write becomes visible: by S3's own calls, by one upload that is atomic, by a rename, or not at all."""
+Family = Literal["s3", "put", "rename", "local", "memory", "http", "webdav", "read"]
+"""How a write becomes visible: by S3's own calls, by one upload that is atomic, by a rename, by WebDAV's MOVE, or not at all."""
 
 PUT_PROTOCOLS = frozenset(
     {"gs", "gcs", "abfs", "abfss", "az", "oss", "obs", "oci", "ocilake", "tos", "tosfs", "cos", "cosn", "r2", "swift"}
@@ -91,6 +91,8 @@ def family_of(cls: type[Any]) -> Family:
     names = set(protocols_of(cls))
     if hasattr(cls, "_call_s3"):
         return "s3"
+    if any(base.__module__ == "webdav4.fsspec" for base in cls.__mro__):
+        return "webdav"
     if issubclass(cls, MemoryFileSystem):
         return "memory"
     if issubclass(cls, LocalFileSystem):
@@ -186,6 +188,8 @@ def _resolved(place: Place, publish: str) -> Place:
         else:
             break
     family = family_of(type(fs))
+    if family == "webdav" and cache is not None:
+        family = "rename"
     if publish != "auto":
         family = {"put": "put", "rename": "rename", "none": "read"}[publish]  # type: ignore[assignment]
     if family == "local":

@@ -20,11 +20,11 @@ from holdall.errors import ConfigError, HoldallError, MissingExtraError, StoreTi
 if TYPE_CHECKING:
     from holdall.drivers.webdav_tree import WebDAVTree
 
-__all__ = ["WebDAVStore"]
+__all__ = ["CAPABILITIES", "PLAIN", "WebDAVStore"]
 
-_PLAIN = "/-._~!$&'()*+,;=:@"
+PLAIN = "/-._~!$&'()*+,;=:@"
 """What may stand in the path of a URL as it is (RFC 3986)."""
-_CAPABILITIES = Capabilities(
+CAPABILITIES = Capabilities(
     create=True,
     large_conditional=True,
     conditional_read=True,
@@ -90,7 +90,7 @@ class WebDAVStore(TreeStore):
             raise ConfigError("timeouts are above 0 seconds, max_connections is at least 1, retries at least 0")
         base = url.rstrip("/")
         below = path.strip("/")
-        self.address = f"{base}/{quote(below, safe=_PLAIN)}" if below else base
+        self.address = f"{base}/{quote(below, safe=PLAIN)}" if below else base
         self.username = username
         self._password = Secret(password) if isinstance(password, str) else password
         self._token = Secret(token) if isinstance(token, str) else token
@@ -110,7 +110,7 @@ class WebDAVStore(TreeStore):
     @property
     def capabilities(self) -> Capabilities:
         """What works here."""
-        return _CAPABILITIES
+        return CAPABILITIES
 
     @property
     def identity(self) -> Identity:
@@ -121,7 +121,7 @@ class WebDAVStore(TreeStore):
 
     def url(self, key: str) -> str | None:
         """Return the address of a key; reading it may need credentials."""
-        return f"{self.address}/{quote(check_name(self, key), safe=_PLAIN)}"
+        return f"{self.address}/{quote(check_name(self, key), safe=PLAIN)}"
 
     def translate(self, error: Exception, what: str) -> HoldallError | None:
         """Return our error for one of httpx's. See `TreeStore.translate`."""
@@ -143,12 +143,11 @@ class WebDAVStore(TreeStore):
 
     def _make_tree(self) -> WebDAVTree:
         try:
-            from holdall.drivers.webdav_client import DavClient  # noqa: PLC0415  # httpx is an extra
+            from holdall.drivers.webdav_client import DavClient, connected  # noqa: PLC0415  # httpx is an extra
             from holdall.drivers.webdav_tree import WebDAVTree  # noqa: PLC0415
         except ImportError as error:
             raise MissingExtraError('WebDAV needs a package: pip install "holdall[webdav]"', store=self) from error
-        client = DavClient(
-            self.address,
+        http = connected(
             username=self.username,
             password=None if self._password is None else self._password.reveal(),
             token=None if self._token is None else self._token.reveal(),
@@ -156,8 +155,8 @@ class WebDAVStore(TreeStore):
             timeout=self._timeout,
             connect_timeout=self._connect_timeout,
             limit=self._max_connections,
-            retries=self._retries,
         )
+        client = DavClient(self.address, http, timeout=self._timeout, retries=self._retries)
         return WebDAVTree(client, create=self._create)
 
     def _tls(self) -> ssl.SSLContext:

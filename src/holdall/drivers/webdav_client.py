@@ -24,15 +24,16 @@ from holdall.core.preconditions import strip_etag
 from holdall.core.retry import retry_after
 from holdall.drivers.os_errors import of_status
 from holdall.drivers.tree import Entry
+from holdall.drivers.webdav import PLAIN
 from holdall.errors import HoldallError, NotFoundError, NotSupportedError, UnavailableError
 
-__all__ = ["BUSY", "LOST", "DavClient", "Upload", "raise_for"]
+__all__ = ["BUSY", "LOST", "DavClient", "Upload", "connected", "raise_for", "through"]
 
 LOST = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.CloseError)
 """What a connection raises that the server closed while it was idle, or in the middle."""
 BUSY = frozenset({429, 500, 502, 503, 504})
 """Statuses after which a request is made again. 500 too: wsgidav stumbles over files that are replaced under way."""
-_PLAIN = "/-._~!$&'()*+,;=:@"
+_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "holdall"}
 _WANTED = (
     b'<?xml version="1.0" encoding="utf-8"?><D:propfind xmlns:D="DAV:"><D:prop><D:resourcetype/><D:getcontentlength/>'
     b"<D:getlastmodified/><D:getetag/><D:getcontenttype/></D:prop></D:propfind>"
@@ -69,53 +70,81 @@ def _one(flow: Generator[httpx.Request, httpx.Response]) -> Generator[httpx.Requ
     return (yield next(flow))
 
 
-class DavClient:
-    """The requests of one store.
+class _Through(httpx.BaseTransport):
+    """Sends by a program's own client: with its login, certificates, proxies and hooks. That client stays open."""
+
+    def __init__(self, client: httpx.Client, auth: tuple[str, str] | None) -> None:
+        self._client = client
+        self._auth = auth
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        auth = httpx.USE_CLIENT_DEFAULT if self._auth is None else self._auth
+        return self._client.send(request, stream=True, auth=auth, follow_redirects=False)
+
+
+def through(client: httpx.Client, auth: tuple[str, str] | None = None) -> httpx.Client:
+    """Return a client that sends by a program's own.
 
     Args:
-        url: Address of the collection that is the root.
-        username, password: For Basic or Digest.
+        client: The program's.
+        auth: User and password, where they are not the client's own.
+    """
+    headers = {**client.headers, **_HEADERS}
+    return httpx.Client(transport=_Through(client, auth), headers=headers, cookies=client.cookies, timeout=client.timeout)
+
+
+def connected(
+    *,
+    username: str | None,
+    password: str | None,
+    token: str | None,
+    tls: ssl.SSLContext | None,
+    timeout: float,
+    connect_timeout: float,
+    limit: int,
+) -> httpx.Client:
+    """Return a client for one server.
+
+    Args:
+        username: For Basic or Digest.
+        password: The same.
         token: Sent as ``Authorization: Bearer``.
         tls: How to speak TLS, on an ``https`` address.
         timeout: Seconds without a byte or an answer.
         connect_timeout: Seconds that connecting may take.
         limit: Connections at most.
+    """
+    return httpx.Client(
+        auth=_Login(username, password or "") if username is not None else None,
+        headers=_HEADERS if token is None else {**_HEADERS, "Authorization": f"Bearer {token}"},
+        verify=tls if tls is not None else True,
+        timeout=httpx.Timeout(timeout, connect=connect_timeout),
+        limits=httpx.Limits(max_connections=limit, max_keepalive_connections=limit),
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+class DavClient:
+    """The requests of one store.
+
+    Args:
+        url: Address of the collection that is the root.
+        http: Who sends them; closed with this.
+        timeout: Seconds without a byte or an answer.
         retries: How often a request is repeated.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        username: str | None,
-        password: str | None,
-        token: str | None,
-        tls: ssl.SSLContext | None,
-        timeout: float,
-        connect_timeout: float,
-        limit: int,
-        retries: int,
-    ) -> None:
+    def __init__(self, url: str, http: httpx.Client, *, timeout: float, retries: int) -> None:
         self.root = url.rstrip("/")
+        self.http = http
         self.timeout = timeout
         self.retries = retries
         self._base = unquote(urlsplit(self.root).path).rstrip("/")
-        headers = {"Accept-Encoding": "identity", "User-Agent": "holdall"}
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        self.http = httpx.Client(
-            auth=_Login(username, password or "") if username is not None else None,
-            headers=headers,
-            verify=tls if tls is not None else True,
-            timeout=httpx.Timeout(timeout, connect=connect_timeout),
-            limits=httpx.Limits(max_connections=limit, max_keepalive_connections=limit),
-            follow_redirects=False,
-            trust_env=False,
-        )
 
     def url(self, path: str, *, collection: bool = False) -> str:
         """Return the address of a path."""
-        address = f"{self.root}/{quote(path, safe=_PLAIN)}" if path else self.root
+        address = f"{self.root}/{quote(path, safe=PLAIN)}" if path else self.root
         return address + "/" if collection or not path else address
 
     def request(

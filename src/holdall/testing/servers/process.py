@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -156,11 +157,12 @@ def responds(url: str) -> bool:
 
 
 def free_port() -> int:
-    """Return a loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a loopback port that was free a moment ago, from where systems give none to outgoing connections."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)  # whatever seed a test has set
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
 
 
 def program(name: str, *, hint: str, places: Sequence[str] = ("/usr/sbin", "/usr/local/sbin")) -> str:
