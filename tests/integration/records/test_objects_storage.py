@@ -40,8 +40,18 @@ def body_of(store, key):
         return json.loads(result.bytes())
 
 
-def test_a07_prefixes_do_not_see_each_other(colour):
-    store = MemoryStore()
+@pytest.fixture(params=["memory", "S3"])
+def shared_store(request):
+    """A store for many databases."""
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    with opened(request.getfixturevalue("moto_bucket"), tags="off") as db:
+        yield db.store
+
+
+def test_a07_prefixes_do_not_see_each_other(shared_store, colour):
+    store = shared_store
     prefixes = ["rec", "records/", "data/", "data/2024/01/", ""]
     databases = {prefix: colour(ObjectDatabase(store, prefix=prefix)) for prefix in prefixes}
     for number, (prefix, db) in enumerate(databases.items()):
