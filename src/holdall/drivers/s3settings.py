@@ -30,6 +30,16 @@ _models: dict[str, Any] = {}
 _models_lock = threading.Lock()
 
 
+def _after_fork() -> None:
+    """Replace the lock in the child: another thread of the parent may have held it."""
+    global _models_lock  # noqa: PLW0603  # the one lock
+    _models_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def boto_installed() -> bool:
     """Tell whether boto3 can be imported, without importing it."""
     return importlib.util.find_spec("boto3") is not None
@@ -250,7 +260,7 @@ class S3Settings:
         verify: bool | str = self.client.ca_file or True if self.client.verify else False
         with _models_lock:  # two clients made at once would each read, and keep, 15 MiB of them
             for kind in ("service-2", "endpoint-rule-set-1"):
-                session._loader.load_service_model("s3", kind)
+                _models["loader"].load_service_model("s3", kind)
         client = session.client("s3", endpoint_url=self.endpoint, config=config, verify=verify, use_ssl=not self._plain)
         if self.request_payer:
             client.meta.events.register("before-call.s3", _pay)

@@ -89,7 +89,8 @@ def through(client: httpx.Client, auth: tuple[str, str] | None = None) -> httpx.
         client: The program's.
         auth: User and password, where they are not the client's own.
     """
-    headers = {**client.headers, **_HEADERS}
+    headers = client.headers.copy()
+    headers["Accept-Encoding"] = _HEADERS["Accept-Encoding"]  # sizes and ranges are those of the bytes themselves
     return httpx.Client(transport=_Through(client, auth), headers=headers, cookies=client.cookies, timeout=client.timeout)
 
 

@@ -55,7 +55,7 @@ class Writer:
         self.chosen = chosen
         self.existing: Existing = existing or tiers.rules.existing
         self.targets = tiers.writable(chosen)
-        self._keys: dict[Location, str] = {}
+        self._keys: dict[tuple[Location, str], str] = {}
         self._unseen: tuple[Location, ...] = ()
         """Local disks that did not show the name just now."""
 
@@ -63,10 +63,10 @@ class Writer:
         return location.store if len(self.targets) == 1 else location.among
 
     def _key(self, location: Location, name: str) -> str:
-        """Return the key of the object's name, worked out once."""
-        key = self._keys.get(location)
+        """Return the key of a name, worked out once."""
+        key = self._keys.get((location, name))
         if key is None:
-            key = self._keys[location] = location.key(name)
+            key = self._keys[location, name] = location.key(name)
         return key
 
     def check(self, name: str, options: PutOptions | None = None) -> None:
