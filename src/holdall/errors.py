@@ -166,7 +166,7 @@ class UnavailableError(HoldallError, ConnectionError):
     """The storage could not be asked; never to be read as "not there".
 
     Attributes:
-        retry_after: Seconds after which the service wants to be asked again (``Retry-After``), if it said so and the driver hears it.
+        retry_after: Seconds after which the service wants to be asked again (``Retry-After``), if it said so.
     """
 
     kind = "unavailable"

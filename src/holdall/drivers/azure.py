@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlsplit
+from urllib.request import Request
 
 import obstore.store
 
@@ -259,6 +260,10 @@ class AzureStore(ObstoreStore):
     def _signs_aside(self) -> bool:
         """Obstore's own signature fails for keys that need encoding; ours needs the account's key."""
         return "account_key" in self._config
+
+    def question(self, path: str) -> Request:
+        """Return a HEAD of a path, with the key or the SAS; plain with other credentials, as a signature by them costs requests."""
+        return self.extra.request("HEAD", path)
 
     def set_metadata(self, key: str, metadata: Mapping[str, str], *, if_match: str | None = None) -> PutResult:
         """Replace the user metadata. See `Store.set_metadata`."""

@@ -351,7 +351,7 @@ class AzureExtra:
         tries, deadline = 0, time.monotonic() + self._client.deadline
         while True:
             try:
-                return self._open(method, path, query or {}, dict(headers or {}), body)
+                return self._urlopen(self.request(method, path, query, headers, body))
             except urllib.error.HTTPError as error:
                 facts = _facts(error, create)
                 cause: Exception = error
@@ -366,12 +366,18 @@ class AzureExtra:
             own = 0.1 * 2**tries * random.uniform(0.5, 1.0)  # noqa: S311  # jitter
             time.sleep(min(5.0, own if facts.retry_after is None else facts.retry_after))
 
-    def _open(
-        self, method: str, path: str | None, query: Mapping[str, str], headers: dict[str, str], body: bytes | None
-    ) -> Any:
-        target = self.base if path is None else f"{self.base}/{quote(path, safe='/~')}"
+    def request(
+        self,
+        method: str,
+        path: str | None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> urllib.request.Request:
+        """Return a request, authorised by the key or the SAS if there is one."""
+        target, query = self.base if path is None else f"{self.base}/{quote(path, safe='/~')}", query or {}
         pairs = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
-        headers |= {"x-ms-version": API, "user-agent": AGENT}
+        headers = dict(headers or {}, **{"x-ms-version": API, "user-agent": AGENT})
         if body is not None:
             headers["content-type"] = headers.get("content-type", "application/octet-stream")
         if self._key is not None:
@@ -379,10 +385,8 @@ class AzureExtra:
             headers["authorization"] = self._signature(method, urlsplit(target).path, query, headers, body)
         elif self._sas is not None:
             pairs = f"{pairs}&{self._sas}" if pairs else self._sas
-        request = urllib.request.Request(  # noqa: S310  # the endpoint was checked
-            f"{target}?{pairs}" if pairs else target, data=body, method=method, headers=headers
-        )
-        return self._urlopen(request)
+        address = f"{target}?{pairs}" if pairs else target
+        return urllib.request.Request(address, data=body, method=method, headers=headers)  # noqa: S310  # the endpoint was checked
 
     def _urlopen(self, request: urllib.request.Request) -> Any:
         if self._opener is None:

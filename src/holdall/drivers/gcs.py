@@ -11,14 +11,17 @@ import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
+from urllib.request import Request
 
+import obstore
 import obstore.store
 
 from holdall.core.capabilities import Capabilities, Identity
 from holdall.drivers.objects_base import Update
 from holdall.drivers.objects_client import ClientSettings
 from holdall.drivers.objects_kinds import GCS
-from holdall.drivers.objects_store import ObstoreStore
+from holdall.drivers.objects_store import SHORTLY, ObstoreStore
 from holdall.errors import ConfigError, MissingExtraError, UnauthenticatedError
 
 __all__ = ["GCSStore"]
@@ -114,13 +117,19 @@ class GCSStore(ObstoreStore):
             credential_provider=self._provider,
         )
 
+    def question(self, path: str) -> Request:
+        """Return a HEAD of a path: signed with a key file, with a token of google-auth, or plain, as a signature of the service's costs a request."""
+        if {"service_account_key", "application_credentials"} & self._config.keys():
+            return Request(obstore.sign(self.native, "HEAD", path, SHORTLY), method="HEAD")  # noqa: S310  # Google's or the endpoint
+        headers = {} if self._provider is None else {"authorization": f"Bearer {self._provider()['token']}"}
+        return Request(self._address(path), method="HEAD", headers=headers)  # noqa: S310  # Google's or the endpoint
+
     def url(self, key: str) -> str | None:
         """Return the plain address of a key in a bucket that is read without credentials; else ``None``."""
-        from urllib.parse import quote  # noqa: PLC0415  # seldom asked
+        return self._address(self.prefix + key) if self._anonymous else None
 
-        if not self._anonymous:
-            return None
-        return f"{self._endpoint or GOOGLE}/{self.bucket}/{quote(self.prefix + key, safe='/~')}"
+    def _address(self, path: str) -> str:
+        return f"{self._endpoint or GOOGLE}/{self.bucket}/{quote(path, safe='/~')}"
 
 
 def _credentials(token: Any) -> tuple[dict[str, Any], Any]:

@@ -120,10 +120,9 @@ class HTTPStore(ObstoreStore):
     def is_directory(self, path: str) -> bool:
         """Ask whether the server sends us on to the same path with a slash, as servers do for directories. Blocks."""
         address = f"{self.base_url}/{quote(path, safe='/~')}"
-        request = urllib.request.Request(address, method="HEAD", headers=self._headers)  # noqa: S310  # checked above
         opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=self.client.tls()), NoRedirect)
         try:
-            opener.open(request, timeout=self.client.timeout).close()
+            opener.open(self.question(path), timeout=self.client.timeout).close()
         except urllib.error.HTTPError as error:
             error.close()
             place = urljoin(address, error.headers.get("Location") or "")
@@ -131,6 +130,11 @@ class HTTPStore(ObstoreStore):
         except OSError:
             return False
         return False
+
+    def question(self, path: str) -> urllib.request.Request:
+        """Return a HEAD of a path."""
+        address = f"{self.base_url}/{quote(path, safe='/~')}"
+        return urllib.request.Request(address, method="HEAD", headers=self._headers)  # noqa: S310  # checked above
 
     def url(self, key: str) -> str | None:
         """Return the address of a key."""

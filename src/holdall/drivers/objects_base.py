@@ -8,13 +8,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from holdall.core.keys import check_key, check_prefix
 from holdall.core.options import PutOptions
 from holdall.core.secrets import refuse_pickle
+from holdall.drivers.objects_client import ClientSettings
 from holdall.drivers.objects_errors import Facts
 from holdall.drivers.objects_fork import check_fork
+from holdall.drivers.objects_pause import THROTTLED, Pause
 from holdall.drivers.objects_values import is_odd, quoted
 from holdall.errors import ClosedError, InvalidKeyError, NotSupportedError
 from holdall.store import Store
@@ -77,6 +80,8 @@ class ObjectsBase(Store):
     """Whether opening takes time (credentials to find, a bucket to make), so that the async colour leaves it to a thread."""
     plain_puts: bool = False
     """Whether a put without options needs no further thought."""
+    client: ClientSettings = ClientSettings()
+    """Time limits and certificates of requests of our own."""
     _given: Any
     _native: Any
     _writer: Any
@@ -102,6 +107,7 @@ class ObjectsBase(Store):
         self._closed = False
         self._seen = -SEEN
         self._settled: int | None = None
+        self._pause = Pause()
         self._recipe = given if not any(given[name] for name in secret) else None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -204,6 +210,18 @@ class ObjectsBase(Store):
     def adjusted(self, facts: Facts, verb: str) -> Facts:
         """Return a failure as this store reads it."""
         return facts
+
+    def throttled(self, facts: Facts) -> bool:
+        """Tell whether the service wants to be left alone, and has not said for how long."""
+        return facts.status in THROTTLED and facts.retry_after is None and not self._closed
+
+    def timed(self, facts: Facts, path: str) -> Facts:
+        """Return a throttled failure with the time that the service wants to be left alone, if it says so. Blocks."""
+        return replace(facts, retry_after=self._pause.seconds(lambda: self.asked_pause(path)))
+
+    def asked_pause(self, path: str) -> float | None:
+        """Ask for how long the service wants to be left alone: 0 if it answers as usual, ``None`` if it cannot be asked. Blocks."""
+        return None
 
     def is_directory(self, path: str) -> bool:
         """Ask whether a path names a directory of the server. Blocks."""

@@ -113,7 +113,7 @@ class Facts:
         unsuffixed: The service has no "last n bytes".
         undecodable: The object has a header that is no text; only the side channel can read it.
         errno: Error number of a system call, of obstore's local store.
-        retry_after: Seconds that the service asked to wait; obstore does not tell its headers.
+        retry_after: Seconds that the service asked to wait; obstore does not tell its headers (`objects_pause`).
     """
 
     answer: Answer = "other"

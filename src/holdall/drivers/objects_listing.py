@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import obstore
 
 from holdall._concurrency import gather, run
-from holdall.core.keys import ReservedKey, is_reserved
+from holdall.core.keys import RESERVED, ReservedKey, is_reserved
 from holdall.core.meta import ListPage, ObjectMeta
 from holdall.drivers.objects_errors import FAILURES, facts_of, failure, masked
 from holdall.drivers.objects_offsets import offset_of
+from holdall.drivers.objects_reading import timed
 from holdall.drivers.objects_values import meta_of
 from holdall.errors import HoldallError, NotSupportedError
 
@@ -90,7 +91,7 @@ def _flat(store: ObstoreStore, full: str, after: str | None) -> Iterator[ListPag
             if passed:
                 return
     except FAILURES as error:
-        raise _list_failed(store, error) from masked(error)
+        raise _list_failed(store, full, error) from masked(error)
 
 
 def _grouped(store: ObstoreStore, full: str) -> Iterator[ListPage]:
@@ -98,7 +99,7 @@ def _grouped(store: ObstoreStore, full: str) -> Iterator[ListPage]:
     try:
         native = obstore.list_with_delimiter(store.native, prefix=parent or None)
     except FAILURES as error:
-        raise _list_failed(store, error) from masked(error)
+        raise _list_failed(store, full, error) from masked(error)
     prefixes = [f"{path}/"[cut:] for path in native["common_prefixes"] if f"{path}/".startswith(full)]
     found = [m for m in native["objects"] if m["path"].startswith(full) or (store.flat and f"{m['path']}/" == full)]
     for start in range(0, max(len(found), len(prefixes)), PAGE):
@@ -139,11 +140,12 @@ def _exists(store: ObstoreStore, path: str) -> bool:
     return True
 
 
-def _list_failed(store: ObstoreStore, error: Exception) -> HoldallError:
+def _list_failed(store: ObstoreStore, full: str, error: Exception) -> HoldallError:
     facts = facts_of(error)
     if facts.answer == "path":
         return NotSupportedError(
             f"cannot list: there is a key among these that obstore cannot read ('//' or a control character){store.remedy}",
             store=store,
         )
+    facts = timed(store, facts, full.rstrip("/") or RESERVED)
     return failure(facts, verb="list", store=store, place=store.place)

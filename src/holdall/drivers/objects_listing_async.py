@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import obstore
 
 from holdall._concurrency import gather_async, run_async
-from holdall.core.keys import ReservedKey, is_reserved
+from holdall.core.keys import RESERVED, ReservedKey, is_reserved
 from holdall.core.meta import ListPage, ObjectMeta
 from holdall.drivers.objects_errors import FAILURES, facts_of, failure, masked
 from holdall.drivers.objects_offsets import offset_of
+from holdall.drivers.objects_reading_async import timed_async
 from holdall.drivers.objects_values import meta_of
 from holdall.errors import HoldallError, NotSupportedError
 
@@ -91,7 +92,7 @@ async def _flat_async(store: ObstoreStore, full: str, after: str | None) -> Asyn
             if passed:
                 return
     except FAILURES as error:
-        raise _list_failed(store, error) from masked(error)
+        raise await _list_failed_async(store, full, error) from masked(error)
 
 
 async def _grouped_async(store: ObstoreStore, full: str) -> AsyncIterator[ListPage]:
@@ -99,7 +100,7 @@ async def _grouped_async(store: ObstoreStore, full: str) -> AsyncIterator[ListPa
     try:
         native = await obstore.list_with_delimiter_async(store.native, prefix=parent or None)
     except FAILURES as error:
-        raise _list_failed(store, error) from masked(error)
+        raise await _list_failed_async(store, full, error) from masked(error)
     prefixes = [f"{path}/"[cut:] for path in native["common_prefixes"] if f"{path}/".startswith(full)]
     found = [m for m in native["objects"] if m["path"].startswith(full) or (store.flat and f"{m['path']}/" == full)]
     for start in range(0, max(len(found), len(prefixes)), PAGE):
@@ -140,11 +141,12 @@ async def _exists_async(store: ObstoreStore, path: str) -> bool:
     return True
 
 
-def _list_failed(store: ObstoreStore, error: Exception) -> HoldallError:
+async def _list_failed_async(store: ObstoreStore, full: str, error: Exception) -> HoldallError:
     facts = facts_of(error)
     if facts.answer == "path":
         return NotSupportedError(
             f"cannot list: there is a key among these that obstore cannot read ('//' or a control character){store.remedy}",
             store=store,
         )
+    facts = await timed_async(store, facts, full.rstrip("/") or RESERVED)
     return failure(facts, verb="list", store=store, place=store.place)

@@ -22,7 +22,7 @@ from holdall.results import GetResult
 if TYPE_CHECKING:
     from holdall.drivers.objects_store import ObstoreStore
 
-__all__ = ["failed", "get", "head"]
+__all__ = ["failed", "get", "head", "timed"]
 
 _HEAD: Any = {"head": True}
 
@@ -101,7 +101,7 @@ def _head_marker(store: ObstoreStore, key: str, path: str) -> ObjectMeta:
                 return meta_of(key, chunk[0])
             break
     except FAILURES as error:
-        raise failure(facts_of(error), verb="describe", key=key, store=store, place=store.place) from masked(error)
+        raise failed(store, facts_of(error), "describe", key, path[:-1]) from masked(error)
     raise missing(key, store=store)
 
 
@@ -110,7 +110,7 @@ def failed(store: ObstoreStore, facts: Facts, verb: str, key: str, path: str, *,
 
     The answer to HEAD has no body: a missing bucket looks like a missing object. One listing tells, once a minute.
     """
-    facts = store.adjusted(facts, verb)
+    facts = timed(store, store.adjusted(facts, verb), path)
     if facts.answer == "denied" and store.asks_directories and run(lambda: store.is_directory(path)):
         facts = Facts(answer="not_found", status=404)
     if facts.answer == "not_found" and facts.code is None and store.in_doubt():
@@ -123,3 +123,8 @@ def failed(store: ObstoreStore, facts: Facts, verb: str, key: str, path: str, *,
                 return failure(other, verb=verb, key=key, store=store, place=store.place)
         store.seen()
     return failure(facts, verb=verb, key=key, store=store, place=store.place, version=version)
+
+
+def timed(store: ObstoreStore, facts: Facts, path: str) -> Facts:
+    """Return a failure, if the service throttles with the time that it wants to be left alone."""
+    return run(lambda: store.timed(facts, path)) if store.throttled(facts) else facts

@@ -21,7 +21,7 @@ from holdall.results import GetResult
 if TYPE_CHECKING:
     from holdall.drivers.objects_store import ObstoreStore
 
-__all__ = ["failed_async", "get_async", "head_async"]
+__all__ = ["failed_async", "get_async", "head_async", "timed_async"]
 
 _HEAD: Any = {"head": True}
 
@@ -104,7 +104,7 @@ async def _head_marker_async(store: ObstoreStore, key: str, path: str) -> Object
                 return meta_of(key, chunk[0])
             break
     except FAILURES as error:
-        raise failure(facts_of(error), verb="describe", key=key, store=store, place=store.place) from masked(error)
+        raise await failed_async(store, facts_of(error), "describe", key, path[:-1]) from masked(error)
     raise missing(key, store=store)
 
 
@@ -115,7 +115,7 @@ async def failed_async(
 
     The answer to HEAD has no body: a missing bucket looks like a missing object. One listing tells, once a minute.
     """
-    facts = store.adjusted(facts, verb)
+    facts = await timed_async(store, store.adjusted(facts, verb), path)
     if facts.answer == "denied" and store.asks_directories and await run_async(lambda: store.is_directory(path)):
         facts = Facts(answer="not_found", status=404)
     if facts.answer == "not_found" and facts.code is None and store.in_doubt():
@@ -128,3 +128,8 @@ async def failed_async(
                 return failure(other, verb=verb, key=key, store=store, place=store.place)
         store.seen()
     return failure(facts, verb=verb, key=key, store=store, place=store.place, version=version)
+
+
+async def timed_async(store: ObstoreStore, facts: Facts, path: str) -> Facts:
+    """Return a failure, if the service throttles with the time that it wants to be left alone."""
+    return await run_async(lambda: store.timed(facts, path)) if store.throttled(facts) else facts

@@ -11,9 +11,11 @@ import asyncio
 import builtins
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
+from urllib.request import Request
 
 import obstore
+import obstore.store
 
 from holdall.core.capabilities import Capabilities, Identity
 from holdall.core.meta import ListPage, ObjectMeta
@@ -30,6 +32,7 @@ from holdall.drivers import (
 )
 from holdall.drivers.objects_base import ObjectsBase
 from holdall.drivers.objects_errors import FAILURES, facts_of, failure, masked
+from holdall.drivers.objects_pause import asked_pause
 from holdall.drivers.objects_values import is_odd
 from holdall.errors import HoldallError
 from holdall.results import DeleteResult, GetResult, PutResult
@@ -37,7 +40,11 @@ from holdall.sources import AsyncSource, Source
 from holdall.store import Store
 from holdall.store import _scatter as scatter
 
-__all__ = ["ObstoreStore"]
+__all__ = ["SHORTLY", "ObstoreStore"]
+
+SHORTLY: Final = timedelta(minutes=1)
+"""How long the signature of a question holds."""
+_UNASKED: tuple[type[Exception], ...] = (*FAILURES, HoldallError)
 
 
 class ObstoreStore(ObjectsBase):
@@ -221,6 +228,22 @@ class ObstoreStore(ObjectsBase):
         if not plain and not self.in_process:
             raise self._refusal("copy", f"a pinned source and other metadata are beyond obstore{self.remedy}")
         return src, options, plain
+
+    # -- throttling ---------------------------------------------------------------------------------------------------
+
+    def asked_pause(self, path: str) -> float | None:
+        """Ask for how long the service wants to be left alone. See `ObjectsBase`."""
+        try:
+            question = self.question(path)
+            return None if question is None else asked_pause(question, self.client)
+        except _UNASKED:  # it would only add to another failure
+            return None
+
+    def question(self, path: str) -> Request | None:
+        """Return a HEAD of a path, signed on the spot or plain; ``None`` if there is no way to ask."""
+        if not isinstance(self._given, obstore.store.S3Store):
+            return None
+        return Request(obstore.sign(self._given, "HEAD", path, SHORTLY), method="HEAD")  # noqa: S310  # a web address
 
     # -- addresses and life -------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from holdall.core.options import CopyOptions, GetOptions, PutOptions
 from holdall.core.preconditions import check_put, missing, strip_etag
 from holdall.drivers.objects_errors import FAILURES, facts_of, failure, masked
 from holdall.drivers.objects_parts import SINGLE, check_memory, part_plan
-from holdall.drivers.objects_reading import failed, get, head
+from holdall.drivers.objects_reading import failed, get, head, timed
 from holdall.drivers.objects_upload import admit, upload
 from holdall.drivers.objects_values import MARK, is_odd, meta_of, native_attributes, new_mark
 from holdall.errors import HoldallError, InvalidKeyError, NotFoundError
@@ -187,6 +187,7 @@ def prove(store: ObstoreStore) -> None:
             except FAILURES as error:
                 facts = facts_of(error)
                 if facts.transient or facts.no_bucket:
+                    facts = timed(store, facts, path)
                     raise failure(facts, verb="write", store=store, place=store.place) from masked(error)
                 if facts.answer == "denied":
                     break  # it may be allowed elsewhere: nothing is known, so the service is trusted
@@ -291,6 +292,7 @@ def _delete_again(
         side = store.side("delete")
         return list(run(lambda: side.delete(pairs)))
     if facts.transient or facts.no_bucket:
+        facts = timed(store, facts, pairs[0][1])
         found = failure(facts, verb="delete", key=pairs[0][0], store=store, place=store.place)
         found.__cause__ = masked(error)
         return [found] * len(pairs)
@@ -335,6 +337,7 @@ def copy(store: ObstoreStore, src: str, dst: str, options: CopyOptions) -> PutRe
         if facts.answer == "not_found" and not facts.no_bucket:
             raise missing(src, store=store) from masked(error)
         key = dst if facts.conflict else src
+        facts = timed(store, facts, origin)
         raise failure(facts, verb="copy", key=key, store=store, place=store.place) from masked(error)
     meta = head(store, dst, None)
     return PutResult(key=dst, size=meta.size, etag=meta.etag, version=meta.version)

@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote
+from urllib.request import Request
 
 import obstore
 
@@ -22,7 +23,7 @@ from holdall.core.options import CopyOptions, PutOptions, SignOptions
 from holdall.drivers import objects_writing
 from holdall.drivers.objects_client import ClientSettings
 from holdall.drivers.objects_errors import Facts
-from holdall.drivers.objects_store import ObstoreStore
+from holdall.drivers.objects_store import SHORTLY, ObstoreStore
 from holdall.drivers.objects_values import is_odd
 from holdall.drivers.s3copying import Origin, copy, restored, rewrite
 from holdall.drivers.s3extra import S3Extra
@@ -142,6 +143,7 @@ class S3Store(ObstoreStore):
             ),
         )
         self.bucket = bucket
+        self.client = self.settings.client
         self.storage_class = storage_class
         self.versioned = versioned
         self.retries, self.retries_hidden = retries, False
@@ -309,6 +311,11 @@ class S3Store(ObstoreStore):
         if mode == "create":
             return [{"IfNoneMatch": "*"}]
         return [{"IfMatch": form["e_tag"]} for form in self.modes(PutOptions(if_match=if_match))]
+
+    def question(self, path: str) -> Request:
+        """Return a HEAD of a path, signed by obstore or, for who asks without credentials, plain."""
+        address = self.url(path[len(self.prefix) :]) or obstore.sign(self.native, "HEAD", path, SHORTLY)
+        return Request(address, method="HEAD")  # noqa: S310  # the endpoint was checked
 
     def origin_of(self, owner: Store) -> S3Store:
         """Return a store that copies can come from.

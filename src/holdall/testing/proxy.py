@@ -15,6 +15,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -62,6 +63,7 @@ class Traffic:
     Attributes:
         connections: How many were accepted.
         requests: ``(method, target)`` of each request, in order of arrival.
+        times: When each of them came, by ``time.monotonic``.
         bytes_up: From clients to the server.
         bytes_down: From the server to clients.
         faults: How many faults were injected.
@@ -69,6 +71,7 @@ class Traffic:
 
     connections: int
     requests: tuple[tuple[str, str], ...]
+    times: tuple[float, ...]
     bytes_up: int
     bytes_down: int
     faults: int
@@ -105,6 +108,7 @@ class FaultProxy:
         self._lock = threading.Lock()
         self._connections = self._up = self._down = self._faults = 0
         self._requests: list[tuple[str, str]] = []
+        self._times: list[float] = []
         self._loop = asyncio.new_event_loop()
         self._server: asyncio.Server | None = None
         self._listening = False
@@ -133,6 +137,7 @@ class FaultProxy:
             return Traffic(
                 connections=self._connections,
                 requests=tuple(self._requests),
+                times=tuple(self._times),
                 bytes_up=self._up,
                 bytes_down=self._down,
                 faults=self._faults,
@@ -263,6 +268,7 @@ class FaultProxy:
             self._down += down
             if request is not None:
                 self._requests.append(request)
+                self._times.append(time.monotonic())
 
 
 class _Link:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Generic, TypeVar
@@ -21,12 +21,13 @@ from holdall.errors import (
     PermissionDeniedError,
     PreconditionError,
     RangeNotSatisfiableError,
+    UnavailableError,
 )
 from holdall.store import Store
 from holdall.tiers.errors import LocationsDeniedError, LocationsUnavailableError
 from holdall.tiers.locations import Location
 
-__all__ = ["NO_FAILURES", "Answer", "Ask", "AsyncAsk", "all_open", "settled", "unasked"]
+__all__ = ["NO_FAILURES", "Answer", "Ask", "AsyncAsk", "all_open", "longest_wait", "settled", "unasked"]
 
 T = TypeVar("T")
 
@@ -109,5 +110,13 @@ def settled(
     told = "; ".join(f"{location.name}: {error}" for location, error in failures.items())
     report = {location.name: None for location in missing} | {location.name: e for location, e in failures.items()}
     raised_all = kind(f"{name!r}: could not be asked: {told}", key=name, store=shown, report=report)
+    if isinstance(raised_all, LocationsUnavailableError):
+        raised_all.retry_after = longest_wait(failures.values())
     raised_all.__cause__ = first
     return raised_all
+
+
+def longest_wait(failures: Iterable[HoldallError]) -> float | None:
+    """Return the longest time that a service asked to wait (``Retry-After``); ``None`` if none said so."""
+    told = [error.retry_after for error in failures if isinstance(error, UnavailableError)]
+    return max((seconds for seconds in told if seconds is not None), default=None)

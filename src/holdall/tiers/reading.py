@@ -17,7 +17,7 @@ from holdall.core.retry import could_not_be_asked
 from holdall.errors import CircuitOpenError, HoldallError, IntegrityError, NotFoundError, StoreTimeoutError
 from holdall.results import GetResult
 from holdall.store import Store
-from holdall.tiers.asking import NO_FAILURES, Answer, Ask, all_open, settled, unasked
+from holdall.tiers.asking import NO_FAILURES, Answer, Ask, all_open, longest_wait, settled, unasked
 from holdall.tiers.content import hasher
 from holdall.tiers.hedging import Begun
 from holdall.tiers.locations import Location
@@ -145,12 +145,11 @@ class Reader:
                     continue
                 pending = [location for location, error in failures.items() if could_not_be_asked(error)]
                 rounds += 1
-                told = [getattr(failures[location], "retry_after", None) for location in pending]
                 pause = self.tiers.rules.retry.next(
                     rounds,
                     elapsed=time.monotonic() - started,
                     chance=random.random(),  # noqa: S311  # spreads load, hides nothing
-                    asked=max((seconds for seconds in told if seconds is not None), default=None),
+                    asked=longest_wait(failures[location] for location in pending),
                 )
                 if not pending or pause is None:
                     break

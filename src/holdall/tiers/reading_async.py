@@ -16,7 +16,7 @@ from holdall.core.retry import could_not_be_asked
 from holdall.errors import CircuitOpenError, HoldallError, IntegrityError, NotFoundError, StoreTimeoutError
 from holdall.results import GetResult
 from holdall.store import Store
-from holdall.tiers.asking import NO_FAILURES, Answer, AsyncAsk, all_open, settled, unasked
+from holdall.tiers.asking import NO_FAILURES, Answer, AsyncAsk, all_open, longest_wait, settled, unasked
 from holdall.tiers.content import hasher
 from holdall.tiers.hedging import AsyncBegun
 from holdall.tiers.locations import Location
@@ -144,12 +144,11 @@ class Reader:
                     continue
                 pending = [location for location, error in failures.items() if could_not_be_asked(error)]
                 rounds += 1
-                told = [getattr(failures[location], "retry_after", None) for location in pending]
                 pause = self.tiers.rules.retry.next(
                     rounds,
                     elapsed=time.monotonic() - started,
                     chance=random.random(),  # noqa: S311  # spreads load, hides nothing
-                    asked=max((seconds for seconds in told if seconds is not None), default=None),
+                    asked=longest_wait(failures[location] for location in pending),
                 )
                 if not pending or pause is None:
                     break

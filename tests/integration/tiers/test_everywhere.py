@@ -80,16 +80,6 @@ def pauses(monkeypatch):
     return pauses
 
 
-@on("azure")
-def test_a20_retry_after_is_obeyed(place, pauses, colour):
-    """Up to the cap. Listings of this service are requests of our own, so that the header is heard."""
-    with FileStore(place.url(), retry=RetryPolicy(cap=4.0), breaker=NEVER) as plain:
-        for asked in ("3", "60"):
-            place.proxy.fail(Fault(answer=503, headers={"Retry-After": asked}))
-            assert list(colour(plain).list()) == []
-    assert pauses == [3.0, 4.0]
-
-
 @on("s3")
 def test_a20_repetitions_are_counted_and_spread(place, pauses, colour):
     """500 n times, then success: n + 1 requests, at pauses within the bounds of the policy."""
