@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, cast
 
 from holdall.containers.cache import ByteCache, Span
 from holdall.containers.checksums import crc32
+from holdall.containers.directory import Directory
 from holdall.containers.engines import Engine, engine
 from holdall.containers.errors import ChecksumError, DamagedError, Fault, FormatError
 from holdall.containers.flights import Flights
@@ -107,7 +108,7 @@ class Archive:
     base: int = 0
     nesting: int = 0
     children: dict[int, Archive] = field(default_factory=dict[int, "Archive"])
-    directory: tuple[Span, dict[Any, int]] | None = None
+    directory: tuple[Span, Directory] | None = None
     _nodes: dict[int, Node] = field(default_factory=dict[int, Node])
     _engine: Engine | None = None
 
@@ -160,6 +161,10 @@ class Archive:
         if self._engine is None:
             self._engine = engine(self.table.header.codec, max_depth=self.options.max_depth)
         return self._engine
+
+    def keys(self, data: bytes, count: int) -> Directory:
+        """Return the directory of a map of so many pairs."""
+        return Directory(data, count, self._codec())
 
     def item(self, data: bytes, count: int, at: int) -> Any:
         """Decode one of the ``count`` items of a block; the others are only told apart."""

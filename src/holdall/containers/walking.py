@@ -8,7 +8,7 @@ from typing import Any
 
 from holdall.containers.archive import Cursor
 from holdall.containers.checking import check_length
-from holdall.containers.errors import FormatError
+from holdall.containers.directory import Directory
 from holdall.containers.loading import block_of, load, settle
 from holdall.containers.members import inner, member
 from holdall.containers.nodes import Blocks, Indexed, Leaf, RunMap
@@ -137,7 +137,7 @@ def _find(cursor: Cursor, run: RunMap, key: Any) -> Steps[Any]:
     elif run.directory is not None:
         directory = yield from _directory(cursor, run, run.directory)
         try:
-            block = bisect_right(run.edges, directory[key])
+            block = bisect_right(run.edges, directory.position(key))
         except (KeyError, TypeError):
             raise key_error(cursor.path, key) from None
     else:
@@ -154,24 +154,16 @@ def _find(cursor: Cursor, run: RunMap, key: Any) -> Steps[Any]:
         raise key_error(cursor.path, key) from None
 
 
-def _directory(cursor: Cursor, run: RunMap, place: tuple[int, int, int]) -> Steps[dict[Any, int]]:
+def _directory(cursor: Cursor, run: RunMap, place: tuple[int, int, int]) -> Steps[Directory]:
     """Return where each key stands; the directory that was read last is kept."""
     archive, (start, end, checksum) = cursor.archive, place
-    kept = archive.directory
-    if kept is not None and kept[0] == (start, end):
-        return kept[1]
-    check_length(cursor, end - start)
-    (data,) = yield Want([archive.at(start, end)])
-    archive.checked(data, checksum, (*cursor.path, "keys"), start)
-    keys = archive.decoded(data)
-    try:
-        directory = {key: at for at, key in enumerate(keys)}
-    except TypeError as error:
-        raise FormatError("a key directory with keys that are none", kind="toc", key=archive.origin.key) from error
-    if not isinstance(keys, list) or len(directory) != sum(run.counts):
-        raise FormatError("a key directory that does not match its map", kind="toc", key=archive.origin.key)
-    archive.directory = (start, end), directory
-    return directory
+    if archive.directory is None or archive.directory[0] != (start, end):
+        check_length(cursor, end - start)
+        (data,) = yield Want([archive.at(start, end)])
+        if archive.directory is None or archive.directory[0] != (start, end):  # nobody else has made it meanwhile
+            archive.checked(data, checksum, (*cursor.path, "keys"), start)
+            archive.directory = (start, end), archive.keys(data, sum(run.counts))
+    return archive.directory[1]
 
 
 def _pairs(cursor: Cursor, run: RunMap, block: int) -> Steps[dict[Any, Any]]:

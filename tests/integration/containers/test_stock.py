@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.containers import data as section_nine
 
 from holdall.containers import FileInfo, LazyReader, WriteOptions, append, combine, dump, load, stream_list, stream_map
+from holdall.containers.header import parse_header
 from holdall.testing.servers.installing import python_environment
 from holdall.testing.servers.process import ServerMissingError
 
@@ -123,6 +125,17 @@ def test_a05_either_appends_to_the_others_combination(stock, tmp_path):
         with LazyReader(path) as reader:
             assert reader.child("a").to_obj() == DATA["a"]
             reader.verify()
+
+
+@pytest.mark.parametrize("name", ["b", "sorted"])
+def test_a26_opening_decodes_a_fiftieth_of_what_stock_does(stock, tmp_path, name):
+    """Opening takes what its table takes; seconds are the benchmark's."""
+    value = section_nine.document(name, 100)
+    dump(tmp_path / "ours", value)
+    stock("write", tmp_path / "theirs", value=value, backend="rust")
+    ours, theirs = (parse_header((tmp_path / one).read_bytes()) for one in ("ours", "theirs"))
+    assert ours.toc_start == theirs.toc_start
+    assert 50 * ours.toc_size <= theirs.toc_size
 
 
 def test_a18_stock_reads_an_empty_combination_of_ours(stock, tmp_path):

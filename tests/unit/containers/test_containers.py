@@ -4,6 +4,7 @@ import random
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from uuid import UUID
@@ -298,7 +299,7 @@ def test_a11_open_costs_one_round(face, colour):
 
 @pytest.mark.parametrize(
     ("name", "percent", "most"),
-    [("a", 2, 0.003), ("b", 10, 0.01), ("sorted", 10, 0.005), ("shuffled", 10, 0.3), ("d", 2, 0.01), ("e", 5, 0.0005)],
+    [("a", 2, 0.003), ("b", 100, 0.01), ("sorted", 100, 0.005), ("shuffled", 100, 0.3), ("d", 2, 0.01), ("e", 5, 0.0005)],
 )
 def test_a26_what_tables_add_to_documents(name, percent, most):
     document = [section_nine.TEXT] * 50 if name == "e" else section_nine.document(name, percent)
@@ -306,6 +307,45 @@ def test_a26_what_tables_add_to_documents(name, percent, most):
     assert loads(data) == document
     header = parse_header(data)
     assert (len(data) - header.toc_start) / header.toc_start <= most
+
+
+@pytest.mark.parametrize("name", ["b", "sorted", "shuffled"])
+def test_a26_opening_200k_records_is_no_more_work_than_20k(name, tmp_path, colour):
+    """As many calls of Python, and of C by it, and as many bytes, but for those of the key directory."""
+    calls, read = {}, {}
+    for percent in (10, 100):
+        document = section_nine.document(name, percent)
+        where = [len(document) // 2] if name == "b" else [f"key-{len(document) // 2:06}"]
+        path = tmp_path / f"{percent}"
+        path.write_bytes(dumps(document))
+        annex = path.stat().st_size - parse_header(path.read_bytes()).end
+        reader = LazyReader(path, cached=False)
+        assert colour(reader).read(where) == document[where[0]]
+        read[percent] = reader.stats.bytes - annex
+        calls[percent] = events(partial(first, path, where))
+    assert read[100] <= 1.5 * read[10] <= 1.5 * 192 * 1024
+    assert calls[100] <= 1.1 * calls[10] + 20
+
+
+def first(path, where):
+    with LazyReader(path, cached=False) as reader:
+        reader.read(where)
+
+
+def events(act):
+    """Count the calls that an act makes in this thread."""
+    count, before = 0, sys.getprofile()
+
+    def note(frame, event, argument):
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    sys.setprofile(note)
+    try:
+        act()
+    finally:
+        sys.setprofile(before)
+    return count
 
 
 def test_metadata(packed, colour):
