@@ -24,8 +24,10 @@ def check_length(cursor: Cursor, size: int) -> None:
     Raises:
         FormatError: It is above.
     """
-    if size > cursor.archive.options.max_value_bytes:
-        raise FormatError(f"{shown(cursor.path)}: a value of {size} bytes", kind="limit", key=cursor.archive.origin.key)
+    most = cursor.archive.options.max_value_bytes
+    if size > most:
+        said = f"{shown(cursor.path)}: a value of {size} bytes, above max_value_bytes={most}"
+        raise FormatError(said, kind="limit", key=cursor.archive.origin.key)
 
 
 def check_below(cursor: Cursor, data: bytes | memoryview, start: int) -> None:

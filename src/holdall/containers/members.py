@@ -27,8 +27,10 @@ def check_size(origin: Origin, header: Header, size: int, where: str = "") -> No
     if header.end > size or header.toc_size < 1:
         said = f"{where}the header points to byte {header.end} of {size}"
         raise DamagedError(said, kind="header", offset=30, key=origin.key)
-    if header.toc_size > origin.options.max_toc_bytes:
-        raise FormatError(f"{where}a table of contents of {header.toc_size} bytes", kind="limit", offset=40, key=origin.key)
+    most = origin.options.max_toc_bytes
+    if header.toc_size > most:
+        said = f"{where}a table of contents of {header.toc_size} bytes, above max_toc_bytes={most}"
+        raise FormatError(said, kind="limit", offset=40, key=origin.key)
 
 
 def embedded(archive: Archive, offset: int, end: int, path: tuple[Any, ...]) -> Steps[Archive]:

@@ -12,7 +12,8 @@ def plain(value):
 
 
 def act(do, path, **named):
-    """Do one thing."""
+    """Do one thing, of archives with a magic of their own if one is named."""
+    msglc.LazyWriter.set_magic(named.get("magic", "msglc-2024").encode())
     if do == "read":
         with msglc.LazyReader(path) as reader:
             found = [plain(reader.read(part)) for part in named["parts"]]

@@ -14,7 +14,19 @@ import numpy as np
 import pytest
 from benchmarks.containers import data as section_nine
 
-from holdall.containers import FileInfo, LazyReader, WriteOptions, append, combine, dump, load, stream_list, stream_map
+from holdall.containers import (
+    FileInfo,
+    FormatError,
+    LazyReader,
+    ReadOptions,
+    WriteOptions,
+    append,
+    combine,
+    dump,
+    load,
+    stream_list,
+    stream_map,
+)
 from holdall.containers.header import parse_header
 from holdall.testing.servers.installing import python_environment
 from holdall.testing.servers.process import ServerMissingError
@@ -82,7 +94,14 @@ def at(value, path):
 
 @pytest.mark.parametrize("codec", ["msgpack", "cbor"])
 @pytest.mark.parametrize(
-    "layout", [{}, {"leaf_bytes": 512}, {"index": "full"}, {"checksum": False, "meta": {"made": "today"}}]
+    "layout",
+    [
+        {},
+        {"leaf_bytes": 512},
+        {"leaf_bytes": 64, "max_block": 64},
+        {"index": "full"},
+        {"checksum": False, "meta": {"made": "today"}},
+    ],
 )
 def test_a05_stock_reads_what_we_write(stock, tmp_path, codec, layout):
     for name, value in DATA.items():
@@ -94,6 +113,18 @@ def test_a05_stock_reads_what_we_write(stock, tmp_path, codec, layout):
             payload = b"".join(reader.payload())
         assert len(payload) == result.data_size
         assert stock("payload", tmp_path / name) == sha256(payload).hexdigest(), name
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "cbor"])
+@pytest.mark.parametrize("magic", ["m", "a magic of thirty bytes it was"])
+def test_a05_a_magic_of_ones_own_is_that_of_either(stock, tmp_path, codec, magic):
+    options = WriteOptions(codec=codec, magic=magic.encode())
+    dump(tmp_path / "ours", DATA["b"], options=options)
+    assert stock("read", tmp_path / "ours", parts=PARTS["b"], magic=magic)[-1] == DATA["b"]
+    stock("write", tmp_path / "theirs", value=DATA["b"], backend="python", codec=codec, magic=magic)
+    assert load(tmp_path / "theirs", options=ReadOptions(magic=magic.encode())) == DATA["b"]
+    with pytest.raises(FormatError, match="another magic"):
+        load(tmp_path / "theirs")
 
 
 def test_a05_stock_reads_streams_and_sees_typed_arrays_as_opaque(stock, tmp_path):
@@ -119,8 +150,14 @@ def test_a05_either_appends_to_the_others_combination(stock, tmp_path):
     append(theirs, FileInfo(tmp_path / "a", "a"))
     stock("append", theirs, files=[[str(tmp_path / "d"), "d"]])
     expected = {name: DATA[name] for name in ("b", "a", "d")}
+    stock("combine", tmp_path / "nested", files=[[str(theirs), "n"]])
+    with LazyReader(tmp_path / "nested") as reader:
+        assert reader.to_obj() == {"n": expected}
+        assert stock("payload", tmp_path / "nested") == sha256(b"".join(reader.payload())).hexdigest()
     for path in (ours, theirs):
         assert load(path) == expected
+        with LazyReader(path) as reader:
+            assert stock("payload", path) == sha256(b"".join(reader.payload())).hexdigest()
         assert stock("read", path, parts=["b/3/name"]) == ["name-3", expected]
         with LazyReader(path) as reader:
             assert reader.child("a").to_obj() == DATA["a"]
@@ -146,7 +183,10 @@ def test_a18_stock_reads_an_empty_combination_of_ours(stock, tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["python", "rust"])
-@pytest.mark.parametrize(("threshold", "codec"), [(64, "cbor"), (8192, "msgpack"), (4 << 20, "msgpack"), (4 << 20, "cbor")])
+@pytest.mark.parametrize(
+    ("threshold", "codec"),
+    [(64, "cbor"), (1000, "msgpack"), (8192, "msgpack"), (65_536, "cbor"), (4 << 20, "msgpack"), (4 << 20, "cbor")],
+)
 def test_a04_we_read_what_stock_writes_now(stock, tmp_path, backend, threshold, codec):
     for name, value in DATA.items():
         stock("write", tmp_path / name, value=value, backend=backend, threshold=threshold, codec=codec)
