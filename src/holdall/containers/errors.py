@@ -18,8 +18,19 @@ from typing import Any, Literal
 
 from holdall.errors import HoldallError, IntegrityError
 
-__all__ = ["ChecksumError", "DamagedError", "EncodeError", "Fault", "FormatError", "MissingIndexError", "MissingKeyError"]
+__all__ = [
+    "ChecksumError",
+    "DamagedError",
+    "EncodeError",
+    "Fault",
+    "FormatError",
+    "MissingIndexError",
+    "MissingKeyError",
+    "shortened",
+]
 
+LONGEST = 200
+"""Characters of a path in a message."""
 Fault = Literal["magic", "header", "toc", "range", "depth", "limit", "codec"]
 
 
@@ -51,7 +62,7 @@ class ChecksumError(IntegrityError):
     """
 
     def __init__(self, message: str = "", *, path: str = "", span: tuple[int, int] = (0, 0), **named: Any) -> None:
-        super().__init__(f"{path or 'the root'}: {message}", **named)
+        super().__init__(f"{shortened(path)}: {message}", **named)
         self.path = path
         self.span = span
 
@@ -67,7 +78,7 @@ class EncodeError(HoldallError, TypeError):
     kind = "encode"
 
     def __init__(self, message: str = "", *, path: str = "", type: str = "", **named: Any) -> None:
-        super().__init__(f"{path or 'the root'}: {message}", **named)
+        super().__init__(f"{shortened(path)}: {message}", **named)
         self.path = path
         self.type = type
 
@@ -82,3 +93,15 @@ class MissingIndexError(HoldallError, IndexError):
     """A list of the document has no such position; the message has the full path."""
 
     kind = "missing_index"
+
+
+def shortened(path: str) -> str:
+    """Return a path for a message: that of what is nested thousands of levels deep by its two ends.
+
+    Example:
+        >>> shortened(""), shortened("rows/7"), len(shortened("0/" * 10_000))
+        ('the root', 'rows/7', 201)
+    """
+    if len(path) <= LONGEST:
+        return path or "the root"
+    return f"{path[: LONGEST // 2]}…{path[-LONGEST // 2 :]}"

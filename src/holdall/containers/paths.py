@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
-from holdall.containers.errors import MissingIndexError, MissingKeyError
+from holdall.containers.errors import MissingIndexError, MissingKeyError, shortened
 
 __all__ = ["Path", "as_position", "index_error", "key_error", "segments", "shown", "step", "walk"]
 
@@ -80,7 +80,11 @@ def walk(value: Any, rest: Sequence[Any], path: tuple[Any, ...], rules: Literal[
 
 def shown(path: Sequence[Any]) -> str:
     """Return a path for an error text."""
-    return "/".join(map(str, path)) or "the root"
+    return shortened(_joined(path))
+
+
+def _joined(path: Sequence[Any]) -> str:
+    return "/".join(map(str, path))
 
 
 def key_error(path: tuple[Any, ...], segment: Any, why: str = "") -> MissingKeyError:
@@ -88,12 +92,12 @@ def key_error(path: tuple[Any, ...], segment: Any, why: str = "") -> MissingKeyE
     hint = ""
     if isinstance(segment, str) and segment.lstrip("-").isdigit() and not why:
         hint = "; a key that is a number needs a list path"
-    return MissingKeyError(f"{shown((*path, segment))}: {why or 'no such key'}{hint}", key=shown((*path, segment)))
+    return MissingKeyError(f"{shown((*path, segment))}: {why or 'no such key'}{hint}", key=_joined((*path, segment)))
 
 
 def index_error(path: tuple[Any, ...], segment: Any, why: str) -> MissingIndexError:
     """Return the error for a position that is not there."""
-    return MissingIndexError(f"{shown((*path, segment))}: {why}", key=shown((*path, segment)))
+    return MissingIndexError(f"{shown((*path, segment))}: {why}", key=_joined((*path, segment)))
 
 
 def _parsed(text: str, length: int, path: tuple[Any, ...], rules: Literal["python", "msglc"]) -> int | slice:

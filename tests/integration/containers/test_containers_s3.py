@@ -12,6 +12,7 @@ import pytest
 import s3fs
 from tests.object_stores import behind, opened, requests
 from typer.testing import CliRunner
+from upath import UPath
 
 from holdall import containers
 from holdall.cli import container
@@ -49,12 +50,13 @@ def test_a13_large_archives_stream_without_a_file(bucket, monkeypatch, face, col
 
 def test_a13_through_an_instance_of_s3fs(bucket, face, colour):
     server = bucket.server
-    fs = s3fs.S3FileSystem(
-        key=server.access_key,
-        secret=server.secret_key,
-        client_kwargs={"endpoint_url": server.endpoint},
-        skip_instance_cache=True,
-    )
+    access = {
+        "key": server.access_key,
+        "secret": server.secret_key,
+        "client_kwargs": {"endpoint_url": server.endpoint},
+        "skip_instance_cache": True,
+    }
+    fs = s3fs.S3FileSystem(**access)
     assert fs.ls(bucket.name) == []
     result = face.dump(f"{bucket.name}/a", iter(ROWS), s3fs=fs, options=PARTS)
     assert not result.spooled
@@ -63,6 +65,9 @@ def test_a13_through_an_instance_of_s3fs(bucket, face, colour):
         assert reader.read("-1/id") == 19_999
     face.combine(f"{bucket.name}/c", [FileInfo(f"{bucket.name}/a", "a", fs=fs), FileInfo(obj=[1], name="b")], fs=fs)
     assert face.load(f"{bucket.name}/c", fs=fs) == {"a": ROWS, "b": [1]}
+    where = UPath(f"s3://{bucket.name}/u", **access)
+    face.dump(where, ROWS[:100])
+    assert face.load(where) == ROWS[:100]
 
 
 def test_a11_opening_takes_two_requests_at_once_and_no_head(bucket, face, colour):

@@ -228,3 +228,22 @@ def test_a22_a_small_stack_does_not_crash():
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("nested deeper than 10000") == 2
     assert done.stdout.endswith("well\n")
+
+
+def test_a28_a_path_of_thousands_of_segments_is_told_by_its_ends(packed):
+    deep = []
+    for i in range(3000):
+        deep = [deep] if i % 2 else {"k": deep}
+    with pytest.raises(EncodeError, match="…") as caught:
+        packed(deep, max_depth=2000)
+    assert len(str(caught.value)) < 400
+    assert caught.value.path.count("/") == 1999
+    reader = LazyReader(packed(deep))
+    with pytest.raises(MissingKeyError) as missing:
+        reader.read([*([0, "k"] * 1400), 0, "x"])
+    assert len(str(missing.value)) < 400
+    assert missing.value.key.endswith("0/k/0/x")
+    assert missing.value.key.count("/") == 2801
+    with pytest.raises(MissingIndexError) as long:
+        reader.read(["y" * 100_000])
+    assert len(str(long.value)) < 400

@@ -4,6 +4,7 @@ import io
 
 import fsspec
 import pytest
+from upath import UPath
 
 import holdall
 from holdall.containers import LazyReader, LazyWriter, combine, dump
@@ -13,16 +14,6 @@ from holdall.errors import ConfigError, NotFoundError, NotSupportedError, Precon
 from holdall.wrappers.prefix import PrefixStore
 
 DOCUMENT = {"rows": [{"id": i, "text": "t" * 40} for i in range(3000)], "more": {"a": [1, None, "ü"]}}
-
-
-class UPath:
-    """What universal_pathlib makes of a path: it knows its filesystem."""
-
-    def __init__(self, fs, path):
-        self.fs, self.path = fs, path
-
-    def __fspath__(self):
-        return self.path
 
 
 @pytest.fixture
@@ -45,10 +36,15 @@ def test_a02_every_source_reads_the_same_archive(place, mounted, face, colour):
     data = place.read_bytes()
     memory = MemoryStore()
     memory.put("deep/a.lazy", data)
+    elsewhere = UPath(f"memory://{place.parent.parent.name}/{colour.name}/a.lazy")
+    elsewhere.parent.mkdir(parents=True, exist_ok=True)
+    elsewhere.write_bytes(data)
     sources = {
         "str": (str(place), {}),
         "Path": (place, {}),
-        "UPath": (UPath(files, str(place)), {}),
+        "UPath": (elsewhere, {}),
+        "UPath, local": (UPath(str(place)), {}),
+        "UPath, file": (UPath(place.as_uri()), {}),
         "URL": (place.as_uri(), {}),
         "mount": (f"{mounted}:a.lazy", {}),
         "node": (holdall.storages.node(f"{mounted}:a.lazy"), {}),
@@ -83,7 +79,8 @@ def test_a02_every_destination_is_written_alike(tmp_path, mounted, face, colour)
         places = [
             (str(tmp_path / "str"), {}),
             (tmp_path / "Path", {}),
-            (UPath(files, str(tmp_path / "UPath")), {}),
+            (UPath(str(tmp_path / "UPath")), {}),
+            (UPath(f"memory://{tmp_path.name}/{colour.name}/written"), {}),
             ((tmp_path / "URL").as_uri(), {}),
             (f"{mounted}:written", {}),
             (holdall.storages.node(f"{mounted}:node"), {}),
@@ -103,7 +100,9 @@ def test_a02_what_is_refused(place):
     with pytest.raises(TypeError, match="one of them"):
         LazyReader(str(place), fs=files, s3fs=other)
     with pytest.raises(TypeError):
-        LazyReader(UPath(files, str(place)), fs=files)
+        LazyReader(UPath(str(place)), fs=files)
+    with pytest.raises(TypeError):
+        LazyReader(UPath("memory://a/b"), fs=other)
     with pytest.raises(ConfigError, match=r"pathlib\.Path"):
         LazyReader("no-such-mount:a.lazy")
     with open(place, "rb") as file:
