@@ -14,6 +14,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from holdall._lazy import lazy
+from holdall.errors import IntegrityError
 from holdall.results import CHUNK
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = [
     "check_source",
     "iter_chunks",
     "iter_chunks_async",
+    "joined",
     "replayable",
     "source_size",
     "view_of",
@@ -73,6 +75,18 @@ class AsyncSizedChunks:
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return aiter(self._chunks)
+
+
+def joined(chunks: list[bytes], size: int, key: str) -> bytes:
+    """Return chunks in one piece.
+
+    Raises:
+        IntegrityError: They are not as many bytes as were announced.
+    """
+    whole = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    if len(whole) != size:
+        raise IntegrityError(f"{key!r}: {len(whole)} bytes came of {size} announced", key=key)
+    return whole
 
 
 def check_source(source: object, *, blocking: bool) -> None:

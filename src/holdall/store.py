@@ -32,7 +32,7 @@ from holdall.core.ranges import ByteRange, Coalesce, Merged
 from holdall.core.ranges import coalesce as merge
 from holdall.errors import NotSupportedError, RangeNotSatisfiableError
 from holdall.results import DeleteResult, GetResult, PutResult, Upload
-from holdall.sources import AsyncSource, BytesLike, Source
+from holdall.sources import AsyncSizedChunks, AsyncSource, BytesLike, SizedChunks, Source, joined
 
 if TYPE_CHECKING:
     import asyncio
@@ -506,6 +506,20 @@ class PartWriter(ABC):
     @abstractmethod
     async def put_part_async(self, number: int, data: BytesLike) -> None:
         """Send one part. See `put_part`."""
+
+    def pour_part(self, number: int, chunks: SizedChunks) -> None:
+        """Send one part as its chunks come; where a part has to be whole before it is sent, it is held until then.
+
+        A part whose chunks end in an error is not held; what was sent under its number before may be gone.
+
+        Raises:
+            IntegrityError: Fewer or more bytes came than were announced.
+        """
+        self.put_part(number, joined(list(chunks), chunks.size, self.key))
+
+    async def pour_part_async(self, number: int, chunks: AsyncSizedChunks) -> None:
+        """Send one part as its chunks come. See `pour_part`."""
+        await self.put_part_async(number, joined([chunk async for chunk in chunks], chunks.size, self.key))
 
     def copy_part(
         self, number: int, src: str, range: tuple[int, int], *, if_match: str | None = None, source: Store | None = None

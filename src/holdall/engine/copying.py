@@ -219,7 +219,7 @@ class Copier:
     def _scattered(self, ranges: Ranges, target: str, carried: Carried, digest: Any, slots: int) -> PutResult:
         """Write ranges to their places as they come."""
         meta, got = ranges.first.meta, 0
-        options = replace(carried.options or PutOptions(), part_size=ranges.step)
+        options = replace(carried.options or PutOptions(), part_size=ranges.part)
         writer = self.target.store.parts(target, options)
         try:
             arriving = ranges.scatter(writer, slots)

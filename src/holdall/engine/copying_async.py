@@ -220,7 +220,7 @@ class Copier:
     async def _scattered_async(self, ranges: Ranges, target: str, carried: Carried, digest: Any, slots: int) -> PutResult:
         """Write ranges to their places as they come."""
         meta, got = ranges.first.meta, 0
-        options = replace(carried.options or PutOptions(), part_size=ranges.step)
+        options = replace(carried.options or PutOptions(), part_size=ranges.part)
         writer = await self.target.store.parts_async(target, options)
         try:
             arriving = ranges.scatter_async(writer, slots)

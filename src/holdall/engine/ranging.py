@@ -11,12 +11,10 @@ from holdall.core.options import GetOptions
 from holdall.core.plans import MIB
 from holdall.engine.colours import closed
 from holdall.results import GetResult
+from holdall.sources import SizedChunks
 from holdall.store import PartWriter, Store
 
-__all__ = ["PIECES", "Ranges", "update"]
-
-PIECES = 16
-"""Part numbers that one range has at its disposal when it is written in pieces."""
+__all__ = ["Ranges", "update"]
 
 
 class Ranges:
@@ -48,22 +46,13 @@ class Ranges:
         self._reading = reading
         self._checkpoint = checkpoint
 
-    @property
-    def step(self) -> int:
-        """Bytes between two part numbers when ranges are written in pieces; ranges too small for that are one piece each."""
-        return self.part // PIECES if self._in_pieces else self.part
-
-    @property
-    def _in_pieces(self) -> bool:
-        return self.part >= MIB
-
     def in_order(self, window: int) -> Iterator[bytes]:
         """Yield the ranges in order; at most ``window`` of them are under way or waiting."""
         with closed(map_bounded(self._whole, self._starts(), limit=window, window=window)) as parts:
             yield from parts
 
     def scatter(self, writer: PartWriter, slots: int) -> Iterator[int]:
-        """Write every range to its place as it comes, in small pieces; yield how many bytes arrived, range by range."""
+        """Write every range to its place as it comes; yield how many bytes arrived, range by range."""
 
         def pour(start: int) -> int:
             with self._open(start) as result:
@@ -76,17 +65,19 @@ class Ranges:
     def in_order_to(self, writer: PartWriter, slots: int, digest: Any) -> Iterator[int]:
         """Write every range to its place as it comes, and take them into a digest in order; yield bytes, range by range."""
 
-        def move(start: int) -> list[Any]:
+        def move(start: int) -> list[bytes]:
+            held: list[bytes] = []
             with self._open(start) as result:
-                return self._pour(writer, start, result, keep=True)
+                self._pour(writer, start, result, held)
+            return held
 
-        # The pieces of a range are held until those before it have been taken in.
+        # The chunks of a range are held until those before it have been taken in.
         window = max(1, slots - 2)
         with closed(map_bounded(move, self._starts(), limit=window, window=window)) as moved:
-            for pieces in moved:
-                for piece in pieces:
-                    update(digest, piece)
-                yield sum(map(len, pieces))
+            for chunks in moved:
+                for chunk in chunks:
+                    update(digest, chunk)
+                yield sum(map(len, chunks))
 
     def _starts(self) -> range:
         return range(0, self.size, self.part)
@@ -101,41 +92,28 @@ class Ranges:
         with self._open(start) as result:
             return result.bytes()
 
-    def _pour(self, writer: PartWriter, start: int, result: GetResult, *, keep: bool = False) -> list[Any]:
-        """Write one range in pieces, so that a slot holds little, and return them if they are to be kept.
+    def _pour(self, writer: PartWriter, start: int, result: GetResult, held: list[bytes] | None = None) -> None:
+        """Write one range as it comes, and add its chunks to those held, if any are to be."""
+        failed: list[Exception] = []
 
-        The first piece says where the others go: behind it.
-        """
-        number, step = start // self.step + 1, self.step
-        kept: list[Any] = []
+        def chunks() -> Iterator[bytes]:
+            try:
+                for chunk in result:
+                    self._checkpoint()
+                    if held is not None:
+                        held.append(chunk)
+                    yield chunk
+            except Exception as error:
+                failed.append(error)
+                raise
 
-        def write(block: Any) -> None:
-            nonlocal number
-            writer.put_part(number, block)
-            number += 1
-            if keep:
-                kept.append(block)
-
-        held: list[Any] = []
-        size, begun = 0, False
-        for chunk in result:
-            self._checkpoint()
-            held.append(chunk)
-            size += len(chunk)
-            if not begun and size > step:
-                block = memoryview(_joined(held))
-                write(block[:step])
-                held, size, begun = [block[step:]], size - step, True
-            if begun and size >= step:
-                write(_joined(held))
-                held, size = [], 0
-        if size or not begun:
-            write(_joined(held))
-        return kept
-
-
-def _joined(held: list[Any]) -> Any:
-    return held[0] if len(held) == 1 else b"".join(held)
+        try:
+            with closed(chunks()) as coming:
+                writer.pour_part(start // self.part + 1, SizedChunks(coming, result.size))
+        except Exception:
+            if failed:
+                raise failed[0] from failed[0].__cause__  # what the source said, not what the target made of it
+            raise
 
 
 def update(digest: Any, data: bytes) -> None:

@@ -10,12 +10,10 @@ from holdall.core.options import GetOptions
 from holdall.core.plans import MIB
 from holdall.engine.colours import closed_async
 from holdall.results import GetResult
+from holdall.sources import AsyncSizedChunks
 from holdall.store import PartWriter, Store
 
-__all__ = ["PIECES", "Ranges", "update_async"]
-
-PIECES = 16
-"""Part numbers that one range has at its disposal when it is written in pieces."""
+__all__ = ["Ranges", "update_async"]
 
 
 class Ranges:
@@ -47,15 +45,6 @@ class Ranges:
         self._reading = reading
         self._checkpoint = checkpoint
 
-    @property
-    def step(self) -> int:
-        """Bytes between two part numbers when ranges are written in pieces; ranges too small for that are one piece each."""
-        return self.part // PIECES if self._in_pieces else self.part
-
-    @property
-    def _in_pieces(self) -> bool:
-        return self.part >= MIB
-
     async def in_order_async(self, window: int) -> AsyncIterator[bytes]:
         """Yield the ranges in order; at most ``window`` of them are under way or waiting."""
         async with closed_async(map_bounded_async(self._whole_async, self._starts(), limit=window, window=window)) as parts:
@@ -63,7 +52,7 @@ class Ranges:
                 yield data
 
     async def scatter_async(self, writer: PartWriter, slots: int) -> AsyncIterator[int]:
-        """Write every range to its place as it comes, in small pieces; yield how many bytes arrived, range by range."""
+        """Write every range to its place as it comes; yield how many bytes arrived, range by range."""
 
         async def pour(start: int) -> int:
             async with await self._open_async(start) as result:
@@ -77,17 +66,19 @@ class Ranges:
     async def in_order_to_async(self, writer: PartWriter, slots: int, digest: Any) -> AsyncIterator[int]:
         """Write every range to its place as it comes, and take them into a digest in order; yield bytes, range by range."""
 
-        async def move(start: int) -> list[Any]:
+        async def move(start: int) -> list[bytes]:
+            held: list[bytes] = []
             async with await self._open_async(start) as result:
-                return await self._pour_async(writer, start, result, keep=True)
+                await self._pour_async(writer, start, result, held)
+            return held
 
-        # The pieces of a range are held until those before it have been taken in.
+        # The chunks of a range are held until those before it have been taken in.
         window = max(1, slots - 2)
         async with closed_async(map_bounded_async(move, self._starts(), limit=window, window=window)) as moved:
-            async for pieces in moved:
-                for piece in pieces:
-                    await update_async(digest, piece)
-                yield sum(map(len, pieces))
+            async for chunks in moved:
+                for chunk in chunks:
+                    await update_async(digest, chunk)
+                yield sum(map(len, chunks))
 
     def _starts(self) -> range:
         return range(0, self.size, self.part)
@@ -102,41 +93,28 @@ class Ranges:
         async with await self._open_async(start) as result:
             return await result.bytes_async()
 
-    async def _pour_async(self, writer: PartWriter, start: int, result: GetResult, *, keep: bool = False) -> list[Any]:
-        """Write one range in pieces, so that a slot holds little, and return them if they are to be kept.
+    async def _pour_async(self, writer: PartWriter, start: int, result: GetResult, held: list[bytes] | None = None) -> None:
+        """Write one range as it comes, and add its chunks to those held, if any are to be."""
+        failed: list[Exception] = []
 
-        The first piece says where the others go: behind it.
-        """
-        number, step = start // self.step + 1, self.step
-        kept: list[Any] = []
+        async def chunks() -> AsyncIterator[bytes]:
+            try:
+                async for chunk in result:
+                    self._checkpoint()
+                    if held is not None:
+                        held.append(chunk)
+                    yield chunk
+            except Exception as error:
+                failed.append(error)
+                raise
 
-        async def write(block: Any) -> None:
-            nonlocal number
-            await writer.put_part_async(number, block)
-            number += 1
-            if keep:
-                kept.append(block)
-
-        held: list[Any] = []
-        size, begun = 0, False
-        async for chunk in result:
-            self._checkpoint()
-            held.append(chunk)
-            size += len(chunk)
-            if not begun and size > step:
-                block = memoryview(_joined(held))
-                await write(block[:step])
-                held, size, begun = [block[step:]], size - step, True
-            if begun and size >= step:
-                await write(_joined(held))
-                held, size = [], 0
-        if size or not begun:
-            await write(_joined(held))
-        return kept
-
-
-def _joined(held: list[Any]) -> Any:
-    return held[0] if len(held) == 1 else b"".join(held)
+        try:
+            async with closed_async(chunks()) as coming:
+                await writer.pour_part_async(start // self.part + 1, AsyncSizedChunks(coming, result.size))
+        except Exception:
+            if failed:
+                raise failed[0] from failed[0].__cause__  # what the source said, not what the target made of it
+            raise
 
 
 async def update_async(digest: Any, data: bytes) -> None:

@@ -12,7 +12,7 @@ from holdall.core.meta import ListPage, ObjectMeta, ObjectVersion
 from holdall.core.options import CopyMode, CopyOptions, GetOptions, PutMode, PutOptions, SignOptions
 from holdall.core.ranges import Coalesce
 from holdall.results import DeleteResult, GetResult, PutResult, Upload
-from holdall.sources import BytesLike, Source
+from holdall.sources import BytesLike, SizedChunks, Source
 from holdall.store import PartWriter, Store
 from holdall.wrappers._call import AroundBase, AroundWriterBase, Call
 
@@ -129,6 +129,11 @@ class WriterVerbs(AroundWriterBase):
         with self._call("put_part") as call:
             self._inner.put_part(number, data)
             call.wrote(memoryview(data).nbytes)
+
+    def pour_part(self, number: int, chunks: SizedChunks) -> None:
+        with self._call("put_part") as call:
+            self._inner.pour_part(number, chunks)
+            call.wrote(chunks.size)
 
     def copy_part(
         self, number: int, src: str, range: tuple[int, int], *, if_match: str | None = None, source: Store | None = None

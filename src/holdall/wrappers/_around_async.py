@@ -11,7 +11,7 @@ from holdall.core.meta import ListPage, ObjectMeta, ObjectVersion
 from holdall.core.options import CopyMode, CopyOptions, GetOptions, PutMode, PutOptions, SignOptions
 from holdall.core.ranges import Coalesce
 from holdall.results import DeleteResult, GetResult, PutResult, Upload
-from holdall.sources import AsyncSource, BytesLike
+from holdall.sources import AsyncSizedChunks, AsyncSource, BytesLike
 from holdall.store import PartWriter, Store
 from holdall.wrappers._call import AroundBase, AroundWriterBase, Call
 
@@ -132,6 +132,11 @@ class WriterVerbs(AroundWriterBase):
         async with self._call("put_part") as call:
             await self._inner.put_part_async(number, data)
             call.wrote(memoryview(data).nbytes)
+
+    async def pour_part_async(self, number: int, chunks: AsyncSizedChunks) -> None:
+        async with self._call("put_part") as call:
+            await self._inner.pour_part_async(number, chunks)
+            call.wrote(chunks.size)
 
     async def copy_part_async(
         self, number: int, src: str, range: tuple[int, int], *, if_match: str | None = None, source: Store | None = None

@@ -11,7 +11,7 @@ from holdall.core.meta import ListPage, ObjectMeta, ObjectVersion
 from holdall.core.options import CopyMode, CopyOptions, GetOptions, PutMode, PutOptions, SignOptions
 from holdall.core.ranges import Coalesce
 from holdall.results import DeleteResult, GetResult, PutResult, Upload
-from holdall.sources import BytesLike, Source
+from holdall.sources import BytesLike, SizedChunks, Source
 from holdall.store import PartWriter, Store
 from holdall.wrappers._wrapper import Wrapper, WriterWrapper
 
@@ -89,6 +89,9 @@ class WriterVerbs(WriterWrapper):
 
     def put_part(self, number: int, data: BytesLike) -> None:
         self._inner.put_part(number, data)
+
+    def pour_part(self, number: int, chunks: SizedChunks) -> None:
+        self._inner.pour_part(number, chunks)
 
     def copy_part(
         self, number: int, src: str, range: tuple[int, int], *, if_match: str | None = None, source: Store | None = None

@@ -11,7 +11,7 @@ from holdall.core.meta import ListPage, ObjectMeta, ObjectVersion
 from holdall.core.options import CopyMode, CopyOptions, GetOptions, PutMode, PutOptions, SignOptions
 from holdall.core.ranges import Coalesce
 from holdall.results import DeleteResult, GetResult, PutResult, Upload
-from holdall.sources import AsyncSource, BytesLike
+from holdall.sources import AsyncSizedChunks, AsyncSource, BytesLike
 from holdall.store import PartWriter, Store
 from holdall.wrappers._operation import Operation, PlacedBase, PlacedWriterBase
 from holdall.wrappers._place import Renamed
@@ -188,6 +188,10 @@ class WriterVerbs(PlacedWriterBase):
     async def put_part_async(self, number: int, data: BytesLike) -> None:
         with self._errors:
             await self._inner.put_part_async(number, data)
+
+    async def pour_part_async(self, number: int, chunks: AsyncSizedChunks) -> None:
+        with self._errors:
+            await self._inner.pour_part_async(number, chunks)
 
     async def copy_part_async(
         self, number: int, src: str, range: tuple[int, int], *, if_match: str | None = None, source: Store | None = None

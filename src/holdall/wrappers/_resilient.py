@@ -15,7 +15,7 @@ from holdall.core.options import CopyMode, CopyOptions, GetOptions, PutMode, Put
 from holdall.core.ranges import ByteRange, Coalesce
 from holdall.errors import IntegrityError, NotFoundError, PreconditionError, RangeNotSatisfiableError
 from holdall.results import DeleteResult, GetResult, PutResult, Upload
-from holdall.sources import BytesLike, Source, replayable
+from holdall.sources import BytesLike, SizedChunks, Source, replayable
 from holdall.store import PartWriter, Store
 from holdall.wrappers._resilience import Reading, ResilientBase, ResilientWriterBase, Trial
 
@@ -172,6 +172,10 @@ class WriterVerbs(ResilientWriterBase):
 
     def put_part(self, number: int, data: BytesLike) -> None:
         _tried(self._store._trial(), lambda: self._inner.put_part(number, data))
+
+    def pour_part(self, number: int, chunks: SizedChunks) -> None:
+        # chunks come once
+        _tried(self._store._trial(), lambda: self._inner.pour_part(number, chunks), again=False)
 
     def copy_part(
         self, number: int, src: str, range: tuple[int, int], *, if_match: str | None = None, source: Store | None = None

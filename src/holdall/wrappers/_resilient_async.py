@@ -14,7 +14,7 @@ from holdall.core.options import CopyMode, CopyOptions, GetOptions, PutMode, Put
 from holdall.core.ranges import ByteRange, Coalesce
 from holdall.errors import IntegrityError, NotFoundError, PreconditionError, RangeNotSatisfiableError
 from holdall.results import DeleteResult, GetResult, PutResult, Upload
-from holdall.sources import AsyncSource, BytesLike, replayable
+from holdall.sources import AsyncSizedChunks, AsyncSource, BytesLike, replayable
 from holdall.store import PartWriter, Store
 from holdall.wrappers._resilience import Reading, ResilientBase, ResilientWriterBase, Trial
 
@@ -185,6 +185,10 @@ class WriterVerbs(ResilientWriterBase):
 
     async def put_part_async(self, number: int, data: BytesLike) -> None:
         await _tried_async(self._store._trial(), lambda: self._inner.put_part_async(number, data))
+
+    async def pour_part_async(self, number: int, chunks: AsyncSizedChunks) -> None:
+        # chunks come once
+        await _tried_async(self._store._trial(), lambda: self._inner.pour_part_async(number, chunks), again=False)
 
     async def copy_part_async(
         self, number: int, src: str, range: tuple[int, int], *, if_match: str | None = None, source: Store | None = None

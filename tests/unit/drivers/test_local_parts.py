@@ -1,5 +1,6 @@
 """Part uploads on local disk: any order and size, several processes, a life after death, no litter."""
 
+import asyncio
 import os
 import random
 import signal
@@ -15,18 +16,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdall.core.options import PutOptions
-from holdall.drivers import _local_parts, _local_system
+from holdall.drivers import _local_system
+from holdall.drivers._local_layout import Layout
 from holdall.drivers.local import LocalStore
 from holdall.drivers.memory import MemoryStore
 from holdall.errors import (
     AlreadyExistsError,
     ClosedError,
+    HoldallError,
     NotFoundError,
     NotSupportedError,
     PreconditionError,
     RangeNotSatisfiableError,
     UnavailableError,
 )
+from holdall.sources import AsyncSizedChunks, SizedChunks
 from holdall.wrappers.prefix import PrefixStore
 
 
@@ -387,7 +391,7 @@ def test_another_file_system_below_the_root(colour, store, root, tmp_path):
 
 def test_the_layout_keeps_its_invariant():
     """Reserved stretches never overlap, whatever is asked for."""
-    layout = _local_parts._Layout()
+    layout = Layout()
     rng = random.Random(1)
     for _ in range(500):
         number, size = rng.randrange(1, 40), rng.choice([0, 1, 5, 10, 10, 10, 33])
@@ -399,3 +403,84 @@ def test_the_layout_keeps_its_invariant():
             layout.finish(number, offset, size)
         stretches = sorted((start, start + layout.sizes[start]) for start in layout.starts)
         assert all(one[1] <= other[0] for one, other in pairwise(stretches))
+
+
+def test_a_part_that_is_poured_lies_in_its_place_at_once(root, store, monkeypatch):
+    """Chunks are written as they come, each once, to where they will be in the whole; nothing is held until the part is whole."""
+    seen, calls = copied(monkeypatch), []
+    write_at = _local_system.write_at
+    monkeypatch.setattr(
+        _local_system, "write_at", lambda fd, data, offset: calls.append((len(data), offset)) or write_at(fd, data, offset)
+    )
+    with store.parts("k", PutOptions(part_size=100)) as writer:
+        for number in (2, 1):
+            drawn = []
+
+            def chunks(number=number, drawn=drawn):
+                for i in range(4):
+                    [data] = (path for path in root.glob(".holdall/parts/*/data"))
+                    drawn.append(data.stat().st_size)
+                    yield bytes([10 * number + i]) * 25
+
+            calls.clear()
+            writer.pour_part(number, SizedChunks(chunks(), 100))
+            assert [call for call in calls if call[0] == 25] == [(25, 100 * (number - 1) + 25 * i) for i in range(4)]
+            assert drawn == ([0, 125, 150, 175] if number == 2 else [200] * 4)
+        writer.complete()
+    assert seen == []
+    assert store.get("k").bytes() == b"".join(bytes([10 * number + i]) * 25 for number in (1, 2) for i in range(4))
+
+
+def test_a_part_that_is_given_up_while_a_thread_writes(store, monkeypatch):
+    """The file stays open until the thread is done, and is closed then; the upload goes on."""
+    begun, go, closed = threading.Event(), threading.Event(), []
+    write_at, close = _local_system.write_at, os.close
+
+    def slow(fd, data, offset):
+        if bytes(data) == b"slow":
+            begun.set()
+            assert go.wait(60)
+            assert fd not in closed
+        write_at(fd, data, offset)
+
+    async def chunks():
+        yield b"slow"
+
+    async def main():
+        writer = await store.parts_async("k")
+        task = asyncio.create_task(writer.pour_part_async(1, AsyncSizedChunks(chunks(), 8)))
+        await asyncio.to_thread(begun.wait, 60)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        go.set()
+        assert await writer.sent_async() == {}
+        await writer.put_part_async(1, b"whole")
+        return await writer.complete_async()
+
+    monkeypatch.setattr(_local_system, "write_at", slow)
+    monkeypatch.setattr(os, "close", lambda fd: (closed.append(fd), close(fd)))
+    before = set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else set()
+    assert asyncio.run(main()).size == 5
+    assert store.get("k").bytes() == b"whole"
+    if before:
+        held = {
+            os.readlink(f"/proc/self/fd/{fd}")
+            for fd in set(os.listdir("/proc/self/fd")) - before
+            if os.path.exists(f"/proc/self/fd/{fd}")
+        }
+        assert not [path for path in held if str(store.root) in path]
+
+
+def test_what_the_source_of_a_part_raises_is_not_taken_for_the_disks(colour, store):
+    """A source's own `OSError` comes out as it is."""
+
+    def chunks():
+        yield b"1"
+        raise FileNotFoundError(2, "the source's own")
+
+    with store.parts("k") as writer:
+        with pytest.raises(FileNotFoundError, match="the source's own") as raised:
+            writer.pour_part(1, SizedChunks(chunks(), 2))
+        assert not isinstance(raised.value, HoldallError)
+        assert writer.sent() == {}

@@ -17,6 +17,7 @@ from holdall.drivers.local import LocalStore
 from holdall.drivers.memory import MemoryStore
 from holdall.errors import HoldallError
 from holdall.results import DeleteResult, GetResult, PutResult, Upload
+from holdall.sources import SizedChunks
 from holdall.store import VERBS, PartWriter, Store
 from holdall.wrappers.cached import CachedStore
 from holdall.wrappers.dynamic import DynamicPrefixStore
@@ -40,7 +41,7 @@ MAKE = {
     ResilientStore: ResilientStore,
 }
 OTHERS = ("capabilities", "identity", "locate", "local_path", "url", "close", "close_async")
-WRITER_VERBS = ("put_part", "copy_part", "sent", "complete", "abort")
+WRITER_VERBS = ("put_part", "pour_part", "copy_part", "sent", "complete", "abort")
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
@@ -111,6 +112,7 @@ CALLS = {
 }
 WRITER_CALLS = {
     "put_part": ((1, b"abc"), {}, None),
+    "pour_part": ((1, SizedChunks([b"abc"], 3)), {}, None),
     "copy_part": ((1, "s", (0, 1)), {"if_match": "e", "source": SOURCE}, None),
     "sent": ((), {}, {1: 3}),
     "complete": ((), {"mode": "update", "if_match": "e"}, PUT),

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from holdall.core.capabilities import PartRules
 from holdall.core.options import PutOptions
-from holdall.errors import AlreadyExistsError, HoldallError, NotFoundError, PreconditionError
+from holdall.errors import AlreadyExistsError, HoldallError, IntegrityError, NotFoundError, PreconditionError
+from holdall.sources import AsyncSizedChunks, SizedChunks
 from holdall.store import Store
 from holdall.testing.colour import Colour
 from holdall.testing.contract.base import ContractBase, needs, pattern, present
+from holdall.testing.contract.writing import BrokenSourceError, chunked, chunked_async
 from holdall.testing.ground import Ground
+
+
+def _poured(colour: Colour, data: bytes, size: int, announced: int | None = None, *, fails: bool = False) -> Any:
+    """Return chunks of a colour, of which it is said how many bytes they are."""
+    said = len(data) if announced is None else announced
+    if colour.name == "async":
+        return AsyncSizedChunks(chunked_async(data, size, fails=fails), said)
+    return SizedChunks(chunked(data, size, fails=fails), said)
 
 
 class PartContract(ContractBase):
@@ -58,6 +70,26 @@ class PartContract(ContractBase):
         assert answers == [None, None, None]
         writer.complete()
         assert ground.read("p") == one + two + three
+
+    @needs("parts", "write")
+    def test_parts_as_chunks(self, store: Store, ground: Ground, colour: Colour) -> None:
+        """A part may come in chunks of any size; one that breaks off, or is not as long as it was said to be, is not held."""
+        one, two, three = self._parts(store)
+        writer = colour(colour(store).parts("p"))
+        writer.pour_part(1, _poured(colour, one, 300))
+        assert dict(writer.sent()) == {1: len(one)}
+        with pytest.raises(BrokenSourceError):
+            writer.pour_part(2, _poured(colour, two, len(two) // 2, fails=True))
+        for announced in (len(two) - 1, len(two) + 1):
+            with pytest.raises(IntegrityError):
+                writer.pour_part(2, _poured(colour, two, len(two) // 2, announced))
+        assert dict(writer.sent()) == {1: len(one)}
+        assert not present(colour(store), "p")
+        writer.pour_part(2, _poured(colour, two, len(two)))
+        writer.put_part(3, three)
+        writer.complete()
+        assert ground.read("p") == one + two + three
+        assert ground.unfinished() == 0
 
     @needs("parts", "write")
     def test_abort(self, verbs: Store, ground: Ground) -> None:
