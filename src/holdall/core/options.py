@@ -232,6 +232,7 @@ def _folded(metadata: Mapping[str, str]) -> dict[str, str]:
 
 def _texts(name: str, values: Mapping[str, str]) -> dict[str, str]:
     for key, value in values.items():
-        _check_text(f"{name} key", key)
-        _check_text(f"{name}[{key!r}]", value)
+        if not (type(key) is type(value) is str and key.isprintable() and value.isprintable()):
+            _check_text(f"{name} key", key)
+            _check_text(f"{name}[{key!r}]", value)
     return dict(values)

@@ -11,7 +11,7 @@ import contextlib
 import errno
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -52,12 +52,13 @@ class Kept:
         """Return the JSON of what there is; nothing if there is nothing."""
         if not (self.attributes is not NO_ATTRIBUTES or self.tags):
             return b""
-        kept: dict[str, Any] = {name: value for name in _HEADERS if (value := getattr(self.attributes, name)) is not None}
-        if self.attributes.metadata:
-            kept["metadata"] = dict(self.attributes.metadata)
-        if self.tags:
-            kept["tags"] = dict(self.tags)
-        return _encoder().encode(kept).encode() if kept else b""
+        quote, attributes = _quote(), self.attributes
+        kept = [f'"{name}":{quote(value)}' for name in _HEADERS if (value := getattr(attributes, name)) is not None]
+        for name, texts in (("metadata", attributes.metadata), ("tags", self.tags)):
+            if texts:
+                pairs = ",".join([f"{quote(key)}:{quote(value)}" for key, value in texts.items()])
+                kept.append(f'"{name}":{{{pairs}}}')
+        return f"{{{','.join(kept)}}}".encode() if kept else b""
 
     @classmethod
     def decode(cls, raw: bytes) -> Kept:
@@ -78,8 +79,9 @@ NOTHING = Kept()
 
 
 @functools.cache
-def _encoder() -> json.JSONEncoder:
-    return json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+def _quote() -> Callable[[str], str]:
+    """Return what writes a text as JSON; an encoder would be made anew at each call."""
+    return json.encoder.encode_basestring
 
 
 class KeptMeta(LocalMeta):

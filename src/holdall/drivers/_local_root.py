@@ -227,6 +227,8 @@ class Root:
             fd = plain(self.base + path.encode())
             if fd >= 0:
                 return fd, ""
+            if fd == -errno.ENOENT:  # and no link on the way: that is another answer
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.before + path)
         whole = self.before + path
         if not system.RELATIVE:
             return self._folder_by_path(path, whole, key)
@@ -247,20 +249,29 @@ class Root:
         if not system.RELATIVE:
             return self._make_by_path(path, made, key)
         for attempt in range(_ATTEMPTS):
-            here, _ = self.folder("")
-            assert here is not None
+            here, done = self._deepest(path)
             try:
-                return self._make(here, path, made, key), ""
+                return self._make(here, path, done, made, key), ""
             except FileNotFoundError:  # what was just entered was removed
                 if attempt == _ATTEMPTS - 1:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _make(self, here: int, path: str, made: list[str] | None, key: str | None) -> int:
-        """Walk down from an open directory, which is closed, making what is missing."""
-        done = ""
+    def _deepest(self, path: str) -> tuple[int, str]:
+        """Open the deepest directory on a path that is there and free of links, or the root; return it and its path."""
+        plain = self._plain_directory
+        while plain is not None and (path := path.rpartition("/")[0]):
+            here = plain(self.base + path.encode())
+            if here >= 0:
+                return here, path
+        root, _ = self.folder("")
+        assert root is not None  # names can be relative
+        return root, ""
+
+    def _make(self, here: int, path: str, done: str, made: list[str] | None, key: str | None) -> int:
+        """Walk down from an open directory at the path ``done``, which is closed, making what is missing."""
         try:
-            for segment in path.split("/"):
+            for segment in path[len(done) :].strip("/").split("/"):
                 done = f"{done}/{segment}" if done else segment
                 deeper = self._enter(here, segment, done, made, key or path)
                 os.close(here)
@@ -273,12 +284,14 @@ class Root:
     def _enter(self, here: int, segment: str, path: str, made: list[str] | None, key: str) -> int:
         """Open a directory below an open one, made if need be."""
         fresh = False
+        missing = self._plain_directory is not None  # below the deepest that is there: most likely it has to be made
         for _ in range(_ATTEMPTS):
             try:
-                fd = os.open(segment, system.DIRECTORY | system.NOFOLLOW, dir_fd=here)
-                if fresh and self.dir_mode is not None:
-                    os.fchmod(fd, self.dir_mode)
-                return fd
+                if not missing:
+                    fd = os.open(segment, system.DIRECTORY | system.NOFOLLOW, dir_fd=here)
+                    if fresh and self.dir_mode is not None:
+                        os.fchmod(fd, self.dir_mode)
+                    return fd
             except FileNotFoundError:
                 pass
             except OSError as error:
@@ -288,6 +301,7 @@ class Root:
                     return self._open_contained(self.before + path, system.DIRECTORY, key)
                 except FileNotFoundError:
                     raise NotADirectoryError(errno.ENOTDIR, "a link that leads nowhere is in the way", path) from error
+            missing = False
             try:
                 os.mkdir(segment, 0o777 if self.dir_mode is None else self.dir_mode, dir_fd=here)
             except FileExistsError:

@@ -78,9 +78,8 @@ class Calls(FileStoreBase):
             (b'hello', None)
         """
         chosen = self._choose(location)
-        try:
-            answer = Reader(self._tiers, chosen).whole(path)
-        except NotFoundError:
+        answer = Reader(self._tiers, chosen).whole(path)
+        if answer is None:
             return None
         self._hit(path, answer.location, chosen)
         return answer.value

@@ -77,9 +77,8 @@ class Calls(FileStoreBase):
             (b'hello', None)
         """
         chosen = self._choose(location)
-        try:
-            answer = await Reader(self._tiers, chosen).whole_async(path)
-        except NotFoundError:
+        answer = await Reader(self._tiers, chosen).whole_async(path)
+        if answer is None:
             return None
         self._hit(path, answer.location, chosen)
         return answer.value

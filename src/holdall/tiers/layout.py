@@ -12,7 +12,6 @@ __all__ = ["FLAT", "SHARDED", "Flat", "Layout", "Sharded", "layout_of"]
 
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
 _HEX = re.compile(r"[0-9a-fA-F]+")
-_SHARD = re.compile(r"([0-9a-fA-F])/([0-9a-fA-F])/([0-9a-fA-F])/([0-9a-fA-F])/(\1\2\3\4[0-9a-fA-F]{60})")
 
 
 @runtime_checkable
@@ -66,10 +65,9 @@ class Sharded:
 
     def to_name(self, key: str) -> str | None:
         """Return the name of a key; ``None`` for a bare hash at the top, which no name leads to."""
-        match = _SHARD.fullmatch(key)
-        if match is not None:
-            return match[5]
-        return None if _HASH.fullmatch(key) else key
+        if len(key) == 72 and key[1:8:2] == "////" and key[:8:2] == key[8:12] and _HASH.fullmatch(key, 8):
+            return key[8:]
+        return None if len(key) == 64 and _HASH.fullmatch(key) else key
 
     def to_prefixes(self, prefix: str) -> tuple[str, ...]:
         """Return the key prefixes below which the names of a prefix lie: its flat names, and its sharded ones."""

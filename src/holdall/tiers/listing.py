@@ -20,6 +20,9 @@ from holdall.tiers.sorting import Listed, Sorter
 
 __all__ = ["Lister"]
 
+RUN = 1000
+"""Entries that are handed on at once where they had to be sorted."""
+
 
 @dataclass(slots=True, eq=False)
 class _Head:
@@ -66,6 +69,13 @@ class Lister:
         heads = [_Head(loc, self._runs(loc, prefix, delimiter, start_after)) for loc in self.chosen]
         try:
             gather([head.fill for head in heads], limit=self.tiers.limit(self.chosen))
+            if len(heads) == 1:
+                only, place = heads[0], (heads[0].location,)
+                while only.run:
+                    for entry in only.run:
+                        yield entry, place
+                    only.fill()
+                return
             live = [head for head in heads if head.run]
             everywhere = tuple(head.location for head in live)
             while live:
@@ -101,12 +111,17 @@ class Lister:
                 for below in prefixes_of(location.layout, prefix):
                     for page in self._raw(location, below, prefix, None, None):
                         sorter.add(page)
-                last = None
+                run: list[Listed] = []
+                last = start_after or ""
                 for entry in sorter.sorted():
-                    grouped = _grouped(entry, prefix, delimiter)
-                    if grouped.name != last and (start_after is None or grouped.name > start_after):
+                    grouped = entry if delimiter is None else _grouped(entry, prefix, delimiter)
+                    if grouped.name > last:
                         last = grouped.name
-                        yield (grouped,)
+                        run.append(grouped)
+                        if len(run) == RUN:
+                            yield run
+                            run = []
+                yield run
             finally:
                 sorter.close()
         except HoldallError as error:
@@ -143,9 +158,7 @@ def _ahead(pages: Iterator[ListPage]) -> Iterator[ListPage]:
         ahead.end()
 
 
-def _grouped(entry: Listed, prefix: str, delimiter: str | None) -> Listed:
+def _grouped(entry: Listed, prefix: str, delimiter: str) -> Listed:
     """Return the "directory" of an entry that lies deeper than a delimiter."""
-    if delimiter is None:
-        return entry
     at = entry.name.find(delimiter, len(prefix))
     return entry if at < 0 else Listed(entry.name[: at + len(delimiter)])

@@ -102,6 +102,13 @@ class Reader:
             NotFoundError: Every location said so.
             UnavailableError: None has it, and one could not be asked.
         """
+        answer = self._asked(name, ask, hedged=hedged)
+        if isinstance(answer, dict):
+            raise settled(name, answer, {}, self.tiers)
+        return answer
+
+    def _asked(self, name: str, ask: Ask[T], *, hedged: bool) -> Answer[T] | dict[Location, NotFoundError]:
+        """Return the first answer, or what each location said if that was "not there". See `first`."""
         started = time.monotonic()
         first, *others = self.chosen
         patience = self.tiers.rules.hedge_after if hedged and others else None
@@ -120,7 +127,7 @@ class Reader:
 
     def _round(
         self, name: str, asked: _Asked[T], pending: Sequence[Location], started: float, patience: float | None
-    ) -> Answer[T]:
+    ) -> Answer[T] | dict[Location, NotFoundError]:
         """Ask the locations that were not asked yet, and then those that failed once more, by the policy."""
         failures = asked.failures
         rounds, insist = 0, len(self.chosen) == 1
@@ -157,7 +164,9 @@ class Reader:
         finally:
             for begun in asked.late.values():
                 begun.drop()
-        raise settled(name, asked.missing, failures, self.tiers)
+        if failures:
+            raise settled(name, asked.missing, failures, self.tiers)
+        return asked.missing
 
     def _served(
         self,
@@ -172,8 +181,11 @@ class Reader:
             raise settled(name, missing, earlier, self.tiers)
         return Answer(value, location, earlier)
 
-    def whole(self, name: str) -> Answer[bytes]:
-        """Return all bytes of an object: a location whose body breaks or does not agree with its digest is passed over."""
+    def whole(self, name: str) -> Answer[bytes] | None:
+        """Return all bytes of an object, ``None`` if no location has it.
+
+        A location whose body breaks or does not agree with its digest is passed over.
+        """
 
         def ask(location: Location, store: Store) -> bytes:
             with store.get(location.key(name)) as result:
@@ -181,7 +193,8 @@ class Reader:
             self._verify(result.meta, data, location, name)
             return data
 
-        return self.first(name, ask, hedged=True)
+        answer = self._asked(name, ask, hedged=True)
+        return None if isinstance(answer, dict) else answer
 
     def _verify(self, meta: ObjectMeta, data: bytes, location: Location, name: str) -> None:
         """Check whole content against its digest, where that is asked for and known."""

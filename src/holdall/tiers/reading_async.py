@@ -101,6 +101,13 @@ class Reader:
             NotFoundError: Every location said so.
             UnavailableError: None has it, and one could not be asked.
         """
+        answer = await self._asked_async(name, ask, hedged=hedged)
+        if isinstance(answer, dict):
+            raise settled(name, answer, {}, self.tiers)
+        return answer
+
+    async def _asked_async(self, name: str, ask: AsyncAsk[T], *, hedged: bool) -> Answer[T] | dict[Location, NotFoundError]:
+        """Return the first answer, or what each location said if that was "not there". See `first_async`."""
         started = time.monotonic()
         first, *others = self.chosen
         patience = self.tiers.rules.hedge_after if hedged and others else None
@@ -119,7 +126,7 @@ class Reader:
 
     async def _round_async(
         self, name: str, asked: _Asked[T], pending: Sequence[Location], started: float, patience: float | None
-    ) -> Answer[T]:
+    ) -> Answer[T] | dict[Location, NotFoundError]:
         """Ask the locations that were not asked yet, and then those that failed once more, by the policy."""
         failures = asked.failures
         rounds, insist = 0, len(self.chosen) == 1
@@ -156,7 +163,9 @@ class Reader:
         finally:
             for begun in asked.late.values():
                 await begun.drop_async()
-        raise settled(name, asked.missing, failures, self.tiers)
+        if failures:
+            raise settled(name, asked.missing, failures, self.tiers)
+        return asked.missing
 
     def _served(
         self,
@@ -171,8 +180,11 @@ class Reader:
             raise settled(name, missing, earlier, self.tiers)
         return Answer(value, location, earlier)
 
-    async def whole_async(self, name: str) -> Answer[bytes]:
-        """Return all bytes of an object: a location whose body breaks or does not agree with its digest is passed over."""
+    async def whole_async(self, name: str) -> Answer[bytes] | None:
+        """Return all bytes of an object, ``None`` if no location has it.
+
+        A location whose body breaks or does not agree with its digest is passed over.
+        """
 
         async def ask(location: Location, store: Store) -> bytes:
             async with await store.get_async(location.key(name)) as result:
@@ -180,7 +192,8 @@ class Reader:
             await self._verify_async(result.meta, data, location, name)
             return data
 
-        return await self.first_async(name, ask, hedged=True)
+        answer = await self._asked_async(name, ask, hedged=True)
+        return None if isinstance(answer, dict) else answer
 
     async def _verify_async(self, meta: ObjectMeta, data: bytes, location: Location, name: str) -> None:
         """Check whole content against its digest, where that is asked for and known."""

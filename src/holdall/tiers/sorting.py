@@ -68,7 +68,11 @@ class Sorter:
     def sorted(self) -> Iterator[Listed]:
         """Give the entries in order, and let go of the files at the end."""
         try:
-            runs: list[Iterator[Listed]] = [iter(sorted(self._held, key=_name))]
+            self._held.sort(key=_name)
+            if not self._files:
+                yield from self._held
+                return
+            runs: list[Iterator[Listed]] = [iter(self._held)]
             for file in self._files:
                 file.seek(0)
                 runs.append(_read(file))
