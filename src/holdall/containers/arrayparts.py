@@ -8,6 +8,7 @@ from typing import Any
 
 from holdall.containers.archive import Cursor
 from holdall.containers.arrays import build, itemsize, view
+from holdall.containers.errors import MissingIndexError
 from holdall.containers.nodes import ArrayInfo
 from holdall.containers.waves import Steps, Want
 from holdall.errors import NotSupportedError
@@ -29,7 +30,7 @@ def planned(info: ArrayInfo, index: Any) -> tuple[tuple[int, int], tuple[int, ..
     while rest and shape and type(rest[0]) is not bool and isinstance(rest[0], Integral):
         at, length = int(rest[0]), shape.pop(0)
         if not -length <= at < length:
-            raise IndexError(f"position {at} of an axis of {length}")
+            raise MissingIndexError(f"position {at} of an axis of {length}")
         size //= length
         begin += at % length * size
         rest = rest[1:]

@@ -60,8 +60,8 @@ def step(value: Any, segment: Any, path: tuple[Any, ...], rules: Literal["python
             raise key_error(path, segment) from None
     if isinstance(value, (list, tuple)):
         return value[as_position(segment, len(value), path, rules)]
-    if hasattr(value, "shape"):
-        return value[int(segment) if isinstance(segment, str) else segment]
+    if getattr(value, "shape", ()) and hasattr(value, "__getitem__"):  # an array of numpy
+        return value[as_position(segment, value.shape[0], path, rules)]
     raise key_error(path, segment, f"a {type(value).__name__} has no members")
 
 

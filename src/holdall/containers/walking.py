@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from holdall.containers.archive import Cursor
+from holdall.containers.arrayparts import cut_out, planned, stretch_of
 from holdall.containers.checking import check_length
 from holdall.containers.directory import Directory
 from holdall.containers.loading import block_of, load, settle
 from holdall.containers.members import inner, member
-from holdall.containers.nodes import Blocks, Indexed, Leaf, RunMap
+from holdall.containers.nodes import ArrayInfo, Blocks, Indexed, Leaf, RunMap
 from holdall.containers.paths import as_position, key_error, walk
 from holdall.containers.waves import Steps, Want, together
 
@@ -36,6 +37,8 @@ def resolve(cursor: Cursor, rest: Sequence[Any]) -> Steps[Any]:
         if type(place) is not Cursor:
             return walk(place, rest[at:], (*start, *rest[:at]), rules)
         node = place.node
+        if (type(node) is Leaf or type(node) is Indexed) and node.array is not None and node.array.shape:
+            return (yield from _element(place, node.array, rest[at:]))
         if type(node) is Leaf and node.run is None:
             return walk((yield from load(place)), rest[at:], (*start, *rest[:at]), rules)
         passed, place = _passed(place, rest[at:]) if type(node) is Indexed else (0, place)
@@ -50,7 +53,7 @@ def _passed(cursor: Cursor, rest: Sequence[Any]) -> tuple[int, Any]:
     archive, node, within = cursor.archive, cursor.node, cursor.within
     passed = 0
     for segment in rest:
-        if type(node) is not Indexed:
+        if type(node) is not Indexed or node.array is not None:
             break
         children: Any = node.children
         kind = type(children)
@@ -89,6 +92,19 @@ def follow(cursor: Cursor, segment: Any) -> Steps[Any]:
         return (yield from member(cursor, node, position))
     several = yield from together([member(cursor, node, at) for at in range(len(node.children))[position]])
     return (yield from settled(several))
+
+
+def _element(cursor: Cursor, info: ArrayInfo, rest: Sequence[Any]) -> Steps[Any]:
+    """Follow segments into an array: positions, and a slice behind them, are read alone."""
+    path, rules, index = cursor.path, cursor.archive.options.paths, list[Any]()
+    for length, segment in zip(info.shape, rest, strict=False):
+        index.append(as_position(segment, length, (*path, *rest[: len(index)]), rules))
+        if isinstance(index[-1], slice):
+            break
+    span, shape, left = planned(info, tuple(index))
+    value = cut_out(info.dtype, (yield from stretch_of(cursor, info, span)), shape, left)
+    passed = len(index)
+    return walk(value, rest[passed:], (*path, *rest[:passed]), rules)
 
 
 def settled(places: Sequence[Any]) -> Steps[list[Any]]:

@@ -10,6 +10,8 @@ from holdall.containers import (
     FormatError,
     LazyArray,
     LazyReader,
+    MissingIndexError,
+    MissingKeyError,
     ReadOptions,
     TypedArray,
     WriteOptions,
@@ -17,7 +19,6 @@ from holdall.containers import (
     dump,
     dumps,
     load,
-    loads,
 )
 from holdall.containers.nodes import Bounds
 from holdall.containers.toc import parse_node
@@ -50,17 +51,20 @@ def same(found, array):
 
 @pytest.mark.parametrize("codec", ["msgpack", "cbor"])
 @pytest.mark.parametrize("dtype", KINDS)
-def test_a23_every_dtype_and_shape_by_every_path(codec, dtype):
+def test_a23_every_dtype_and_shape_by_every_path(codec, dtype, packed, face, colour):
     for shape in SHAPES:
         array = made(dtype, shape, "F" if len(shape) > 1 else "C")
         for leaf in (64, 16 * 1024):  # with a node of its own, or within a leaf
-            data = dumps(
-                {"x": array, "more": [array, 1]}, options=WriteOptions(codec=codec, leaf_bytes=leaf, max_block=leaf)
-            )
-            with LazyReader(data) as reader:
-                found = [reader["x"], reader["more/0"], reader["more"][0], reader.to_obj()["x"], loads(data)["more"][0]]
+            data = packed({"x": array, "more": [array, 1]}, codec=codec, leaf_bytes=leaf, max_block=leaf)
+            with colour(LazyReader(data)) as reader:
+                found = [reader.read("x"), reader.read("more/0"), reader.read("more"), *reader.read_many(["x"])]
+                found = [one.to_obj() if hasattr(one, "to_obj") else one for one in found]
+                found[2] = found[2][0]
+                found += [reader.to_obj()["x"], face.load(data)["more"][0]]
                 assert all(same(one, array) for one in found), (shape, leaf)
-                assert same(to_obj(reader.read_many(["x"])[0]), array)
+            with LazyReader(data) as reader:
+                assert same(reader["more"][0], array)
+                assert same(reader["x"], array)
 
 
 def test_a23_parts_of_an_array_cost_their_bytes():
@@ -136,6 +140,38 @@ def test_a23_slabs_are_one_array_by_every_path(shape, monkeypatch, tmp_path):
         assert done.stdout == f"{shape} {sum(array.tobytes())}\n"
 
 
+@pytest.mark.parametrize("leaf", [64, 1 << 20])
+@pytest.mark.parametrize("slab", [1 << 30, 60_000])
+def test_a23_paths_lead_into_arrays(leaf, slab, monkeypatch, tmp_path, packed, colour):
+    monkeypatch.setattr(arrays, "SLAB", slab)
+    array = made("<i4", (40, 30, 20))
+    data = packed({"x": array, "deep": [array, 1]}, leaf_bytes=leaf, max_block=leaf)
+    with colour(LazyReader(data, cached=False)) as reader:
+        for path, expected in (
+            ("x/7", array[7]),
+            ("x/-1/3", array[-1, 3]),
+            ("x/39/29/19", array[39, 29, 19]),
+            ("x/5:9", array[5:9]),
+            ("x/5:9/1", array[6]),
+            ("x/::-7/0/2:4", array[::-7][0][2:4]),
+            ("x/3/1:3/1/-1", array[3, 2, -1]),
+            ("deep/0/11/2", array[11, 2]),
+        ):
+            reader.stats.clear()
+            assert np.array_equal(reader.read(path), expected), path
+            assert np.array_equal(reader.read_many([path, "deep/1"])[0], expected)
+            if leaf == 64 and "::" not in path:  # with a node of its own
+                assert reader.stats.bytes <= 2 * 4 * array[0].nbytes + 2 * len("\x01")
+        for path in ("x/40", "x/-41", "x/3/30", "x/3/2/20", "x/first", "x/3/a:b", "deep/0/40", "x/1:3/2"):
+            with pytest.raises(MissingIndexError, match=path):
+                reader.read(path)
+        with pytest.raises(MissingKeyError, match="x/3/2/1/0"):
+            reader.read("x/3/2/1/0")
+        assert reader.get("x/99", "none") == "none"
+        with pytest.raises((MissingIndexError, IndexError)):
+            LazyReader(data)["x"][40]
+
+
 def test_slabs_with_lies_about_them():
     good = [np.arange(6, dtype="<i4").reshape(2, 3), np.arange(3, dtype="<i4").reshape(1, 3)]
     assert np.array_equal(arrays.joined("<i4", (3, 3), good), np.concatenate(good))
@@ -183,6 +219,7 @@ def test_a23_without_numpy(tmp_path):
             f"with LazyReader({str(tmp_path / codec)!r}) as reader:\n"
             "    row, small, whole = reader['x'][7], reader['small'], reader.to_obj()['x']\n"
             "    assert isinstance(row, TypedArray) and isinstance(small, TypedArray)\n"
+            "    assert bytes(reader['x/7/3'].data) == bytes(row.data)[12:16] and reader.get('small/0', 'none') == 'none'\n"
             "    print(row.dtype, row.shape, bytes(row.data).hex(), small.shape, list(small.data.cast('d')), whole.shape)\n"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
