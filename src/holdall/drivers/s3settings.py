@@ -258,9 +258,11 @@ class S3Settings:
             signature_version=UNSIGNED if self.anonymous else "s3v4",
         )
         verify: bool | str = self.client.ca_file or True if self.client.verify else False
-        with _models_lock:  # two clients made at once would each read, and keep, 15 MiB of them
+        with _models_lock:  # two clients made at once would each read, and keep, 25 MiB of them
             for kind in ("service-2", "endpoint-rule-set-1"):
                 _models["loader"].load_service_model("s3", kind)
+            _models["loader"].load_data_with_path("endpoints")
+            _models["loader"].load_data("partitions")
         client = session.client("s3", endpoint_url=self.endpoint, config=config, verify=verify, use_ssl=not self._plain)
         if self.request_payer:
             client.meta.events.register("before-call.s3", _pay)

@@ -299,3 +299,25 @@ def test_importing_the_drivers_loads_no_boto3():
     code = "import holdall.drivers.objects, sys; print('boto3' in sys.modules, 'botocore' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "False False"
+
+
+def test_the_large_descriptions_of_boto3_are_read_by_one_client_at_a_time(monkeypatch):
+    """They are 25 MiB in memory: clients made at once wait for the first, and share what it read."""
+    from botocore.loaders import JSONFileLoader
+
+    read = []
+    plain = JSONFileLoader.load_file
+
+    def noted(self, path):
+        found = plain(self, path)
+        if found is not None:
+            read.append((path.rpartition("/")[2], s3settings._models_lock.locked()))
+        return found
+
+    monkeypatch.setattr(JSONFileLoader, "load_file", noted)
+    monkeypatch.setattr(s3settings, "_models", {})
+    for bucket in ("a", "b"):
+        with S3Store(bucket, region="eu-west-1", **PAIR) as store:
+            assert store.extra.client is not None
+    large = {"service-2", "endpoint-rule-set-1", "endpoints", "partitions"}
+    assert sorted(found for found in read if found[0] in large) == [(name, True) for name in sorted(large)]
