@@ -6,14 +6,15 @@ value; ``$float`` also for floats that a database's own numbers would change (``
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Mapping
 from json.scanner import make_scanner
 from typing import Any
 
-from holdall.records.encoding import COMPACT, decode_value, encode_value
+from holdall.records.encoding import decode_value, encode_value
+from holdall.records.lengthy import STEP, base64, binary, compact, contains, pieces, unbase64
+from holdall.records.lengthy_reading import loads
 
 __all__ = ["decode_document", "document_of", "encode_document", "is_plain", "key_text", "name_of", "undocument"]
 
@@ -22,7 +23,7 @@ _ESCAPE = "\ue000"  # private use: escapes itself and NUL in names
 
 def is_plain(text: str) -> bool:
     """Tell whether text is kept as a JSON string."""
-    return "\0" not in text and not text.startswith('{"$')
+    return not contains(text, "\0") and not text.startswith('{"$')
 
 
 def key_text(name: str) -> str:
@@ -67,10 +68,12 @@ def encode_document(values: Mapping[str, Any], path: str = "") -> str:
     encoded = {
         key_text(str(encode_value(k, path or "fields"))): _tag(encode_value(v, f"{head}{k}")) for k, v in values.items()
     }
-    return COMPACT(encoded)
+    return compact(encoded)
 
 
 _ODD = ("\\u0000", '"{\\"$', "-0.0", _ESCAPE)
+_NUMBER = 30
+"""Characters of a float, and more."""
 _EXPONENT = re.compile(r"[:,\[]-?[\d.]+e[+-]")
 
 
@@ -82,12 +85,12 @@ def document_of(text: str) -> str:
         ('{"n":1}', '{"t":{"$text":"YQA="}}')
     """
     for odd in _ODD:
-        if odd in text:
+        if contains(text, odd):
             break
     else:
-        if not (("e+" in text or "e-" in text) and _EXPONENT.search(text)):
+        if not any(("e+" in piece or "e-" in piece) and _EXPONENT.search(piece) for piece in pieces(text, _NUMBER)):
             return text
-    return COMPACT({key_text(name): _tag(value) for name, value in json.loads(text).items()})
+    return compact({key_text(name): _tag(value) for name, value in loads(text).items()})
 
 
 def decode_document(text: str | bytes) -> dict[str, Any]:
@@ -100,11 +103,13 @@ def decode_document(text: str | bytes) -> dict[str, Any]:
         return {}
     document: Any = None
     try:
-        document, end = _SCAN(text, 0)  # what `json.loads` calls in the end, for half its time on a short text
+        document, end = (
+            _SCAN(text, 0) if len(text) <= STEP else (None, -1)
+        )  # what `json.loads` calls in the end, for half its time on a short text
     except (StopIteration, TypeError):
         end = -1
     if end != len(text):
-        document = json.loads(text)
+        document = loads(text)
     if not isinstance(document, dict):
         raise ValueError("no mapping")  # noqa: TRY004  # of what is stored
     return {
@@ -125,7 +130,7 @@ def undocument(value: Any) -> Any:
 def _tag(value: Any) -> Any:
     """Tag what SQL cannot hold, in JSON data that `encode_value` made."""
     if isinstance(value, str):
-        return value if is_plain(value) else {"$text": base64.b64encode(value.encode()).decode()}
+        return value if is_plain(value) else {"$text": base64(binary(value))}
     if isinstance(value, float):
         text = repr(value)
         return {"$float": text} if "e" in text or text == "-0.0" else value
@@ -154,7 +159,7 @@ def _untag(value: Any) -> Any:
     if len(value) == 1:
         [(key, inner)] = value.items()
         if key == "$text":
-            return base64.b64decode(inner, validate=True).decode()
+            return unbase64(inner).decode()
         if key == "$float" and inner not in _WORDS:
             return float(inner)
         if key == "$dict":

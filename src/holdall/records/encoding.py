@@ -6,8 +6,6 @@ mapping whose only key starts with ``$`` is wrapped in ``$dict``. Nothing in a b
 
 from __future__ import annotations
 
-import base64
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +15,10 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from holdall.records.errors import CorruptRecordError, SerializationError
+from holdall.records.lengthy import STEP, base64, binary, compact, pieces, unbase64
+from holdall.records.lengthy_reading import loads
 
 __all__ = [
-    "COMPACT",
     "FORMAT",
     "Body",
     "Content",
@@ -36,8 +35,6 @@ __all__ = [
 
 FORMAT = 1
 _MAX_DEPTH = 200
-COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-"""Writes plain data as compact JSON."""
 
 
 class Stamp(NamedTuple):
@@ -99,7 +96,7 @@ def iso(moment: datetime) -> str:
 
 def dumps(value: Any) -> bytes:
     """Return compact UTF-8 JSON of plain data."""
-    return COMPACT(value).encode()
+    return binary(compact(value))
 
 
 def encode_value(value: Any, path: str = "value", depth: int = 0) -> Any:
@@ -133,7 +130,7 @@ def encode_value(value: Any, path: str = "value", depth: int = 0) -> Any:
     if isinstance(value, (list, tuple)):
         return [encode_value(member, f"{path}.{at}", depth + 1) for at, member in enumerate(value)]
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return {"$bytes": base64.b64encode(value).decode()}
+        return {"$bytes": base64(value)}
     if isinstance(value, datetime):
         return {"$datetime": value.isoformat()}
     if isinstance(value, date):
@@ -151,7 +148,7 @@ def encode_value(value: Any, path: str = "value", depth: int = 0) -> Any:
 
 
 _DECODERS: dict[str, Any] = {
-    "$bytes": lambda text: base64.b64decode(text, validate=True),
+    "$bytes": unbase64,
     "$datetime": datetime.fromisoformat,
     "$date": date.fromisoformat,
     "$time": time.fromisoformat,
@@ -161,27 +158,45 @@ _DECODERS: dict[str, Any] = {
 }
 
 
+_NESTED = frozenset({list, dict})
+
+
 def decode_value(value: Any) -> Any:
     """Return the value that `encode_value` encoded.
+
+    Args:
+        value: JSON data that nobody else has: lists and mappings of it become those of the value.
 
     Raises:
         ValueError: A tagged value that cannot be read.
     """
     if isinstance(value, list):
-        return [decode_value(member) for member in value]
+        elements: list[Any] = value
+        for at, element in enumerate(elements):
+            if type(element) in _NESTED:
+                elements[at] = decode_value(element)
+        return elements
     if not isinstance(value, dict):
         return value
     if len(value) == 1:
         [(tag, inner)] = value.items()
         if tag == "$dict" and isinstance(inner, dict):
-            return {key: decode_value(member) for key, member in inner.items()}
+            return _values(inner)
         decoder = _DECODERS.get(tag)
         if decoder is not None:
             try:
                 return decoder(inner)
             except (ValueError, TypeError, KeyError, InvalidOperation) as error:
                 raise ValueError(f"unreadable {tag} value") from error
-    return {key: decode_value(member) for key, member in value.items()}
+    return _values(value)
+
+
+def _values(members: dict[str, Any]) -> dict[str, Any]:
+    """Decode the members of a mapping in their place."""
+    for name, value in members.items():
+        if type(value) in _NESTED:
+            members[name] = decode_value(value)
+    return members
 
 
 def encode_content(
@@ -202,9 +217,9 @@ def encode_content(
         Content(fields='{"n":1}', metadata='{}', info=None)
     """
     return Content(
-        COMPACT(_members(fields, "fields")),
-        COMPACT(_members(metadata, "metadata", "metadata.")) if metadata else "{}",
-        COMPACT({name: encode_value(about, f"{name}.metadata") for name, about in info.items()}) if info else None,
+        compact(_members(fields, "fields")),
+        compact(_members(metadata, "metadata", "metadata.")) if metadata else "{}",
+        compact({name: encode_value(about, f"{name}.metadata") for name, about in info.items()}) if info else None,
     )
 
 
@@ -222,12 +237,8 @@ def _members(values: Mapping[str, Any], path: str, head: str = "") -> dict[str, 
 
 def decode_content(content: Content) -> tuple[dict[str, Any], dict[str, Any], dict[str, dict[str, Any]]]:
     """Return the fields, the metadata and the metadata of fields that `encode_content` encoded."""
-    fields, metadata, info = (json.loads(text) if text else {} for text in content)
+    fields, metadata, info = (loads(text) if text else {} for text in content)
     return _values(fields), _values(metadata), _values(info)
-
-
-def _values(members: dict[str, Any]) -> dict[str, Any]:
-    return {name: decode_value(value) for name, value in members.items()}
 
 
 def encode_body(stamp: Stamp, content: Content) -> bytes:
@@ -240,10 +251,11 @@ def encode_body(stamp: Stamp, content: Content) -> bytes:
     created = iso(stamp.created)
     updated = created if stamp.updated is stamp.created else iso(stamp.updated)
     info = "" if content.info is None else f',"info":{content.info}'
-    return (
-        f'{{"holdall":{FORMAT},"id":{COMPACT(stamp.id)},"created":"{created}","updated":"{updated}","write":"{stamp.write}",'
-        f'"fields":{content.fields},"metadata":{content.metadata}{info}}}'
-    ).encode()
+    head = f'{{"holdall":{FORMAT},"id":{compact(stamp.id)},"created":"{created}","updated":"{updated}","write":"{stamp.write}","fields":'
+    if content.size <= STEP:
+        return f'{head}{content.fields},"metadata":{content.metadata}{info}}}'.encode()
+    texts = (head, content.fields, ',"metadata":', content.metadata, info, "}")
+    return b"".join([piece.encode() for text in texts for piece in pieces(text)])
 
 
 def decode_body(data: bytes, *, id: str, key: str | None = None) -> Body:
@@ -259,7 +271,7 @@ def decode_body(data: bytes, *, id: str, key: str | None = None) -> Body:
         return CorruptRecordError(f"{key or id!r} is no readable record: {reason}", id=id, key=key, reason=reason)
 
     try:
-        document = json.loads(data)
+        document = loads(data)
     except (ValueError, RecursionError) as error:
         raise corrupt("no JSON") from error
     if not isinstance(document, dict) or not isinstance(document.get("fields"), dict):
@@ -281,7 +293,7 @@ def decode_body(data: bytes, *, id: str, key: str | None = None) -> Body:
             metadata=_values(document["metadata"]),
             info=_values(document.get("info", {})),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise corrupt("a member is missing or unreadable") from error
 
 
@@ -323,7 +335,8 @@ def _moment(value: object) -> datetime | None:
 def _text(value: str, path: str) -> str:
     if not value.isascii():
         try:
-            value.encode()
+            for piece in pieces(value):
+                piece.encode()
         except UnicodeEncodeError:
             raise SerializationError(f"{path}: text with a lone surrogate") from None
     return value

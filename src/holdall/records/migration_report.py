@@ -11,6 +11,7 @@ from typing import Any, Literal
 from holdall.records.drafts import SYSTEM
 from holdall.records.encoding import encode_value
 from holdall.records.errors import MigrationError, QueryError
+from holdall.records.lengthy import binary, compact
 from holdall.records.query import Query
 from holdall.records.record import Record
 
@@ -109,8 +110,9 @@ def content_of(record: Record) -> Content:
         True
     """
     metadata = {name: value for name, value in record.metadata.items() if name not in SYSTEM}
-    text = json.dumps([encode_value(record.data), encode_value(metadata), record.fields.info], sort_keys=True, default=repr)
-    return Content(hashlib.sha256(text.encode()).hexdigest(), len(text))
+    values = [encode_value(record.data), encode_value(metadata), encode_value(record.fields.info)]
+    text = compact(values, ordered=True)
+    return Content(hashlib.sha256(binary(text)).hexdigest(), len(text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

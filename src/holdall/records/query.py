@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, cast
 
@@ -263,7 +264,7 @@ def _dump(condition: Condition) -> dict[str, Any]:
 def _load(data: Any) -> Condition:
     if isinstance(data, Mapping):
         if "field" in data:
-            return Filter(data["field"], data.get("op", "="), decode_value(data.get("value")))
+            return Filter(data["field"], data.get("op", "="), decode_value(deepcopy(data.get("value"))))
         if "not" in data:
             return Not(_load(data["not"]))
         if "and" in data:

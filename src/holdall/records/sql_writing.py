@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from holdall.errors import HoldallError
 from holdall.records.drafts import Draft, Item, WriteVerb, Written
 from holdall.records.errors import ConcurrencyError, DuplicateRecordError, Outcome, SerializationError
+from holdall.records.lengthy import compact
 from holdall.records.pieces import MARK
 from holdall.records.sql_aside import aside
 from holdall.records.sql_errors import translate
@@ -219,7 +220,7 @@ def _table_of_rows(layout: Layout, rows: list[Row]) -> tuple[str, list[Any]]:
     )
     columns = ", ".join(f"{member.format(at)} AS {name}" for at, name in enumerate(COLUMNS))
     given = MARK if layout.lite else f"CAST({MARK} AS jsonb)"
-    return f"(SELECT {columns} FROM {source}({given})) AS v", [json.dumps(rows, ensure_ascii=False)]
+    return f"(SELECT {columns} FROM {source}({given})) AS v", [compact([list(row) for row in rows])]
 
 
 def listed(layout: Layout, ids: Sequence[str]) -> tuple[str, list[Any]]:

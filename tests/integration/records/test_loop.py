@@ -1,6 +1,7 @@
 """Acceptance 32: no async call holds up its event loop. Told by what runs in the thread of the loop, not by a clock."""
 
 import asyncio
+import json
 import os
 import sqlite3
 import sys
@@ -8,7 +9,7 @@ import sys
 import pytest
 
 from holdall.drivers.memory import MemoryStore
-from holdall.records import Filter, ObjectDatabase, Query, Record, SQLDatabase, migrate_async
+from holdall.records import Filter, ObjectDatabase, Query, Record, SQLDatabase, lengthy, lengthy_reading, migrate_async
 
 pytestmark = pytest.mark.timeout(600)  # looked at by a profiler, on a machine that may be busy
 WORK = tuple(
@@ -154,3 +155,66 @@ def test_a32_a_record_of_10_mb(db):
         return found
 
     assert asyncio.run(body()) == {}
+
+
+def shapes():
+    """10 MB in values of many kinds, each longer than what one call into C may get."""
+    deep = ["x" * 50_000]
+    for _ in range(40):
+        deep = [deep, {"k": "y" * 50_000}]
+    return {
+        "text": "\u00e9" * 2_000_000,
+        "picture": ("x" * 99 + "\U0001f600") * 8_000,
+        "bytes": bytes(2_000_000),
+        "numbers": [*range(100_000)],
+        "texts": [f'"{n}\\' for n in range(40_000)],
+        "floats": {f"k{n}": n / 7 for n in range(15_000)},
+        "maps": [{"a": n, "b": [f"x{n}"]} for n in range(8_000)],
+        "deep": deep,
+        **{f"f{n}": n for n in range(5_000)},
+    }
+
+
+IN_STEPS = {name: ONE[name] for name in ("read", "search", "count", "migrate")} | {
+    "update": lambda db: db.update_async("a", Record(shapes() | {"n": 1})),
+    "batch_upsert": lambda db: db.batch_upsert_async([Record(shapes() | {"n": 2}, id="a")]),
+    "modify": lambda db: db.modify_async("a", lambda record: record),
+}
+
+
+@pytest.mark.parametrize("db", ["file", "sqlite"], indirect=True)
+def test_a32_no_call_into_c_gets_all_of_a_long_record(db, monkeypatch):
+    """What a thread beside the loop cannot be interrupted in: encoders, decoders and their like get some 64 KiB at a time."""
+    given = {}
+    now = ["create"]
+
+    def watched(owner, name):
+        function = getattr(owner, name)
+
+        def call(value, *args, **kwargs):
+            made = function(value, *args, **kwargs)
+            size = max(len(each) for each in (value, made) if isinstance(each, (str, bytes)))
+            given[now[0], name] = max(given.get((now[0], name), 0), size)
+            return made
+
+        monkeypatch.setattr(owner, name, call)
+
+    for owner, name in (
+        (json, "loads"), (json, "dumps"), (lengthy, "_ENCODE"), (lengthy, "_ORDERED"), (lengthy, "b64encode"), (lengthy, "b64decode"),
+        (lengthy_reading, "_read"),
+    ):  # fmt: skip
+        watched(owner, name)
+
+    async def body():
+        await db.create_async(Record(shapes(), id="a"))
+        found = {}
+        for now[0], call in IN_STEPS.items():
+            found[now[0]] = await call(db)
+        await db.close_async()
+        return found
+
+    found = asyncio.run(body())
+    assert found["read"].data == shapes()
+    assert found["search"][0].data == shapes()
+    assert {names[1] for names in given} >= {"loads", "_ENCODE", "b64encode", "b64decode", "_read"}
+    assert {names: size for names, size in given.items() if size > 4 * lengthy.STEP} == {}

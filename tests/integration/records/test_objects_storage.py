@@ -323,7 +323,9 @@ def test_a22_the_server_says_no(moto_bucket, colour, caplog):
                     ask()
                 proxy.heal()
                 sent = len(proxy.traffic.requests) - before
-                assert sent == (2 if issubclass(kind, UnavailableError) else 1) or (fault.lose_reply and sent > 1)
+                tries = 2 if issubclass(kind, UnavailableError) else 1
+                asked = fault.answer == 503  # once a while, how long the service wants to be left alone
+                assert tries <= sent <= tries + asked or (fault.lose_reply and sent > 1)
                 shown = f"{caught.value!r} {caught.value} {pickle.dumps(caught.value)!r}"
                 assert moto_bucket.server.secret_key not in shown
         proxy.fail(Fault(answer=403), times=1000)

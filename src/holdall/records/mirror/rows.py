@@ -10,7 +10,9 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from holdall.records.documents import decode_document, document_of, name_of
-from holdall.records.encoding import COMPACT, Content, Stamp, iso
+from holdall.records.encoding import Content, Stamp, iso
+from holdall.records.lengthy import STEP, compact, pieces
+from holdall.records.lengthy_reading import loads
 from holdall.records.plans import Scope
 from holdall.records.query import And, Condition, Not, Or, Query
 from holdall.records.record import Record
@@ -69,16 +71,22 @@ def row_of(stamp: Stamp, content: Content, etag: str | None) -> Row:
 
 def _shortened(document: str, head: str, cuts: list[str]) -> str:
     """Return a document without its long values, and note their names."""
-    values: dict[str, Any] = json.loads(document)
-    long = [name for name, value in values.items() if len(COMPACT({name: value})) > LONGEST]
+    values: dict[str, Any] = loads(document)
+    long = [name for name, value in values.items() if len(compact({name: value})) > LONGEST]
     if not long:
         return document
     cuts += [head + name_of(name) for name in long]
-    return COMPACT(values | dict.fromkeys(long))
+    return compact(values | dict.fromkeys(long))
 
 
 def _sum(parts: Iterable[str | None]) -> int:
-    return zlib.crc32("\0".join([part or "" for part in parts]).encode("utf-8", "surrogatepass"))
+    text = "\0".join([part or "" for part in parts])
+    if len(text) <= STEP:
+        return zlib.crc32(text.encode("utf-8", "surrogatepass"))
+    found = 0
+    for piece in pieces(text):
+        found = zlib.crc32(piece.encode("utf-8", "surrogatepass"), found)
+    return found
 
 
 def record_in(row: Row) -> Record:
