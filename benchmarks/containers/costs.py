@@ -151,7 +151,7 @@ def checked(known, store):
 
 
 def main():
-    asked = measuring.arguments(__doc__, percent=20)
+    asked = measuring.arguments(__doc__, percent=20, local=100)
     if asked.one:
         measuring.one(lambda known: prepare(asked.one[0], known), asked.one[1])
         return

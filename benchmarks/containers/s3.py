@@ -1,8 +1,9 @@
 """Archives on S3 behind a proxy that counts requests and bytes: holdall.containers next to msglc over s3fs.
 
 ``python -m benchmarks.containers.s3 [--percent N] [--rounds N] [--json]``. The server is the gateway of Ceph, at most 100 MB/s on each connection;
-without a delay, and with three of them on each request. Both libraries keep their own archives of the same documents, and each answer is compared before its time counts. msglc
-combines local files only, so its parts lie on the local disk; those of holdall are on S3.
+without a delay, and with three of them on each request; a thousand leaves with one of them, once. Both libraries keep their own
+archives of the same documents, and each answer is compared before its time counts. msglc combines local files only, so its parts
+lie on the local disk; those of holdall are on S3.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from benchmarks.containers import data
 peers.PEERS.setdefault("msglc", ["msglc", "s3fs"])
 NAMES = ("a", "b", "shuffled", "d")
 AT_ONCE = 100
+MANY = 1000
 DELAYS = (0, 10, 50, 100)
 """Milliseconds added to each request."""
 RATE = 100e6
@@ -116,6 +118,7 @@ class Stock:
 LIBRARIES = {"msglc": Stock, "holdall": Holdall}
 TEN = {name: f"10 leaves {name}" for name in NAMES}
 LARGE = "full read of 96 MiB"
+THOUSAND = {name: f"{MANY} leaves {name}" for name in ("a", "b", "d")}
 ROWS = [
     *(f"write {name}" for name in NAMES),
     *(
@@ -149,7 +152,7 @@ def work(library, known):
 
 def reading(archives, name, value):
     """Return the acts that read an archive: first a leaf with the opening, then many of a reader opened before, then everything."""
-    wanted = data.paths(name, value, AT_ONCE)
+    wanted = data.paths(name, value, MANY)
     expected = [data.at(value, path) for path in wanted]
     kept = []
 
@@ -160,6 +163,9 @@ def reading(archives, name, value):
     def ten():
         assert archives.leaves(kept[0], wanted[:10]) == expected[:10]
 
+    def several():
+        assert archives.leaves(kept[0], wanted[:AT_ONCE]) == expected[:AT_ONCE]
+
     def many():
         assert archives.leaves(kept[0], wanted) == expected
 
@@ -169,7 +175,8 @@ def reading(archives, name, value):
     return {
         f"open {name}, one leaf": (first, 1),
         TEN[name]: (ten, 1),
-        f"{AT_ONCE} leaves {name}": (many, 1),
+        f"{AT_ONCE} leaves {name}": (several, 1),
+        f"{MANY} leaves {name}": (many, 1),
         f"full read {name}": (full, 1),
     }
 
@@ -195,12 +202,17 @@ def served(percent):
 
 
 def main():
-    asked = measuring.arguments(__doc__, percent=20)
+    asked = measuring.arguments(__doc__, percent=20, local=100)
     if asked.worker:
         work(asked.worker[0], json.loads(asked.worker[1]))
         return
     with served(asked.percent) as (proxy, known):
-        found = counting.count("benchmarks.containers.s3", LIBRARIES, ROWS, proxy, asked.rounds, DELAYS, known, RATE)
+        module = "benchmarks.containers.s3"
+        found = counting.count(module, LIBRARIES, ROWS, proxy, asked.rounds, DELAYS, known, RATE)
+        rows = [row for name in THOUSAND for row in (f"open {name}, one leaf", THOUSAND[name])]
+        proxy.heal()
+        many = counting.count(module, LIBRARIES, rows, proxy, 1, (0, 50), known, RATE)
+        found |= {f"{row}, 50 ms": many[f"{row}, 50 ms"] for row in THOUSAND.values()}
     measuring.save("benchmarks.containers.s3", {"percent": asked.percent} | found, as_json=asked.json)
     if not asked.json:
         for title, rows in found.items():
