@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FIRST = ["imports", "local", "s3", "listing", "tree", "large"]
+FIRST = ["imports", "local", "s3", "wrapper", "listing", "tree", "large"]
 
 
 def found():

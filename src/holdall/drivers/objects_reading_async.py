@@ -38,11 +38,8 @@ async def get_async(store: ObstoreStore, key: str, options: GetOptions | None) -
     except FAILURES as error:
         return await _get_otherwise_async(store, key, path, options, error)
     store.seen()
-    meta = meta_of(key, native.meta, native.attributes)
-    if options is None:
-        return ObjectResult(meta, native, store=store)
-    result = ObjectResult(meta, native, store=store, range=native.range)
-    if options.conditional:
+    result = ObjectResult(key, native, store=store)
+    if options is not None and options.conditional:
         try:  # services decide by their own rules: "*" and times to come, for two
             check_get(options, key=key, etag=result.meta.etag, last_modified=result.meta.last_modified, store=store)
         except HoldallError:

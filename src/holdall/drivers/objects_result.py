@@ -10,6 +10,7 @@ from holdall.core.meta import ObjectMeta
 from holdall.core.ranges import ByteRange
 from holdall.drivers.objects_errors import FAILURES, facts_of, failure, masked
 from holdall.drivers.objects_fork import check_fork
+from holdall.drivers.objects_values import meta_of
 from holdall.errors import HoldallError
 from holdall.results import CHUNK, GetResult
 
@@ -17,13 +18,28 @@ __all__ = ["ObjectResult", "cut", "cut_async"]
 
 
 class ObjectResult(GetResult):
-    """Obstore's answer; nothing of the body is read before it is asked for."""
+    """Obstore's answer; nothing of the body is read before it is asked for, and the description made when it is looked at.
 
-    __slots__ = ("_store",)
+    What is done between the answer and the reading of its body lets the connection's thread go to sleep.
+    """
 
-    def __init__(self, meta: ObjectMeta, native: Any, *, store: object, range: tuple[int, int] | None = None) -> None:
-        super().__init__(meta, native, range=range)
+    __slots__ = ("_key", "_native", "_store")
+
+    def __init__(self, key: str, native: Any, *, store: object) -> None:
+        self.tags = None
+        self.range = native.range
+        self._body = self._native = native
+        self._close = None
+        self._taken = False
+        self._key = key
         self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "meta":
+            raise AttributeError(name)
+        native, self._native = self._native, None
+        self.meta: ObjectMeta = meta_of(self._key, native.meta, native.attributes)
+        return self.meta
 
     def bytes(self) -> builtins.bytes:
         """Return all bytes of the answer. See `GetResult.bytes`."""
@@ -52,6 +68,7 @@ class ObjectResult(GetResult):
     def close(self) -> None:
         """Let go of the connection; idempotent."""
         super().close()
+        _ = self.meta  # the last moment to make it
         self._body = None  # type: ignore[assignment]  # closed for good: dropping the answer drops its connection
 
     async def close_async(self) -> None:
@@ -89,7 +106,7 @@ class ObjectResult(GetResult):
             raise self._short(got)
 
     def _broken(self, error: Exception) -> HoldallError:
-        return failure(facts_of(error), verb="read", key=self.meta.key, store=self._store)
+        return failure(facts_of(error), verb="read", key=self._key, store=self._store)
 
 
 def cut(whole: GetResult, wanted: ByteRange, *, store: object) -> GetResult:
