@@ -215,12 +215,21 @@ class _Walk:
                         if size > room or size == MAX_KEY_BYTES:
                             _log.warning("%s: not listed, no key can name %r in %r", self.root.display, name, level.key)
                             continue
-                    self._take(level, entry, name)
+                    try:
+                        if entry.is_dir(follow_symlinks=False):
+                            names.append(f"{name}/")
+                        elif entry.is_file(follow_symlinks=False):
+                            names.append(name)
+                        elif entry.is_symlink():
+                            self._take_link(level, name)
+                    except OSError:  # a link that leads nowhere or in circles, or a file that is gone
+                        continue
         except FileNotFoundError:
             return False
         except OSError as error:
             raise self.root.explain(error, level.key) from error
-        names.sort()
+        if len(names) > 1:
+            names.sort()
         empty = not names
         stem = self.prefix[len(level.key) :] if len(self.prefix) > len(level.key) else ""
         if stem:
@@ -233,22 +242,14 @@ class _Walk:
                 level.at -= 1
         return empty
 
-    def _take(self, level: _Level, entry: os.DirEntry[str], name: str) -> None:
-        try:
-            if entry.is_dir(follow_symlinks=False):
-                level.names.append(f"{name}/")
-            elif entry.is_file(follow_symlinks=False):
-                level.names.append(name)
-            elif entry.is_symlink():
-                stat = os.stat(level.before + name, dir_fd=level.fd)
-                if modes.S_ISDIR(stat.st_mode):
-                    name += "/"
-                elif not is_file(stat):
-                    return
-                level.names.append(name)
-                level.links.add(name)
-        except OSError:  # a link that leads nowhere or in circles, or a file that is gone
+    def _take_link(self, level: _Level, name: str) -> None:
+        stat = os.stat(level.before + name, dir_fd=level.fd)
+        if modes.S_ISDIR(stat.st_mode):
+            name += "/"
+        elif not is_file(stat):
             return
+        level.names.append(name)
+        level.links.add(name)
 
     def _reserved(self, name: str) -> bool:
         """Tell whether a name that begins like ours is to be hidden: temporaries always are."""

@@ -37,8 +37,11 @@ class Remover:
         Raises:
             PartialDeleteError: At least one location failed; all were tried.
         """
-        outcomes = self._everywhere([name])
-        report = DeleteReport([outcomes[location][0] for location in self.chosen])
+        if len(self.chosen) == 1:
+            report = DeleteReport(self._one(self.chosen[0], [self.chosen[0].key(name)]))
+        else:
+            outcomes = self._everywhere([name])
+            report = DeleteReport([outcomes[location][0] for location in self.chosen])
         error = self.failure(name, report)
         if error is not None:
             raise error

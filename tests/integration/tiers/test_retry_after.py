@@ -119,7 +119,7 @@ def test_a20_another_location_serves_at_once(place, pauses, colour):
         assert pauses == []
 
 
-@pytest.mark.parametrize("verb", ["get", "put", "stat"])
+@pytest.mark.parametrize("verb", ["get", "put"])
 def test_a20_other_failures_ask_nothing(place, pauses, verb, colour):
     """500 n times, then success: n + 1 requests, whatever a header says."""
     with FileStore(place.url(), retry=RetryPolicy(first=0.1, cap=0.5), breaker=NEVER) as plain:
