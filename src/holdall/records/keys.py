@@ -8,9 +8,10 @@ from urllib.parse import quote
 from holdall.core.keys import MAX_KEY_BYTES
 from holdall.errors import InvalidKeyError
 
-__all__ = ["SUFFIX", "id_to_key", "key_to_id", "normalise_prefix"]
+__all__ = ["SUFFIX", "id_to_key", "key_to_id", "normalise_prefix", "unlisted"]
 
 SUFFIX = ".json"
+_ANY = 1 << 30
 _PLAIN = re.compile(r"[A-Za-z0-9\-_~][A-Za-z0-9\-_.~]*")
 """Names of which every character stands for itself."""
 
@@ -82,6 +83,30 @@ def key_to_id(key: str, prefix: str = "") -> str | None:
             at += 1
     try:
         found = raw.decode()
-        return found if found and id_to_key(found, prefix, longest=1 << 30) == key else None
+        return found if found and id_to_key(found, prefix, longest=_ANY) == key else None
     except (UnicodeDecodeError, InvalidKeyError):
         return None
+
+
+def unlisted(id: str) -> tuple[str, list[str]]:
+    """Return which ids may still come in a listing that is ordered by keys and has come to an id.
+
+    The order of keys is that of ids but for two things: what is escaped comes before all else, and an id comes after longer ones that go on with
+    something before the ``.`` of ``.json``.
+
+    Args:
+        id: The last one that was listed.
+
+    Returns:
+        An id before which none will come, but for some: the beginnings of the last one that may.
+
+    Example:
+        >>> unlisted("user-7"), unlisted("a1"), unlisted("a:b")
+        (('user-7', ['user']), ('a1', []), ('a-', ['a']))
+    """
+    key = id_to_key(id, longest=_ANY)
+    later = [id[:end] for end in range(1, len(id)) if id_to_key(id[:end], longest=_ANY) > key]
+    escaped = next(
+        (at for at, sign in enumerate(id) if sign > "-" and not _PLAIN.fullmatch(f"{'x' if at else ''}{sign}")), None
+    )
+    return (id if escaped is None else f"{id[:escaped]}-"), later

@@ -11,6 +11,7 @@ from holdall.errors import HoldallError
 from holdall.records import objects_many as many
 from holdall.records import objects_record as one
 from holdall.records.errors import CorruptRecordError, RecordArchivedError
+from holdall.records.keys import unlisted
 from holdall.records.objects_state import ObjectState
 from holdall.records.objects_waves import in_order
 from holdall.records.plans import Scope
@@ -18,6 +19,9 @@ from holdall.records.record import Record
 from holdall.records.results import Problem
 
 __all__ = ["problem_of", "records", "sorted_ids"]
+
+_FEW = 4
+"""Ids that are asked for one by one, to save the rest of a listing."""
 
 
 def sorted_ids(state: ObjectState, scope: Scope) -> list[str]:
@@ -30,6 +34,35 @@ def sorted_ids(state: ObjectState, scope: Scope) -> list[str]:
             found += [id for id, _ in page if id is not None]
     run(found.sort)  # the order of keys is another one
     return found
+
+
+def _first_ids(state: ObjectState, scope: Scope, most: int) -> tuple[list[str], bool]:
+    """Return the first ids of a scope, in order, and whether these are all; if not, they are one more than so many.
+
+    No page is asked for that cannot change them.
+    """
+    if scope.ids is not None or not state.store.capabilities.ordered:
+        return sorted_ids(state, scope), True
+    found: list[str] = []
+    with closed(many.listed(state, scope.prefix)) as pages:
+        for page in pages:
+            ids = [id for id, _ in page if id is not None]
+            found += ids
+            if ids and len(found) > most:
+                run(found.sort)
+                bound, later = unlisted(ids[-1])
+                if found[most] <= bound and not _there(state, [id for id in later if id < found[most]]):
+                    return found[: most + 1], False
+    run(found.sort)
+    return found, True
+
+
+def _there(state: ObjectState, ids: list[str]) -> bool:
+    """Tell whether one of few records may be there; more are not worth the question."""
+    if len(ids) > _FEW:
+        return True
+    versions = [one.version(state, id) for id in ids]
+    return versions != [None] * len(ids)
 
 
 def records(
@@ -53,7 +86,7 @@ def records(
                 raise
             return problem_of(state, id, error)
 
-    wanted = sorted_ids(state, scope)
+    wanted, whole = (sorted_ids(state, scope), True) if most is None else _first_ids(state, scope, most)
     left = len(wanted) if most is None else most
     while left and wanted:
         asked, wanted = wanted[:left], wanted[left:]  # again if some are gone, or no records
@@ -64,6 +97,8 @@ def records(
                 elif record is not None:
                     left -= 1
                     yield record
+        if left and not wanted and not whole:
+            wanted, whole = [id for id in sorted_ids(state, scope) if id > asked[-1]], True
     if wanted:
         yield Record({}, id=wanted[0])
 

@@ -10,6 +10,7 @@ from holdall.errors import HoldallError
 from holdall.records import objects_many_async as many
 from holdall.records import objects_record_async as one
 from holdall.records.errors import CorruptRecordError, RecordArchivedError
+from holdall.records.keys import unlisted
 from holdall.records.objects_state import ObjectState
 from holdall.records.objects_waves_async import in_order_async
 from holdall.records.plans import Scope
@@ -17,6 +18,9 @@ from holdall.records.record import Record
 from holdall.records.results import Problem
 
 __all__ = ["problem_of", "records_async", "sorted_ids_async"]
+
+_FEW = 4
+"""Ids that are asked for one by one, to save the rest of a listing."""
 
 
 async def sorted_ids_async(state: ObjectState, scope: Scope) -> list[str]:
@@ -29,6 +33,35 @@ async def sorted_ids_async(state: ObjectState, scope: Scope) -> list[str]:
             found += [id for id, _ in page if id is not None]
     await run_async(found.sort)  # the order of keys is another one
     return found
+
+
+async def _first_ids_async(state: ObjectState, scope: Scope, most: int) -> tuple[list[str], bool]:
+    """Return the first ids of a scope, in order, and whether these are all; if not, they are one more than so many.
+
+    No page is asked for that cannot change them.
+    """
+    if scope.ids is not None or not state.store.capabilities.ordered:
+        return await sorted_ids_async(state, scope), True
+    found: list[str] = []
+    async with closed_async(many.listed_async(state, scope.prefix)) as pages:
+        async for page in pages:
+            ids = [id for id, _ in page if id is not None]
+            found += ids
+            if ids and len(found) > most:
+                await run_async(found.sort)
+                bound, later = unlisted(ids[-1])
+                if found[most] <= bound and not await _there_async(state, [id for id in later if id < found[most]]):
+                    return found[: most + 1], False
+    await run_async(found.sort)
+    return found, True
+
+
+async def _there_async(state: ObjectState, ids: list[str]) -> bool:
+    """Tell whether one of few records may be there; more are not worth the question."""
+    if len(ids) > _FEW:
+        return True
+    versions = [await one.version_async(state, id) for id in ids]
+    return versions != [None] * len(ids)
 
 
 async def records_async(
@@ -52,7 +85,9 @@ async def records_async(
                 raise
             return problem_of(state, id, error)
 
-    wanted = await sorted_ids_async(state, scope)
+    wanted, whole = (
+        (await sorted_ids_async(state, scope), True) if most is None else await _first_ids_async(state, scope, most)
+    )
     left = len(wanted) if most is None else most
     while left and wanted:
         asked, wanted = wanted[:left], wanted[left:]  # again if some are gone, or no records
@@ -63,6 +98,8 @@ async def records_async(
                 elif record is not None:
                     left -= 1
                     yield record
+        if left and not wanted and not whole:
+            wanted, whole = [id for id in await sorted_ids_async(state, scope) if id > asked[-1]], True
     if wanted:
         yield Record({}, id=wanted[0])
 

@@ -1,5 +1,6 @@
 """Acceptance 8 and 19: how many requests each verb sends, counted at a proxy in front of a real server, in both colours."""
 
+import asyncio
 import uuid
 
 import pytest
@@ -170,6 +171,16 @@ def test_a08_narrow_searches_on_a_cold_mirror(place, proxy, colour):
         with count(proxy) as sent:
             db.search(query)
         assert sent.methods == expected, query
+
+
+def test_a08_the_first_records_of_many_on_a_cold_mirror(place, proxy):
+    """1,100 of them are two pages; one is read, unless the order of ids could make the other matter."""
+    place().batch_create([Record({}, id=f"{i:032x}") for i in range(1100)])
+    query = Query().limit(20)
+    for ask in (lambda db: db.search(query), lambda db: asyncio.run(db.search_async(query))):
+        with count(proxy) as sent:
+            assert [record.id for record in ask(place())] == [f"{i:032x}" for i in range(20)]
+        assert sent.methods == ["GET"] * 20 + ["LIST"]
 
 
 def test_a08_count_and_clear(place, proxy, colour):

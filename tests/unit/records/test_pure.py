@@ -7,13 +7,13 @@ from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdall.errors import AlreadyExistsError, InvalidKeyError, PreconditionError
 from holdall.records import errors
 from holdall.records.encoding import Body, decode_body, decode_value, dumps, encode_body, encode_value
-from holdall.records.keys import id_to_key, key_to_id, normalise_prefix
+from holdall.records.keys import id_to_key, key_to_id, normalise_prefix, unlisted
 from holdall.records.paths import MISSING, find, place, remove
 from holdall.records.record import Field, Record
 from holdall.records.tags import fit_tags
@@ -315,3 +315,16 @@ def test_errors_are_the_contracts_too():
     outcomes = [errors.Outcome(index=0, id="a", status="written"), errors.Outcome(index=1, id="b", status="exists")]
     batch = errors.BatchError("1 of 2 failed", outcomes=outcomes)
     assert [o.id for o in batch.written] == ["a"] and [o.id for o in batch.failed] == ["b"]
+
+
+IDS = st.text(st.sampled_from("-.0a~ :/%z\u00e9\u4e2d\U0001f600"), min_size=1, max_size=5)
+
+
+@given(st.lists(IDS, min_size=1, max_size=12, unique=True), st.integers(0, 11))
+@settings(max_examples=2000)
+def test_ids_that_a_listing_may_still_bring(ids, at):
+    by_key = sorted(ids, key=id_to_key)
+    at %= len(by_key)
+    bound, later = unlisted(by_key[at])
+    assert all(id >= bound or id in later for id in by_key[at + 1 :])
+    assert all(by_key[at].startswith(id) and id_to_key(id) > id_to_key(by_key[at]) for id in later)
