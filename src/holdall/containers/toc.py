@@ -100,7 +100,7 @@ def _parse_table(
     if not isinstance(table, (Mapping, list, tuple)):
         raise _fault("a malformed 't'")
     members = list(table.values()) if isinstance(table, Mapping) else list(table)
-    offsets = [member for member in members if _is_position(member)]
+    offsets = [member for member in members if _is_position(member)] if int in {*map(type, members)} else []
     if offsets or (root and not members and place is None):
         if len(offsets) != len(members) or not root:
             raise _fault("a 't' of offsets and nodes together")
