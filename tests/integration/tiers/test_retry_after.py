@@ -65,22 +65,24 @@ def test_a20_the_next_attempt_comes_when_the_time_has_passed(place, verb, status
         ]
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_a20_every_verb_waits_as_long_as_it_is_told(place, pauses, verb, colour):
-    """3 s are waited for, 60 s are cut to the cap; a question is sent once, where the driver did not hear the header itself."""
+def test_a20_every_verb_waits_as_long_as_it_is_told(place, pauses, colour):
+    """3 s are waited for, 60 s are cut to the cap. The first verb asks, the others are told from memory."""
     for asked, waited in ((3, 3.0), (60, 4.0)):
         with FileStore(place.url(), retry=RetryPolicy(cap=4.0), breaker=NEVER) as plain:
             fs = colour(plain)
             fs.put("k", b"x")
-            pauses.clear()
-            before = len(place.proxy.traffic.requests)
-            heard = verb == "list"  # requests of boto3's and our own
-            place.proxy.fail(throttled(asked), times=1 if heard else 2)
-            assert VERBS[verb](fs)
-            place.proxy.heal()
-            assert len(pauses) == 1
-            assert waited - 1 < pauses[0] <= waited
-            assert len(place.proxy.traffic.requests) - before <= 5
+            for verb, call in VERBS.items():
+                pauses.clear()
+                before = len(place.proxy.traffic.requests)
+                # what obstore could not delete in a batch is tried one by one at Azure, by a request that hears the header itself
+                twice = verb == "get" or (verb == "delete" and place.kind == "azure")
+                place.proxy.fail(throttled(asked), times=2 if twice else 1)
+                assert call(fs)
+                assert len(pauses) == 1, verb
+                assert 0 <= pauses[0] <= waited
+                if verb == "get" or waited < asked:  # of 3 s some have passed when the others are told
+                    assert pauses == [waited], verb
+                assert len(place.proxy.traffic.requests) - before <= 5
 
 
 def test_a20_a_service_that_answers_again_is_not_waited_for(place, pauses, colour):
