@@ -77,6 +77,14 @@ _NUMBER = 30
 _EXPONENT = re.compile(r"[:,\[]-?[\d.]+e[+-]")
 
 
+def _odd(text: str) -> bool:
+    """Tell whether text may have what SQL cannot keep."""
+    for odd in _ODD:
+        if odd in text:
+            return True
+    return ("e+" in text or "e-" in text) and _EXPONENT.search(text) is not None
+
+
 def document_of(text: str) -> str:
     r"""Return the document of fields or metadata that `holdall.records.encoding.Content` holds: most often the same text.
 
@@ -84,12 +92,8 @@ def document_of(text: str) -> str:
         >>> document_of('{"n":1}'), document_of('{"t":"a\\u0000"}')
         ('{"n":1}', '{"t":{"$text":"YQA="}}')
     """
-    for odd in _ODD:
-        if contains(text, odd):
-            break
-    else:
-        if not any(("e+" in piece or "e-" in piece) and _EXPONENT.search(piece) for piece in pieces(text, _NUMBER)):
-            return text
+    if not (_odd(text) if len(text) <= STEP else any(map(_odd, pieces(text, _NUMBER)))):
+        return text
     return compact({key_text(name): _tag(value) for name, value in loads(text).items()})
 
 

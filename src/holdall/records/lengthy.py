@@ -39,7 +39,7 @@ def compact(value: Any, step: int = STEP, *, ordered: bool = False) -> str:
         '{"a":{},"b":[1,"é"]}'
     """
     encode = _ORDERED if ordered else _ENCODE
-    if _fits(value, step):
+    if (type(value) is str and len(value) <= step) or _fits(value, step):
         return encode(value)
     writing = _Writing(step, encode, ordered)
     writing.value(value)

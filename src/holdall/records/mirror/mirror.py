@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 import time
@@ -18,7 +19,7 @@ from holdall.records.mirror.file import MirrorFile
 from holdall.records.mirror.flight import Flight
 from holdall.records.mirror.journal import Intent
 from holdall.records.mirror.listing import Listing
-from holdall.records.mirror.rows import COLUMNS, Row, scoped
+from holdall.records.mirror.rows import COLUMNS, LONGEST, Row, scoped
 from holdall.records.plans import Scope
 from holdall.records.sql_statement import Statement
 
@@ -316,8 +317,11 @@ class Mirror:
         if self._names[0] != self._file.generation:
             self._names = (self._file.generation, set())
         learnt = self._names[1]
-        documents = ",".join([row.fields for row in rows if row is not None and row.fields])
-        names = {name for (name,) in connection.execute(_KEYS, (f"[{documents}]",))} - learnt
+        documents = [row.fields for row in rows if row is not None and row.fields]
+        if len(documents) == 1 and len(documents[0]) <= LONGEST:  # not worth a statement
+            names = json.loads(documents[0]).keys() - learnt
+        else:
+            names = {name for (name,) in connection.execute(_KEYS, (f"[{','.join(documents)}]",))} - learnt
         if names:
             connection.executemany("INSERT OR IGNORE INTO names VALUES (?)", [(name,) for name in names])
             learnt |= names
