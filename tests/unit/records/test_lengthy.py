@@ -4,7 +4,7 @@ import base64
 import json
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from holdall.records import CorruptRecordError, lengthy
@@ -17,6 +17,8 @@ VALUES = st.recursive(
     PLAIN, lambda inner: st.lists(inner, max_size=8) | st.dictionaries(TEXTS, inner, max_size=8), max_leaves=60
 )
 STEPS = st.integers(1, 60)
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+"""The machine may be busy."""
 STYLES = st.sampled_from([
     {"separators": (",", ":")},
     {},
@@ -40,7 +42,7 @@ def steps_and_once(text, step):
 
 
 @given(VALUES, STYLES, STEPS)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250, deadline=None, suppress_health_check=SLOW)
 def test_valid_json(value, style, step):
     text = json.dumps(value, **style)
     in_steps, at_once = steps_and_once(text, step)
@@ -50,7 +52,7 @@ def test_valid_json(value, style, step):
 
 
 @given(VALUES, STYLES, STEPS, st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, suppress_health_check=SLOW)
 def test_damaged_json(value, style, step, data):
     """Cut off, a part left out, put in twice, or overwritten."""
     text = json.dumps(value, **style)
@@ -70,7 +72,7 @@ PIECES = st.lists(
 
 
 @given(PIECES.map("".join), STEPS)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500, deadline=None, suppress_health_check=SLOW)
 def test_anything_like_json(text, step):
     assert len(set(steps_and_once(text, step))) == 1
     assert len(set(steps_and_once(text.encode(), step))) == 1
@@ -115,7 +117,7 @@ def test_nesting_has_an_end():
 
 
 @given(VALUES, STEPS)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250, deadline=None, suppress_health_check=SLOW)
 @example({"a": "x" * 100, "b" * 100: ["y" * 100, [], {}]}, 10)
 def test_writing(value, step):
     for ordered in (False, True):
