@@ -32,7 +32,6 @@ from holdall.containers import (
     dump,
     dumps,
     loading,
-    loads,
     opening_async,
     to_obj,
 )
@@ -281,7 +280,7 @@ def test_what_is_read_ahead_is_right_and_bounded(data):
         assert len(ahead._held) <= 12
 
 
-def test_versions_are_read_in_merged_ranges(archive):
+def test_versions_are_read_in_merged_ranges(archive, colour):
     class Versioned(MemoryStore):
         """Answers to a version with what is there."""
 
@@ -293,10 +292,9 @@ def test_versions_are_read_in_merged_ranges(archive):
 
     store = Versioned()
     store.put("a", archive)
-    with LazyReader("a", store=store, version="v1") as reader:
-        reader.open()
+    with colour(LazyReader("a", store=store, version="v1")) as reader:
         before = store.asked
-        assert reader["rows"][:3000] == ROWS[:3000]
+        assert reader.read("rows/:3000") == ROWS[:3000]
         assert store.asked == before + 1
 
 
@@ -448,7 +446,7 @@ def test_a26_key_lookups_by_every_road(archive, colour):
             assert reader.read("shuffled").to_obj() == DOCUMENT["shuffled"]
 
 
-def test_a24_shared_ranges_cannot_multiply():
+def test_a24_shared_ranges_cannot_multiply(face):
     leaf = {"p": [0, 5000]}
     node = {"t": [leaf] * 400}
     for _ in range(3):
@@ -457,11 +455,11 @@ def test_a24_shared_ranges_cannot_multiply():
     toc = msgspec.msgpack.encode(node)
     data = pack_header(Header("msgpack", len(payload), len(toc))) + payload + toc
     with pytest.raises(FormatError, match="overlap"):
-        loads(data)
+        face.load(data)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a24_random_tables_give_errors_of_ours_or_values(seed):
+def test_a24_random_tables_give_errors_of_ours_or_values(seed, colour):
     chance = random.Random(seed)
 
     def number():
@@ -489,8 +487,10 @@ def test_a24_random_tables_give_errors_of_ours_or_values(seed):
         toc = msgspec.msgpack.encode(node(2))
         data = pack_header(Header("msgpack", len(payload), len(toc))) + payload + toc
         try:
-            with LazyReader(data) as reader:
-                to_obj(reader.root)
+            with colour(LazyReader(data)) as reader:
+                found = reader.read()
+                if hasattr(found, "to_obj"):
+                    found.to_obj()
                 reader.get("a/0")
                 reader.get([0, 1])
                 reader.verify()
@@ -515,7 +515,7 @@ def test_arrays_in_part(store, colour, face):
         assert np.array_equal(face.load("copy", store=store), array)
 
 
-def test_stores_that_know_no_suffix_and_known_sizes(store, tmp_path, archive):
+def test_stores_that_know_no_suffix_and_known_sizes(tmp_path, archive, face, colour):
     class Plain(MemoryStore):
         @property
         def capabilities(self):
@@ -523,17 +523,17 @@ def test_stores_that_know_no_suffix_and_known_sizes(store, tmp_path, archive):
 
     plain = Plain()
     plain.put("a", archive)
-    with LazyReader("a", store=plain, options=ReadOptions(window=64)) as reader:
-        assert reader["tree/n1/i"] == 1
+    with colour(LazyReader("a", store=plain, options=ReadOptions(window=64))) as reader:
+        assert reader.read("tree/n1/i") == 1
     path = tmp_path / "a"
     path.write_bytes(archive)
-    with open(path, "rb") as file, LazyReader(file) as reader:
-        assert reader["tree/n1/i"] == 1
+    with open(path, "rb") as file, colour(LazyReader(file)) as reader:
+        assert reader.read("tree/n1/i") == 1
     for _ in range(20):
-        with LazyReader(path) as reader:
+        with colour(LazyReader(path)) as reader:
             reader.open()
     if os.path.isdir("/proc/self/fd"):
         assert open_below(tmp_path) == []
     with pytest.raises(FormatError) as caught:
-        loads(b"")
+        face.load(b"")
     assert caught.value.kind == "magic"
