@@ -45,12 +45,15 @@ def obstore(endpoint):
     async def get(key):
         return (await (await obstore.get_async(store, key)).bytes_async()).to_bytes()
 
+    async def put(data):  # a coroutine, as what a program awaits is one
+        return await obstore.put_async(store, "out", data, use_multipart=False)
+
     return (
         lambda key: store.get(key).bytes().to_bytes(),
         lambda data: store.put("out", data, use_multipart=False),
         lambda: obstore.get(store, "4 KiB", options={"head": True}).attributes,
         get,
-        lambda data: obstore.put_async(store, "out", data, use_multipart=False),
+        put,
     )
 
 

@@ -30,12 +30,15 @@ def alike(endpoint):
     async def get(key):
         return (await (await obstore.get_async(store, key)).bytes_async()).to_bytes()
 
+    async def put(data):  # a coroutine, as what a program awaits is one
+        return await obstore.put_async(writer, "out", data, use_multipart=False)
+
     return (
         lambda key: store.get(key).bytes().to_bytes(),
         lambda data: writer.put("out", data, use_multipart=False),
         lambda: obstore.get(store, "4 KiB", options={"head": True}).attributes,
         get,
-        lambda data: obstore.put_async(writer, "out", data, use_multipart=False),
+        put,
     )
 
 

@@ -19,6 +19,7 @@ from holdall.core.options import GetOptions, PutOptions
 from holdall.core.preconditions import strip_etag
 from holdall.core.ranges import ByteRange
 from holdall.errors import NotSupportedError
+from holdall.results import PutResult
 
 __all__ = [
     "MARK",
@@ -35,6 +36,7 @@ __all__ = [
     "native_range",
     "new_mark",
     "quoted",
+    "result_of",
 ]
 
 MARK: Final = "holdallwrite"
@@ -231,3 +233,11 @@ class NativeMeta(LazyMeta):
 def meta_of(key: str, native: Mapping[str, Any], attributes: Mapping[str, str] | None = None) -> ObjectMeta:
     """Return an object's description from obstore's."""
     return lazy_meta(NativeMeta, key, native["size"], (native, attributes))
+
+
+def result_of(key: str, size: int, native: Mapping[str, Any]) -> PutResult:
+    """Return the result of a write from obstore's."""
+    version = native["version"]
+    return PutResult(
+        key=key, size=size, etag=strip_etag(native["e_tag"]) or None, version=None if version == "null" else version
+    )

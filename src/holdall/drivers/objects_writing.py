@@ -19,12 +19,12 @@ from holdall._concurrency import gather, run, sleep
 from holdall.core.keys import RESERVED, ReservedKey
 from holdall.core.meta import ObjectMeta
 from holdall.core.options import CopyOptions, GetOptions, PutOptions
-from holdall.core.preconditions import check_put, missing, strip_etag
+from holdall.core.preconditions import check_put, missing
 from holdall.drivers.objects_errors import FAILURES, facts_of, failure, masked
 from holdall.drivers.objects_parts import SINGLE, check_memory, part_plan
 from holdall.drivers.objects_reading import failed, get, head, timed
 from holdall.drivers.objects_upload import admit, upload
-from holdall.drivers.objects_values import MARK, is_odd, meta_of, native_attributes, new_mark
+from holdall.drivers.objects_values import MARK, is_odd, meta_of, native_attributes, new_mark, result_of
 from holdall.errors import HoldallError, InvalidKeyError, NotFoundError
 from holdall.results import CHUNK, DeleteResult, PutResult
 from holdall.sources import Source, iter_chunks, source_size
@@ -39,7 +39,6 @@ BATCH = 1000
 
 BOGUS = "00000000000000000000000000000000"
 
-_PLAIN = PutOptions()
 _TRIES: Sequence[tuple[Any, bool]] = (({"e_tag": BOGUS}, False), ("create", True), ("create", False))
 
 
@@ -50,7 +49,9 @@ def put(store: ObstoreStore, key: str, source: Source, options: PutOptions | Non
         admit(source)
     if store.unready:
         run(store.make_ready)
-    options = _PLAIN if options is None and store.plain_puts else store.put_options(options or _PLAIN)
+    if options is None and store.plain_puts and type(source) is bytes and len(source) <= SINGLE and not is_odd(path):
+        return _send(store, key, path, source, None, None)
+    options = store.put_options(options or PutOptions())
     if type(source) is bytes and len(source) <= SINGLE:
         return put_bytes(store, key, path, source, options)
     if isinstance(source, (bytes, bytearray, memoryview)):
@@ -99,19 +100,18 @@ def put_bytes(store: ObstoreStore, key: str, path: str, data: bytes, options: Pu
         return run(lambda: store.side(f"write {key!r}", key).put(key, path, data, options))
     if options.mode != "overwrite":
         return _put_if(store, key, path, data, options)
+    return _send(store, key, path, data, native_attributes(options, store=store), dict(options.tags) or None)
+
+
+def _send(store: ObstoreStore, key: str, path: str, data: bytes, attributes: Any, tags: Any) -> PutResult:
+    """Send an object in one request, on no condition."""
     try:
-        native = obstore.put(
-            store.writer,
-            path,
-            data,
-            attributes=None if options is _PLAIN else native_attributes(options, store=store),
-            tags=dict(options.tags) or None,
-            use_multipart=False,
-        )
+        native = obstore.put(store.writer, path, data, attributes=attributes, tags=tags, use_multipart=False)
     except FAILURES as error:
         raise failed(store, facts_of(error), "write", key, path) from masked(error)
     store.seen()
-    return _published(store, key, len(data), native)
+    result = result_of(key, len(data), native)
+    return result if result.etag is not None else _asked(store, result)
 
 
 def _put_if(store: ObstoreStore, key: str, path: str, data: bytes, options: PutOptions) -> PutResult:
@@ -213,12 +213,18 @@ def _own(store: ObstoreStore, key: str, mark: str) -> ObjectMeta | None:
 
 
 def _published(store: ObstoreStore, key: str, size: int, native: Any) -> PutResult:
-    """Return the result of a write; a service that did not tell the etag is asked for it."""
-    etag, version = strip_etag(native["e_tag"]), native["version"]
-    if not etag and store.capabilities.etag:
-        meta = head(store, key, None)
-        etag = meta.etag if meta.size == size else None  # else somebody else has written meanwhile
-    return PutResult(key=key, size=size, etag=etag or None, version=None if version == "null" else version)
+    """Return the result of a write."""
+    return _asked(store, result_of(key, size, native))
+
+
+def _asked(store: ObstoreStore, result: PutResult) -> PutResult:
+    """Return a result whose etag the service is asked for, if it has not told it."""
+    if result.etag is not None or not store.capabilities.etag:
+        return result
+    meta = head(store, result.key, None)
+    return (
+        replace(result, etag=meta.etag) if meta.size == result.size else result
+    )  # else somebody else has written meanwhile
 
 
 def _put_large(

@@ -18,12 +18,12 @@ from holdall._concurrency import gather_async, run_async, sleep_async
 from holdall.core.keys import RESERVED, ReservedKey
 from holdall.core.meta import ObjectMeta
 from holdall.core.options import CopyOptions, GetOptions, PutOptions
-from holdall.core.preconditions import check_put, missing, strip_etag
+from holdall.core.preconditions import check_put, missing
 from holdall.drivers.objects_errors import FAILURES, facts_of, failure, masked
 from holdall.drivers.objects_parts import SINGLE, check_memory, part_plan
 from holdall.drivers.objects_reading_async import failed_async, get_async, head_async, timed_async
 from holdall.drivers.objects_upload import admit_async, upload_async
-from holdall.drivers.objects_values import MARK, is_odd, meta_of, native_attributes, new_mark
+from holdall.drivers.objects_values import MARK, is_odd, meta_of, native_attributes, new_mark, result_of
 from holdall.errors import HoldallError, InvalidKeyError, NotFoundError
 from holdall.results import CHUNK, DeleteResult, PutResult
 from holdall.sources import AsyncSource, iter_chunks_async, source_size
@@ -38,7 +38,6 @@ BATCH = 1000
 
 BOGUS = "00000000000000000000000000000000"
 
-_PLAIN = PutOptions()
 _TRIES: Sequence[tuple[Any, bool]] = (({"e_tag": BOGUS}, False), ("create", True), ("create", False))
 
 
@@ -49,7 +48,9 @@ async def put_async(store: ObstoreStore, key: str, source: AsyncSource, options:
         admit_async(source)
     if store.unready:
         await run_async(store.make_ready)
-    options = _PLAIN if options is None and store.plain_puts else store.put_options(options or _PLAIN)
+    if options is None and store.plain_puts and type(source) is bytes and len(source) <= SINGLE and not is_odd(path):
+        return await _send_async(store, key, path, source, None, None)
+    options = store.put_options(options or PutOptions())
     if type(source) is bytes and len(source) <= SINGLE:
         return await put_bytes_async(store, key, path, source, options)
     if isinstance(source, (bytes, bytearray, memoryview)):
@@ -99,19 +100,18 @@ async def put_bytes_async(store: ObstoreStore, key: str, path: str, data: bytes,
         return await run_async(lambda: store.side(f"write {key!r}", key).put(key, path, data, options))
     if options.mode != "overwrite":
         return await _put_if_async(store, key, path, data, options)
+    return await _send_async(store, key, path, data, native_attributes(options, store=store), dict(options.tags) or None)
+
+
+async def _send_async(store: ObstoreStore, key: str, path: str, data: bytes, attributes: Any, tags: Any) -> PutResult:
+    """Send an object in one request, on no condition."""
     try:
-        native = await obstore.put_async(
-            store.writer,
-            path,
-            data,
-            attributes=None if options is _PLAIN else native_attributes(options, store=store),
-            tags=dict(options.tags) or None,
-            use_multipart=False,
-        )
+        native = await obstore.put_async(store.writer, path, data, attributes=attributes, tags=tags, use_multipart=False)
     except FAILURES as error:
         raise await failed_async(store, facts_of(error), "write", key, path) from masked(error)
     store.seen()
-    return await _published_async(store, key, len(data), native)
+    result = result_of(key, len(data), native)
+    return result if result.etag is not None else await _asked_async(store, result)
 
 
 async def _put_if_async(store: ObstoreStore, key: str, path: str, data: bytes, options: PutOptions) -> PutResult:
@@ -213,12 +213,18 @@ async def _own_async(store: ObstoreStore, key: str, mark: str) -> ObjectMeta | N
 
 
 async def _published_async(store: ObstoreStore, key: str, size: int, native: Any) -> PutResult:
-    """Return the result of a write; a service that did not tell the etag is asked for it."""
-    etag, version = strip_etag(native["e_tag"]), native["version"]
-    if not etag and store.capabilities.etag:
-        meta = await head_async(store, key, None)
-        etag = meta.etag if meta.size == size else None  # else somebody else has written meanwhile
-    return PutResult(key=key, size=size, etag=etag or None, version=None if version == "null" else version)
+    """Return the result of a write."""
+    return await _asked_async(store, result_of(key, size, native))
+
+
+async def _asked_async(store: ObstoreStore, result: PutResult) -> PutResult:
+    """Return a result whose etag the service is asked for, if it has not told it."""
+    if result.etag is not None or not store.capabilities.etag:
+        return result
+    meta = await head_async(store, result.key, None)
+    return (
+        replace(result, etag=meta.etag) if meta.size == result.size else result
+    )  # else somebody else has written meanwhile
 
 
 async def _put_large_async(
