@@ -32,6 +32,10 @@ PART = 8 * MIB
 """Bytes per part unless asked otherwise."""
 PARTS = 8
 """Parts in flight unless asked otherwise."""
+RANGE = 64 * MIB
+"""Most bytes of a range that is written as it comes, unless asked otherwise."""
+FEW = 4
+"""Ranges for each slot, where they are many."""
 SMALL = MIB
 """Files up to this count a quarter of a part unless ``concurrency`` is given: 32 of them in flight, not 8."""
 MOST_PARTS = 10_000
@@ -193,6 +197,7 @@ class Route:
         modified: Both sides can set times of modification.
         ranged_parts: The target takes parts in any order cheaply (local disk), so ranges are written as they come.
         part_size: Bytes per part.
+        range_size: Most bytes of a range that is written as it comes.
         concurrency: Parts in flight.
         units: Budget: a part costs ``part_units`` of it, a small file one.
         part_units: See ``units``.
@@ -203,6 +208,7 @@ class Route:
     modified: bool
     ranged_parts: bool
     part_size: int
+    range_size: int
     concurrency: int
     units: int
     part_units: int
@@ -236,6 +242,7 @@ class Route:
             modified=bool(rules.preserve) and source.set_modified and target.set_modified,
             ranged_parts=target.local and target.parts is not None and target.parts.any_order,
             part_size=rules.part_size or PART,
+            range_size=rules.part_size or RANGE,
             concurrency=concurrency,
             units=concurrency * part_units,
             part_units=part_units,
@@ -255,6 +262,17 @@ class Route:
         if size is None or size <= self.part_size:
             return "whole"  # of unknown size: opened first, streamed if it turns out to be big
         return "ranges" if self.ranges and etag is not None else "stream"
+
+    def range_for(self, size: int, part: int, slots: int) -> int:
+        """Return the bytes of one of several ranges that are written as they come, in whole parts: each has its price.
+
+        Example:
+            >>> here, there = Identity(service="memory", place="1"), Identity(service="s3", place="2")
+            >>> route = Route.between(Capabilities(), here, Capabilities(), there, TransferRules())
+            >>> [route.range_for(mib * MIB, 8 * MIB, slots=8) // MIB for mib in (100, 1000, 10_000)]
+            [8, 24, 64]
+        """
+        return max(part, min(self.range_size, size // (FEW * slots)) // part * part)
 
     def cost(self, method: Method | None, size: int | None) -> int:
         """Return how many units of the budget an item would like to have."""

@@ -63,13 +63,14 @@ class Layout:
         return at == len(self.starts) or self.starts[at] >= offset + size
 
     def choose(self, number: int, size: int, step: int) -> int:
-        """Return where a part goes."""
+        """Return where a part goes; ``step``, if given, is what lies between the places of two numbers."""
         again = self.done.get(number)
         if again is not None and again[1] == size:  # not under way elsewhere, so it can be written over
             return again[0]
         before = self.reserved.get(number - 1)
+        regular = step > 0 or size <= (self.step or size)
         step = step or self.step or size
-        for offset in ([before[0] + before[1]] if before else []) + ([(number - 1) * step] if size <= step else []):
+        for offset in ([before[0] + before[1]] if before else []) + ([(number - 1) * step] if regular else []):
             if self.free(offset, size):
                 return offset
         return self.end()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -193,6 +194,8 @@ class Copier:
                 )
                 digest = self.verifier.digest()
                 if self.route.ranged_parts:
+                    if digest is None:  # else what comes is held until its turn comes
+                        ranges.step = self.route.range_for(meta.size, part, slots)
                     carried = self._carried(first, source)
                     put = self._scattered(ranges, target, carried, digest, slots)
                 else:
@@ -218,18 +221,22 @@ class Copier:
 
     def _scattered(self, ranges: Ranges, target: str, carried: Carried, digest: Any, slots: int) -> PutResult:
         """Write ranges to their places as they come."""
-        meta, got = ranges.first.meta, 0
+        meta, got, lock = ranges.first.meta, 0, threading.Lock()
         options = replace(carried.options or PutOptions(), part_size=ranges.part)
+
+        def arrived(size: int) -> None:
+            nonlocal got
+            with lock:  # in the order of their sums
+                got += size
+                self.crew.post(Arrived(meta.key, got, meta.size))
+
+        ranges.arrived = arrived if self._tells else None
         writer = self.target.store.parts(target, options)
         try:
-            arriving = ranges.scatter(writer, slots)
-            if digest is not None:
-                arriving = ranges.in_order_to(writer, slots, digest)
-            with closed(arriving) as sizes:
-                for size in sizes:
-                    got += size
-                    if self._tells:
-                        self.crew.post(Arrived(meta.key, got, meta.size))
+            if digest is None:
+                ranges.scatter(writer, slots)
+            else:
+                ranges.in_order_to(writer, slots, digest)
             self.verifier.check_source(meta, digest)
             return writer.complete()
         finally:

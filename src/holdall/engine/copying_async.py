@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -192,6 +193,8 @@ class Copier:
                 )
                 digest = self.verifier.digest()
                 if self.route.ranged_parts:
+                    if digest is None:  # else what comes is held until its turn comes
+                        ranges.step = self.route.range_for(meta.size, part, slots)
                     carried = await self._carried_async(first, source)
                     put = await self._scattered_async(ranges, target, carried, digest, slots)
                 else:
@@ -219,18 +222,22 @@ class Copier:
 
     async def _scattered_async(self, ranges: Ranges, target: str, carried: Carried, digest: Any, slots: int) -> PutResult:
         """Write ranges to their places as they come."""
-        meta, got = ranges.first.meta, 0
+        meta, got, lock = ranges.first.meta, 0, threading.Lock()
         options = replace(carried.options or PutOptions(), part_size=ranges.part)
+
+        def arrived(size: int) -> None:
+            nonlocal got
+            with lock:  # in the order of their sums
+                got += size
+                self.crew.post(Arrived(meta.key, got, meta.size))
+
+        ranges.arrived = arrived if self._tells else None
         writer = await self.target.store.parts_async(target, options)
         try:
-            arriving = ranges.scatter_async(writer, slots)
-            if digest is not None:
-                arriving = ranges.in_order_to_async(writer, slots, digest)
-            async with closed_async(arriving) as sizes:
-                async for size in sizes:
-                    got += size
-                    if self._tells:
-                        self.crew.post(Arrived(meta.key, got, meta.size))
+            if digest is None:
+                await ranges.scatter_async(writer, slots)
+            else:
+                await ranges.in_order_to_async(writer, slots, digest)
             self.verifier.check_source(meta, digest)
             return await writer.complete_async()
         finally:

@@ -24,9 +24,13 @@ class Ranges:
         store: The source.
         key: The object.
         first: The answer to the first range, not read yet.
-        part: Bytes per range.
+        part: Bytes of the first range.
         reading: Makes the options of a further range.
         checkpoint: Called before every request; raises if the transfer was stopped.
+
+    Attributes:
+        step: Bytes of each further range: whole parts.
+        arrived: Called with the size of every chunk that was written to its place, by any thread.
     """
 
     def __init__(
@@ -41,29 +45,30 @@ class Ranges:
         self.store = store
         self.key = key
         self.first = first
-        self.part = part
+        self.part = self.step = part
         self.size = first.meta.size
         self._reading = reading
         self._checkpoint = checkpoint
+        self.arrived: Callable[[int], None] | None = None
 
     def in_order(self, window: int) -> Iterator[bytes]:
         """Yield the ranges in order; at most ``window`` of them are under way or waiting."""
         with closed(map_bounded(self._whole, self._starts(), limit=window, window=window)) as parts:
             yield from parts
 
-    def scatter(self, writer: PartWriter, slots: int) -> Iterator[int]:
-        """Write every range to its place as it comes; yield how many bytes arrived, range by range."""
+    def scatter(self, writer: PartWriter, slots: int) -> None:
+        """Write every range to its place as it comes."""
 
-        def pour(start: int) -> int:
+        def pour(start: int) -> None:
             with self._open(start) as result:
                 self._pour(writer, start, result)
-                return result.size
 
         with closed(map_bounded(pour, self._starts(), limit=slots, window=2 * slots)) as poured:
-            yield from poured
+            for _ in poured:
+                pass
 
-    def in_order_to(self, writer: PartWriter, slots: int, digest: Any) -> Iterator[int]:
-        """Write every range to its place as it comes, and take them into a digest in order; yield bytes, range by range."""
+    def in_order_to(self, writer: PartWriter, slots: int, digest: Any) -> None:
+        """Write every range to its place as it comes, and take them into a digest in order."""
 
         def move(start: int) -> list[bytes]:
             held: list[bytes] = []
@@ -77,16 +82,16 @@ class Ranges:
             for chunks in moved:
                 for chunk in chunks:
                     update(digest, chunk)
-                yield sum(map(len, chunks))
 
-    def _starts(self) -> range:
-        return range(0, self.size, self.part)
+    def _starts(self) -> Iterator[int]:
+        yield 0
+        yield from range(self.part, self.size, self.step)
 
     def _open(self, start: int) -> GetResult:
         self._checkpoint()
         if start == 0:
             return self.first
-        return self.store.get(self.key, self._reading((start, min(start + self.part, self.size))))
+        return self.store.get(self.key, self._reading((start, min(start + self.step, self.size))))
 
     def _whole(self, start: int) -> bytes:
         with self._open(start) as result:
@@ -103,6 +108,8 @@ class Ranges:
                     if held is not None:
                         held.append(chunk)
                     yield chunk
+                    if self.arrived is not None:
+                        self.arrived(len(chunk))
             except Exception as error:
                 failed.append(error)
                 raise

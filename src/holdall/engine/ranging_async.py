@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from holdall._concurrency import map_bounded_async, run_async
@@ -23,9 +23,13 @@ class Ranges:
         store: The source.
         key: The object.
         first: The answer to the first range, not read yet.
-        part: Bytes per range.
+        part: Bytes of the first range.
         reading: Makes the options of a further range.
         checkpoint: Called before every request; raises if the transfer was stopped.
+
+    Attributes:
+        step: Bytes of each further range: whole parts.
+        arrived: Called with the size of every chunk that was written to its place, by any thread.
     """
 
     def __init__(
@@ -40,10 +44,11 @@ class Ranges:
         self.store = store
         self.key = key
         self.first = first
-        self.part = part
+        self.part = self.step = part
         self.size = first.meta.size
         self._reading = reading
         self._checkpoint = checkpoint
+        self.arrived: Callable[[int], None] | None = None
 
     async def in_order_async(self, window: int) -> AsyncIterator[bytes]:
         """Yield the ranges in order; at most ``window`` of them are under way or waiting."""
@@ -51,20 +56,19 @@ class Ranges:
             async for data in parts:
                 yield data
 
-    async def scatter_async(self, writer: PartWriter, slots: int) -> AsyncIterator[int]:
-        """Write every range to its place as it comes; yield how many bytes arrived, range by range."""
+    async def scatter_async(self, writer: PartWriter, slots: int) -> None:
+        """Write every range to its place as it comes."""
 
-        async def pour(start: int) -> int:
+        async def pour(start: int) -> None:
             async with await self._open_async(start) as result:
                 await self._pour_async(writer, start, result)
-                return result.size
 
         async with closed_async(map_bounded_async(pour, self._starts(), limit=slots, window=2 * slots)) as poured:
-            async for size in poured:
-                yield size
+            async for _ in poured:
+                pass
 
-    async def in_order_to_async(self, writer: PartWriter, slots: int, digest: Any) -> AsyncIterator[int]:
-        """Write every range to its place as it comes, and take them into a digest in order; yield bytes, range by range."""
+    async def in_order_to_async(self, writer: PartWriter, slots: int, digest: Any) -> None:
+        """Write every range to its place as it comes, and take them into a digest in order."""
 
         async def move(start: int) -> list[bytes]:
             held: list[bytes] = []
@@ -78,16 +82,16 @@ class Ranges:
             async for chunks in moved:
                 for chunk in chunks:
                     await update_async(digest, chunk)
-                yield sum(map(len, chunks))
 
-    def _starts(self) -> range:
-        return range(0, self.size, self.part)
+    def _starts(self) -> Iterator[int]:
+        yield 0
+        yield from range(self.part, self.size, self.step)
 
     async def _open_async(self, start: int) -> GetResult:
         self._checkpoint()
         if start == 0:
             return self.first
-        return await self.store.get_async(self.key, self._reading((start, min(start + self.part, self.size))))
+        return await self.store.get_async(self.key, self._reading((start, min(start + self.step, self.size))))
 
     async def _whole_async(self, start: int) -> bytes:
         async with await self._open_async(start) as result:
@@ -104,6 +108,8 @@ class Ranges:
                     if held is not None:
                         held.append(chunk)
                     yield chunk
+                    if self.arrived is not None:
+                        self.arrived(len(chunk))
             except Exception as error:
                 failed.append(error)
                 raise

@@ -118,6 +118,16 @@ def test_any_object_fits_in_ten_thousand_parts(size, wanted):
     assert -(-size // part) <= 10_000
 
 
+@given(st.integers(1, 2**45), st.integers(1, 64 * MIB), st.integers(1, 64), st.none() | st.integers(1, 64 * MIB))
+def test_ranges_that_are_poured_are_whole_parts_and_few(size, part, slots, given):
+    """None is larger than 64 MiB unless parts are, and every slot gets some; who gives a size of parts gets ranges of it."""
+    route = Route.between(Capabilities(), HERE, Capabilities(local=True), THERE, TransferRules(part_size=given))
+    step = route.range_for(size, part, slots)
+    assert step % part == 0
+    assert step == part or (step <= min(64 * MIB, given or 64 * MIB) and step * slots * 4 <= size)
+    assert route.range_for(size, given or part, slots) == given or given is None
+
+
 def test_part_sizes_keep_the_rules_of_the_store():
     rules = PartRules(smallest=5 * MIB, largest=6 * MIB, most=100)
     assert part_size_for(None, MIB, rules) == 5 * MIB

@@ -431,6 +431,19 @@ def test_a_part_that_is_poured_lies_in_its_place_at_once(root, store, monkeypatc
     assert store.get("k").bytes() == b"".join(bytes([10 * number + i]) * 25 for number in (1, 2) for i in range(4))
 
 
+@pytest.mark.parametrize("order", [(1, 2, 6, 10), (10, 6, 2, 1), (6, 1, 10, 2)])
+def test_numbers_say_the_places_of_parts_of_several_sizes(colour, store, monkeypatch, order):
+    """With a part size given, a part of some parts' size has its number, and what it takes up is left out: nothing is moved."""
+    seen = copied(monkeypatch)
+    sizes = {1: 10, 2: 40, 6: 40, 10: 7}
+    with colour(colour(store).parts("k", PutOptions(part_size=10))) as writer:
+        for number in order:
+            writer.put_part(number, bytes([number]) * sizes[number])
+        writer.complete()
+    assert store.get("k").bytes() == b"".join(bytes([number]) * size for number, size in sizes.items())
+    assert seen == []
+
+
 def test_a_part_that_is_given_up_while_a_thread_writes(store, monkeypatch):
     """The file stays open until the thread is done, and is closed then; the upload goes on."""
     begun, go, closed = threading.Event(), threading.Event(), []
