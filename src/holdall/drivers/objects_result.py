@@ -24,6 +24,7 @@ class ObjectResult(GetResult):
     """
 
     __slots__ = ("_key", "_native", "_store")
+    _native: Any
 
     def __init__(self, key: str, native: Any, *, store: object) -> None:
         self.tags = None
