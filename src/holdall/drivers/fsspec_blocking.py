@@ -38,7 +38,7 @@ __all__ = ["BlockingFiles", "FileReader", "lock_of"]
 
 _UNSAFE = frozenset({"ftp", "zip", "tar", "libarchive", "git", "sftp", "ssh", "hdfs", "arrow_hdfs", "reference"})
 """Filesystems with one connection or one open file for all."""
-ATTEMPTS = 8
+ATTEMPTS = 16
 """How often a file is described again that was replaced before it was opened."""
 _locks: weakref.WeakKeyDictionary[Any, threading.RLock] = weakref.WeakKeyDictionary()
 
@@ -301,10 +301,18 @@ class _NamedReader(FileReader):
     def fetch(self) -> bool:
         """Read the whole file now; tell whether it is still the one that was described."""
         with suppress(PreconditionError):
-            data = self.read(0, self.entry.size)
+            data = self._at_once() if self._tree.opens_often else self.read(0, self.entry.size)
             if len(data) == self.entry.size:
                 self.data = data
         return self.data is not None
+
+    def _at_once(self) -> bytes:
+        """Read all that is there now: so many bytes of another file could pass for this one, all of it is one file's."""
+        try:
+            with self._lock:
+                return bytes(self._tree.fs.cat_file(self._tree.full(self._path)))
+        except FileNotFoundError:  # which stands for any refusal there; the way by pieces tells which
+            return self.read(0, self.entry.size)
 
     def chunks(self, start: int, end: int) -> Generator[bytes]:
         """Iterate over the bytes of ``[start, end)``. See `Reader.chunks`."""

@@ -29,7 +29,7 @@ _PLAIN = "/-._~!$&'()*+,;=:@"
 """What may stand in the path of a URL as it is (RFC 3986)."""
 IN_MEMORY = 8 * CHUNK
 """Bytes of an upload that are kept in memory."""
-ATTEMPTS = 8
+ATTEMPTS = 16
 """How often a small object is read again that was replaced between its description and its bytes."""
 
 

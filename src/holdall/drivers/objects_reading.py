@@ -15,7 +15,7 @@ from holdall.core.preconditions import check_get, missing
 from holdall.core.ranges import ByteRange
 from holdall.drivers.objects_errors import FAILURES, Facts, facts_of, failure, masked
 from holdall.drivers.objects_result import ObjectResult, cut
-from holdall.drivers.objects_values import is_odd, meta_of, native_options
+from holdall.drivers.objects_values import head_meta, is_odd, meta_of, native_options
 from holdall.errors import HoldallError
 from holdall.results import GetResult
 
@@ -85,7 +85,7 @@ def head(store: ObstoreStore, key: str, version: str | None) -> ObjectMeta:
             return run(lambda: store.side(f"describe {key!r}", key).head(key, path, version))
         raise failed(store, facts, "describe", key, path, version=version) from masked(error)
     store.seen()
-    return meta_of(key, native.meta, native.attributes)
+    return head_meta(key, native)
 
 
 def _head_marker(store: ObstoreStore, key: str, path: str) -> ObjectMeta:

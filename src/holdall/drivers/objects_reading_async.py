@@ -14,7 +14,7 @@ from holdall.core.preconditions import check_get, missing
 from holdall.core.ranges import ByteRange
 from holdall.drivers.objects_errors import FAILURES, Facts, facts_of, failure, masked
 from holdall.drivers.objects_result import ObjectResult, cut_async
-from holdall.drivers.objects_values import is_odd, meta_of, native_options
+from holdall.drivers.objects_values import head_meta, is_odd, meta_of, native_options
 from holdall.errors import HoldallError
 from holdall.results import GetResult
 
@@ -88,7 +88,7 @@ async def head_async(store: ObstoreStore, key: str, version: str | None) -> Obje
             return await run_async(lambda: store.side(f"describe {key!r}", key).head(key, path, version))
         raise await failed_async(store, facts, "describe", key, path, version=version) from masked(error)
     store.seen()
-    return meta_of(key, native.meta, native.attributes)
+    return head_meta(key, native)
 
 
 async def _head_marker_async(store: ObstoreStore, key: str, path: str) -> ObjectMeta:

@@ -1,6 +1,8 @@
 """Values between the contract and the object stores: headers, metadata names, read options, listing offsets, part plans."""
 
+import pickle
 from datetime import UTC, datetime
+from typing import ClassVar
 
 import pytest
 from hypothesis import example, given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from holdall.core.meta import Attributes
 from holdall.core.options import GetOptions, PutOptions
+from holdall.core.preconditions import strip_etag
 from holdall.core.ranges import ByteRange
 from holdall.drivers.objects_offsets import offset_of
 from holdall.drivers.objects_parts import IN_FLIGHT, MEMORY, PART, SINGLE, check_memory, growing_parts, part_plan
@@ -18,6 +21,7 @@ from holdall.drivers.objects_values import (
     decoded_name,
     encoded,
     encoded_metadata,
+    head_meta,
     identifier,
     is_odd,
     meta_of,
@@ -25,8 +29,10 @@ from holdall.drivers.objects_values import (
     native_options,
     native_range,
     quoted,
+    result_of,
 )
 from holdall.errors import NotSupportedError
+from holdall.results import PutResult
 
 TIB = 1024**4
 PATHS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=30).filter(
@@ -200,3 +206,32 @@ def test_memory_is_bounded():
     check_memory([b"x" * SINGLE], None)
     with pytest.raises(NotSupportedError, match="holdall\\[s3\\]"):
         check_memory([b"x" * (MEMORY // 4)] * 5, None)
+
+
+@given(st.text(min_size=1), st.integers(0), st.none() | st.text(), st.none() | st.text())
+def test_the_result_of_a_write_is_what_its_constructor_makes(key, size, etag, version):
+    told = {"e_tag": etag, "version": version}
+    expected = PutResult(
+        key=key, size=size, etag=(etag and strip_etag(etag)) or None, version=None if version == "null" else version
+    )
+    found = result_of(key, size, told)
+    assert found == expected
+    assert repr(found) == repr(expected)
+    assert pickle.loads(pickle.dumps(found)) == expected
+
+
+def test_a_head_is_described_when_it_is_looked_at():
+    class Answer:
+        range = (0, 5)
+        asked = 0
+        attributes: ClassVar = {"Content-Type": "a/b", "m": "1"}
+
+        @property
+        def meta(self):
+            Answer.asked += 1
+            return {"size": 5, "e_tag": '"x"', "version": "7", "last_modified": None, "path": "k"}
+
+    meta = head_meta("k", Answer())
+    assert (meta.size, meta.key, Answer.asked) == (5, "k", 0)
+    assert (meta.etag, meta.version, meta.content_type, meta.metadata, Answer.asked) == ("x", "7", "a/b", {"m": "1"}, 1)
+    assert pickle.loads(pickle.dumps(meta)) == meta
