@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from holdall.containers.combiner import LazyCombiner, append, append_async, combine, combine_async
     from holdall.containers.errors import ChecksumError, EncodeError, FormatError, MissingIndexError, MissingKeyError
     from holdall.containers.fileinfo import FileInfo
-    from holdall.containers.options import ReadOptions, ReadStats, VerifyReport, WriteOptions, WriteResult
+    from holdall.containers.options import Codec, ReadOptions, ReadStats, VerifyReport, WriteOptions, WriteResult
     from holdall.containers.plain import stream_list, stream_map
     from holdall.containers.reader import LazyReader, load, load_async
     from holdall.containers.views import LazyArray, LazyDict, LazyList, to_obj
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ChecksumError": "errors",
+    "Codec": "options",
     "EncodeError": "errors",
     "FileInfo": "fileinfo",
     "FormatError": "errors",
@@ -52,6 +53,7 @@ _HOMES = {
 
 __all__ = [
     "ChecksumError",
+    "Codec",
     "EncodeError",
     "FileInfo",
     "FormatError",

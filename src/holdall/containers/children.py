@@ -95,7 +95,7 @@ def copy_object(sink: Sink, value: Any, options: WriteOptions) -> None:
     start = sink.position
     sink.pin(start, start + HEADER)
     sink.write(bytes(HEADER))
-    encoder = Encoder(options.codec, options.layout, options.default)
+    encoder = Encoder(options.codec_name, options.layout, options.default)
     node = encode(sink, encoder, value, start + HEADER)
     header, tail = finish(node, encoder.position, options, encoder.annexes)
     sink.write(tail)

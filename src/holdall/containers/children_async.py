@@ -94,7 +94,7 @@ async def copy_object_async(sink: Sink, value: Any, options: WriteOptions) -> No
     start = sink.position
     sink.pin(start, start + HEADER)
     await sink.write_async(bytes(HEADER))
-    encoder = Encoder(options.codec, options.layout, options.default)
+    encoder = Encoder(options.codec_name, options.layout, options.default)
     node = await encode_async(sink, encoder, value, start + HEADER)
     header, tail = finish(node, encoder.position, options, encoder.annexes)
     await sink.write_async(tail)

@@ -34,14 +34,14 @@ def finish(
         options: Codec, metadata, checksum.
         annexes: Key directories to put behind the table.
     """
-    encoder = engine(options.codec, options.default)
+    encoder = engine(options.codec_name, options.default)
     blocks = [_encode(annex.keys, encoder) for annex in annexes]
     table, holes = _table(node, options, annexes, blocks, encoder)
     ends = list(accumulate(map(len, blocks), initial=data_size + len(table)))
     positions = [position for pair in pairwise(ends) for position in pair]
     for hole, position in zip(holes, [*positions, HEADER + ends[-1]], strict=True):
         table[hole : hole + 8] = position.to_bytes(8, "big")
-    header = pack_header(Header(options.codec, data_size, len(table)), options.magic)
+    header = pack_header(Header(options.codec_name, data_size, len(table)), options.magic)
     if options.checksum:
         table[-4:] = crc32(memoryview(table)[:-4], crc32(header)).to_bytes(4, "big")
     return header, b"".join((table, *blocks))
@@ -62,7 +62,7 @@ def _table(
         if options.checksum:
             said["c"] = 0xFFFF_FFFF
         table = _encode({**node, "h": said}, encoder)
-        wide = re.escape((b"\xcf" if options.codec == "msgpack" else b"\x1b") + half.to_bytes(4, "big"))
+        wide = re.escape((b"\xcf" if options.codec_name == "msgpack" else b"\x1b") + half.to_bytes(4, "big"))
         found = {int.from_bytes(table[m.end() : m.end() + 4], "big"): m.end() - 4 for m in re.finditer(wide, table)}
         if len(found) == len(list(re.finditer(wide, table))) and sorted(found) == list(range(2 * len(annexes) + 1)):
             return bytearray(table), [found[i] for i in sorted(found)]

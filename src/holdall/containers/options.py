@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Literal
 
 from holdall.containers.header import MAGIC, pad_magic
@@ -11,10 +12,22 @@ from holdall.containers.steps import Layout
 from holdall.containers.wire import CodecName
 from holdall.core.options import PutOptions
 
-__all__ = ["KiB", "MiB", "ReadOptions", "ReadStats", "VerifyReport", "WriteOptions", "WriteResult"]
+__all__ = ["Codec", "KiB", "MiB", "ReadOptions", "ReadStats", "VerifyReport", "WriteOptions", "WriteResult"]
 
 KiB = 1024
 MiB = 1024 * 1024
+
+
+class Codec(StrEnum):
+    """The codecs of the format; their names do as well.
+
+    Example:
+        >>> WriteOptions(codec=Codec.CBOR) == WriteOptions(codec="cbor")
+        True
+    """
+
+    MSGPACK = "msgpack"
+    CBOR = "cbor"
 
 
 def _no_meta() -> Mapping[str, Any]:
@@ -26,7 +39,7 @@ class WriteOptions:
     """How an archive is written (sizes in bytes).
 
     Attributes:
-        codec: ``msgpack`` or ``cbor``.
+        codec: ``msgpack`` or ``cbor``, or a `Codec`.
         leaf_bytes: Values below this have no node of their own; runs of them make blocks of about this size.
         max_block: Largest block.
         index: ``compact``, or ``full`` for a node per entry of every large container.
@@ -45,7 +58,7 @@ class WriteOptions:
         magic: The archive's magic, at most 30 bytes.
     """
 
-    codec: CodecName = "msgpack"
+    codec: CodecName | Codec = "msgpack"
     leaf_bytes: int = 16 * KiB
     max_block: int = 1 * MiB
     index: Literal["compact", "full"] = "compact"
@@ -64,7 +77,7 @@ class WriteOptions:
     magic: bytes = MAGIC
 
     def __post_init__(self) -> None:
-        _one_of("codec", self.codec, ("msgpack", "cbor"))
+        _one_of("codec", self.codec, tuple(Codec))
         _one_of("index", self.index, ("compact", "full"))
         _one_of("arrays", self.arrays, ("typed", "lists"))
         _one_of("spool", self.spool, ("auto", "never"))
@@ -79,6 +92,11 @@ class WriteOptions:
         pad_magic(self.magic)
         if self.put.mode != "overwrite":
             raise ValueError("the mode is the writer's: mode='x' creates, if_match= updates")
+
+    @property
+    def codec_name(self) -> CodecName:
+        """The codec by its name."""
+        return "cbor" if self.codec == "cbor" else "msgpack"
 
     @property
     def layout(self) -> Layout:

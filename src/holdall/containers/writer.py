@@ -210,7 +210,7 @@ class LazyWriter(Target):
         self._check_open()
         if self._encoder is not None:
             raise ValueError("a writer writes one document")
-        self._encoder = Encoder(self.options.codec, self.options.layout, self.options.default)
+        self._encoder = Encoder(self.options.codec_name, self.options.layout, self.options.default)
         return self._encoder
 
     def _written(self) -> tuple[Encoder, dict[str, Any]]:
@@ -264,7 +264,7 @@ def dumps(obj: Any, *, options: WriteOptions | None = None) -> bytes:
         [1, 2.5, 'x']
     """
     options = options or WriteOptions()
-    encoder = Encoder(options.codec, options.layout, options.default)
+    encoder = Encoder(options.codec_name, options.layout, options.default)
     sink: Any = _Memory()
     node = writing.encode(sink, encoder, obj)
     header, tail = finish(node, encoder.position, options, encoder.annexes)

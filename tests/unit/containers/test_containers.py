@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdall.containers import (
+    Codec,
     EncodeError,
     FormatError,
     LazyDict,
@@ -380,3 +381,12 @@ def test_checksums_are_the_same_without_isal(monkeypatch):
         assert dumps(["x" * 20_000, {"k": "y" * 90_000}]) == archive
         assert loads(archive)[0] == "x" * 20_000
     checksums._quickest.cache_clear()
+
+
+@pytest.mark.parametrize("codec", Codec)
+def test_a_codec_is_as_good_as_its_name(packed, codec):
+    document = {"a": [1, 2.5, None], "b": "x" * 500}
+    assert packed(document, codec=codec) == packed(document, codec=codec.value)
+    assert LazyReader(packed(document, codec=codec)).to_obj() == document
+    with pytest.raises(ValueError, match="codec is one of msgpack, cbor, not 'json'"):
+        WriteOptions(codec="json")
