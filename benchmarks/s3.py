@@ -30,7 +30,6 @@ CALLS = {
 
 def obstore(endpoint):
     """Return get, put and head of raw obstore, set up as most would, and get and put to be awaited."""
-    import obstore
     from obstore.store import S3Store
 
     store = S3Store(
@@ -41,16 +40,22 @@ def obstore(endpoint):
         secret_access_key="testtest",
         client_options={"allow_http": True, "timeout": "300s"},
     )
+    return calls(store, store)
+
+
+def calls(store, writer):
+    """Return get, put and head of obstore instances to read from and to write to, and get and put to be awaited."""
+    import obstore
 
     async def get(key):
         return (await (await obstore.get_async(store, key)).bytes_async()).to_bytes()
 
     async def put(data):  # a coroutine, as what a program awaits is one
-        return await obstore.put_async(store, "out", data, use_multipart=False)
+        return await obstore.put_async(writer, "out", data, use_multipart=False)
 
     return (
         lambda key: store.get(key).bytes().to_bytes(),
-        lambda data: store.put("out", data, use_multipart=False),
+        lambda data: writer.put("out", data, use_multipart=False),
         lambda: obstore.get(store, "4 KiB", options={"head": True}).attributes,
         get,
         put,

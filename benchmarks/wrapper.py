@@ -20,26 +20,10 @@ AT_ONCE = {"get 4 KiB": 320, "put 4 KiB": 320, "get 1 MiB": 64, "put 1 MiB": 64}
 
 def alike(endpoint):
     """Return the calls of the obstore client that holdall itself makes."""
-    import obstore
-
     from holdall.drivers.s3 import S3Store
 
     ours = S3Store(s3.BUCKET, endpoint_url=endpoint, region="us-east-1", access_key_id="test", secret_access_key="testtest")
-    store, writer = ours.native, ours.writer
-
-    async def get(key):
-        return (await (await obstore.get_async(store, key)).bytes_async()).to_bytes()
-
-    async def put(data):  # a coroutine, as what a program awaits is one
-        return await obstore.put_async(writer, "out", data, use_multipart=False)
-
-    return (
-        lambda key: store.get(key).bytes().to_bytes(),
-        lambda data: writer.put("out", data, use_multipart=False),
-        lambda: obstore.get(store, "4 KiB", options={"head": True}).attributes,
-        get,
-        put,
-    )
+    return s3.calls(ours.native, ours.writer)
 
 
 CLIENTS = {"obstore": s3.obstore, "obstore, set up alike": alike, "holdall": s3.holdall}

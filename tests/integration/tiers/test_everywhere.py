@@ -23,7 +23,6 @@ from holdall.errors import (
 from holdall.testing import Fault, FaultProxy
 from holdall.testing.servers.process import free_port
 from holdall.tiers import FileStore, PartialWriteError
-from holdall.wrappers import _resilient, _resilient_async
 
 NEVER = BreakerPolicy(failures=10_000)
 QUICK = {"retry": RetryPolicy(attempts=3, first=0.01, cap=0.05), "breaker": NEVER}
@@ -65,19 +64,6 @@ def test_a06_a_server_in_trouble(place, fault, tmp_path, colour):
         assert fs.get("k") == b"x"
         assert fs.stat("k").degraded
         assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture
-def pauses(monkeypatch):
-    """The pauses before repetitions, which are noted and not made."""
-    pauses = []
-
-    async def noted(pause):
-        pauses.append(pause)
-
-    monkeypatch.setattr(_resilient, "sleep", pauses.append)
-    monkeypatch.setattr(_resilient_async, "sleep_async", noted)
-    return pauses
 
 
 @on("s3")

@@ -10,7 +10,6 @@ from holdall.drivers.memory import MemoryStore
 from holdall.errors import UnavailableError
 from holdall.testing import Fault
 from holdall.tiers import FileStore
-from holdall.wrappers import _resilient, _resilient_async
 
 NEVER = BreakerPolicy(failures=10_000)
 VERBS = {
@@ -27,19 +26,6 @@ VERBS = {
 def place(request):
     with tier_place(request.param, request) as place:
         yield place
-
-
-@pytest.fixture
-def pauses(monkeypatch):
-    """The pauses before repetitions, which are noted and not made."""
-    pauses = []
-
-    async def noted(pause):
-        pauses.append(pause)
-
-    monkeypatch.setattr(_resilient, "sleep", pauses.append)
-    monkeypatch.setattr(_resilient_async, "sleep_async", noted)
-    return pauses
 
 
 def throttled(seconds, status=503):
