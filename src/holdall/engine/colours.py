@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 else:
     asyncio = lazy("asyncio")
 
-__all__ = ["closed", "closed_async", "finish", "finish_async", "first_of", "told", "told_async"]
+__all__ = ["closed", "closed_async", "finish", "finish_async", "told", "told_async"]
 
 T = TypeVar("T")
 
@@ -38,17 +38,6 @@ async def closed_async(iterator: AsyncIterator[T]) -> AsyncGenerator[AsyncIterat
         close = getattr(iterator, "aclose", None)
         if close is not None:
             await close()
-
-
-@contextmanager
-def first_of(failed: list[Exception]) -> Generator[None, None, None]:
-    """Raise what the source of a write said, if it failed, and not what the target made of it."""
-    try:
-        yield
-    except Exception:
-        if failed:
-            raise failed[0] from failed[0].__cause__
-        raise
 
 
 def finish(thunk: Callable[[], T], patience: float | None = None) -> T:  # noqa: ARG001  # only an awaited act can be cancelled

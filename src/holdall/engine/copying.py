@@ -18,7 +18,7 @@ from holdall.core.meta import ObjectMeta
 from holdall.core.options import CopyOptions, GetOptions, PutOptions
 from holdall.core.plans import PlanItem, Route, part_size_for
 from holdall.engine.carrying import Carried, Carrier
-from holdall.engine.colours import closed, finish, first_of
+from holdall.engine.colours import closed, finish
 from holdall.engine.crew import Crew
 from holdall.engine.jobs import Arrived, Job
 from holdall.engine.places import Side
@@ -211,8 +211,13 @@ class Copier:
     def _put(self, chunks: Iterator[bytes], meta: ObjectMeta, digest: Any, carried: Carried, target: str) -> PutResult:
         """Let the target draw chunks."""
         failed: list[Exception] = []
-        with first_of(failed), closed(self._watched(chunks, meta, digest, failed)) as watched:
-            return self.target.store.put(target, SizedChunks(watched, meta.size), carried.options)
+        try:
+            with closed(self._watched(chunks, meta, digest, failed)) as watched:
+                return self.target.store.put(target, SizedChunks(watched, meta.size), carried.options)
+        except Exception:
+            if failed:
+                raise failed[0] from failed[0].__cause__  # what the source said, not what the target made of it
+            raise
 
     def _scattered(self, ranges: Ranges, target: str, carried: Carried, digest: Any, slots: int) -> PutResult:
         """Write ranges to their places as they come."""

@@ -17,7 +17,7 @@ from holdall.core.meta import ObjectMeta
 from holdall.core.options import CopyOptions, GetOptions, PutOptions
 from holdall.core.plans import PlanItem, Route, part_size_for
 from holdall.engine.carrying import Carried, Carrier
-from holdall.engine.colours import closed_async, finish_async, first_of
+from holdall.engine.colours import closed_async, finish_async
 from holdall.engine.crew import AsyncCrew
 from holdall.engine.jobs import Arrived, Job
 from holdall.engine.places import Side
@@ -212,9 +212,13 @@ class Copier:
     ) -> PutResult:
         """Let the target draw chunks."""
         failed: list[Exception] = []
-        with first_of(failed):
+        try:
             async with closed_async(self._watched_async(chunks, meta, digest, failed)) as watched:
                 return await self.target.store.put_async(target, AsyncSizedChunks(watched, meta.size), carried.options)
+        except Exception:
+            if failed:
+                raise failed[0] from failed[0].__cause__  # what the source said, not what the target made of it
+            raise
 
     async def _scattered_async(self, ranges: Ranges, target: str, carried: Carried, digest: Any, slots: int) -> PutResult:
         """Write ranges to their places as they come."""

@@ -9,7 +9,7 @@ from typing import Any
 from holdall._concurrency import map_bounded, run
 from holdall.core.options import GetOptions
 from holdall.core.plans import MIB
-from holdall.engine.colours import closed, first_of
+from holdall.engine.colours import closed
 from holdall.results import GetResult
 from holdall.sources import SizedChunks
 from holdall.store import PartWriter, Store
@@ -114,8 +114,13 @@ class Ranges:
                 failed.append(error)
                 raise
 
-        with first_of(failed), closed(chunks()) as coming:
-            writer.pour_part(start // self.part + 1, SizedChunks(coming, result.size))
+        try:
+            with closed(chunks()) as coming:
+                writer.pour_part(start // self.part + 1, SizedChunks(coming, result.size))
+        except Exception:
+            if failed:
+                raise failed[0] from failed[0].__cause__  # what the source said, not what the target made of it
+            raise
 
 
 def update(digest: Any, data: bytes) -> None:

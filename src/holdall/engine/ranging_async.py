@@ -8,7 +8,7 @@ from typing import Any
 from holdall._concurrency import map_bounded_async, run_async
 from holdall.core.options import GetOptions
 from holdall.core.plans import MIB
-from holdall.engine.colours import closed_async, first_of
+from holdall.engine.colours import closed_async
 from holdall.results import GetResult
 from holdall.sources import AsyncSizedChunks
 from holdall.store import PartWriter, Store
@@ -114,9 +114,13 @@ class Ranges:
                 failed.append(error)
                 raise
 
-        with first_of(failed):
+        try:
             async with closed_async(chunks()) as coming:
                 await writer.pour_part_async(start // self.part + 1, AsyncSizedChunks(coming, result.size))
+        except Exception:
+            if failed:
+                raise failed[0] from failed[0].__cause__  # what the source said, not what the target made of it
+            raise
 
 
 async def update_async(digest: Any, data: bytes) -> None:
