@@ -1,12 +1,15 @@
 """The contract on an obstore instance that the user built."""
 
+import asyncio
 from collections.abc import Iterator
 
 import obstore
 import obstore.store
 import pytest
 
+from holdall.core.options import GetOptions
 from holdall.drivers.objects import ObstoreStore
+from holdall.drivers.objects_result import SMALL
 from holdall.drivers.objects_values import is_odd
 from holdall.testing import Ground, StoreContract
 
@@ -49,3 +52,22 @@ class TestObstoreMemory(StoreContract):
     @pytest.fixture
     def ground(self, native) -> Ground:
         return NativeGround(native)
+
+
+@pytest.mark.parametrize(("size", "buffered"), [(0, True), (SMALL, True), (SMALL + 1, False)])
+def test_small_bodies_come_with_their_answer(size, buffered):
+    """In both colours; a range counts by its own length, and the description is the whole object's."""
+    data = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    with ObstoreStore(obstore.store.MemoryStore()) as store:
+        store.put("k", data)
+
+        async def read():
+            result = await store.get_async("k")
+            return result.buffered, await result.bytes_async(), result.meta
+
+        result = store.get("k")
+        for answer in ((result.buffered, result.bytes(), result.meta), asyncio.run(read())):
+            assert answer == (buffered, data, store.head("k"))
+        part = store.get("k", GetOptions(range=(0, 3)))
+        if size:
+            assert (part.buffered, part.range, part.meta.size, part.bytes()) == (True, (0, 3), size, data[:3])

@@ -14,7 +14,7 @@ from holdall.core.options import GetOptions
 from holdall.core.preconditions import check_get, missing
 from holdall.core.ranges import ByteRange
 from holdall.drivers.objects_errors import FAILURES, Facts, facts_of, failure, masked
-from holdall.drivers.objects_result import ObjectResult, cut
+from holdall.drivers.objects_result import SMALL, ObjectResult, StreamedResult, cut
 from holdall.drivers.objects_values import head_meta, is_odd, meta_of, native_options
 from holdall.errors import HoldallError
 from holdall.results import GetResult
@@ -36,10 +36,15 @@ def get(store: ObstoreStore, key: str, options: GetOptions | None) -> GetResult:
         return run(lambda: store.side(f"read {key!r}", key).get(key, path, options))
     try:
         native = obstore.get(store.native, path, options=None if options is None else native_options(options))
+        start, end = within = native.range
+        data = native.bytes() if end - start <= SMALL else None
     except FAILURES as error:
         return _get_otherwise(store, key, path, options, error)
     store.seen()
-    result = ObjectResult(key, native, store=store)
+    if data is None:
+        result: ObjectResult = StreamedResult(key, native, within, store)
+    else:
+        result = ObjectResult(key, native, data.to_bytes(), within)
     if options is not None and options.conditional:
         try:  # services decide by their own rules: "*" and times to come, for two
             check_get(options, key=key, etag=result.meta.etag, last_modified=result.meta.last_modified, store=store)

@@ -13,7 +13,7 @@ from holdall.core.options import GetOptions
 from holdall.core.preconditions import check_get, missing
 from holdall.core.ranges import ByteRange
 from holdall.drivers.objects_errors import FAILURES, Facts, facts_of, failure, masked
-from holdall.drivers.objects_result import ObjectResult, cut_async
+from holdall.drivers.objects_result import SMALL, ObjectResult, StreamedResult, cut_async
 from holdall.drivers.objects_values import head_meta, is_odd, meta_of, native_options
 from holdall.errors import HoldallError
 from holdall.results import GetResult
@@ -35,10 +35,15 @@ async def get_async(store: ObstoreStore, key: str, options: GetOptions | None) -
         return await run_async(lambda: store.side(f"read {key!r}", key).get(key, path, options))
     try:
         native = await obstore.get_async(store.native, path, options=None if options is None else native_options(options))
+        start, end = within = native.range
+        data = await native.bytes_async() if end - start <= SMALL else None
     except FAILURES as error:
         return await _get_otherwise_async(store, key, path, options, error)
     store.seen()
-    result = ObjectResult(key, native, store=store)
+    if data is None:
+        result: ObjectResult = StreamedResult(key, native, within, store)
+    else:
+        result = ObjectResult(key, native, data.to_bytes(), within)
     if options is not None and options.conditional:
         try:  # services decide by their own rules: "*" and times to come, for two
             check_get(options, key=key, etag=result.meta.etag, last_modified=result.meta.last_modified, store=store)

@@ -1,4 +1,4 @@
-"""One opened read of an object store: obstore's answer as a `GetResult`, readable in either colour."""
+"""Opened reads of an object store: obstore's answers as `GetResult`, readable in either colour."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from holdall.drivers.objects_errors import FAILURES, facts_of, failure, masked
 from holdall.drivers.objects_fork import check_fork
 from holdall.drivers.objects_values import meta_of
 from holdall.errors import HoldallError
-from holdall.results import CHUNK, GetResult
+from holdall.results import CHUNK, Body, GetResult
 
-__all__ = ["ObjectResult", "cut", "cut_async"]
+__all__ = ["SMALL", "ObjectResult", "StreamedResult", "cut", "cut_async"]
+
+SMALL = 64 * 1024
+"""Bytes up to which a body is read with its answer: what is done between the two lets the connection's thread go to sleep."""
 
 
 class ObjectResult(GetResult):
-    """Obstore's answer; nothing of the body is read before it is asked for, and the description made when it is looked at.
+    """Obstore's answer with a body that was read with it; the description is made when it is looked at."""
 
-    What is done between the answer and the reading of its body lets the connection's thread go to sleep.
-    """
-
-    __slots__ = ("_key", "_native", "_store")
+    __slots__ = ("_key", "_native")
     _native: Any
 
-    def __init__(self, key: str, native: Any, *, store: object) -> None:
+    def __init__(self, key: str, native: Any, body: Body, range: tuple[int, int]) -> None:
+        self._key = key
+        self._native = native
+        self._body = body
+        self.range = range
         self.tags = None
-        self.range = native.range
-        self._body = self._native = native
         self._close = None
         self._taken = False
-        self._key = key
-        self._store = store
 
     def __getattr__(self, name: str) -> Any:
         if name != "meta":
@@ -41,6 +41,16 @@ class ObjectResult(GetResult):
         native, self._native = self._native, None
         self.meta: ObjectMeta = meta_of(self._key, native.meta, native.attributes)
         return self.meta
+
+
+class StreamedResult(ObjectResult):
+    """Obstore's answer, of whose body nothing is read before it is asked for."""
+
+    __slots__ = ("_store",)
+
+    def __init__(self, key: str, native: Any, range: tuple[int, int], store: object) -> None:
+        super().__init__(key, native, native, range)
+        self._store = store
 
     def bytes(self) -> builtins.bytes:
         """Return all bytes of the answer. See `GetResult.bytes`."""

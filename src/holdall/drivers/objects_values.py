@@ -43,7 +43,7 @@ __all__ = [
 MARK: Final = "holdallwrite"
 """User metadata that marks a conditional write, so that its writer knows it again; hidden from reads."""
 
-_ODD = re.compile(r"//|[\x00-\x1f\x7f]|/\Z")
+_ODD = re.compile(r"[\x00-\x1f\x7f]")
 _PLAIN = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?\Z")
 _HEXED = re.compile(r"holdall_((?:[0-9a-f]{2})+)\Z")
 _NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+\Z")
@@ -65,7 +65,7 @@ def is_odd(path: str) -> bool:
         >>> is_odd("a//b"), is_odd("d/"), is_odd("a/b %2F")
         (True, True, False)
     """
-    return _ODD.search(path) is not None
+    return "//" in path or path[-1:] == "/" or (not path.isprintable() and _ODD.search(path) is not None)
 
 
 def new_mark() -> str:

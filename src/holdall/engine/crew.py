@@ -66,6 +66,7 @@ class Crew(Generic[J]):
         self._waiting = False
         self._threads: list[threading.Thread] = []
         self._quick = quick if limit == 1 else None
+        self._together = limit // 2
 
     def start(self, job: J) -> None:
         """Give a job to the crew."""
@@ -87,7 +88,7 @@ class Crew(Generic[J]):
 
     def end(self, ended: Ended[J]) -> None:
         """Post the end of a job; while more jobs wait, the owner is woken for several ends at once, which costs less."""
-        if ended.error is not None or len(self._posted) + 1 >= self._limit // 2 or self._jobs.empty():
+        if ended.error is not None or len(self._posted) + 1 >= self._together or self._jobs.empty():
             self.post(ended)
         else:
             self._posted.append(ended)
@@ -278,6 +279,7 @@ class _Threads(Crew[J]):
         self._posted = owner._posted  # two halves of one crew
         self._owner = owner
         self._loop = loop
+        self._together = self.ahead // 2  # jobs are short here, and waking a loop is dear
 
     def start(self, job: J) -> None:
         """Give a job to the threads; the owner counts."""

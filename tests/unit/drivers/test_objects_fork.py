@@ -41,7 +41,8 @@ def run(code: str) -> str:
 def test_a_store_used_before_is_refused_in_the_child():
     out = run("""
         store.put("a", b"1")
-        result = store.get("a")
+        store.put("large", bytes(100_000))
+        small, result = store.get("a"), store.get("large")
         codes = [
             child(lambda: store.get("a")),
             child(lambda: store.put("b", b"")),
@@ -57,9 +58,9 @@ def test_a_store_used_before_is_refused_in_the_child():
             child(lambda: S3Store("b", anonymous=True).get("k")),
             child(lambda: S3Store("b", access_key_id="a", secret_access_key="b").sign("k")),
         ]
-        print(codes, store.get("a").bytes(), result.bytes())
+        print(codes, child(small.bytes), store.get("a").bytes(), small.bytes(), len(result.bytes()))
     """)
-    assert out == f"{[7] * 13} b'1' b'1'"
+    assert out == f"{[7] * 13} 0 b'1' b'1' 100000"
 
 
 def test_a_store_that_was_only_built_works_in_the_child():
