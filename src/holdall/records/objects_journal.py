@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 from holdall._concurrency import run_async
 from holdall.engine.colours import finish_async
+from holdall.records.aside import LONG
 from holdall.records.mirror.journal import Intent
 from holdall.records.mirror.rows import Row
 from holdall.records.objects_state import ObjectState
@@ -42,8 +43,23 @@ async def journaled_async(state: ObjectState, ids: Sequence[str], effects: Mappi
         yield
         return
     intents: list[Intent] = []
+    single = len(ids) == 1  # a thread would cost more than such a statement
+
+    def begin() -> None:
+        intents.extend(mirror.begin(ids))
+
+    def end() -> None:
+        mirror.end(intents, effects)
+
     try:
-        await finish_async(lambda: run_async(lambda: intents.extend(mirror.begin(ids))))
+        if not (single and mirror.at_once(begin)):
+            await finish_async(lambda: run_async(begin))
         yield
     finally:
-        await finish_async(lambda: run_async(lambda: mirror.end(intents, effects)))
+        if not (single and _short(effects) and mirror.at_once(end)):
+            await finish_async(lambda: run_async(end))
+
+
+def _short(effects: Mapping[str, Row | None]) -> bool:
+    rows = [row for row in effects.values() if row is not None]
+    return sum([len(row.fields or "") + len(row.metadata or "") for row in rows]) <= LONG

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 from holdall._concurrency import sleep
 from holdall.engine.colours import closed
-from holdall.engine.crew import Crew, Ended
+from holdall.engine.crew import Crew
 from holdall.errors import ThrottledError
 from holdall.records.objects_state import ObjectState
 from holdall.records.window import Ask
@@ -85,40 +86,53 @@ def _answers(state: ObjectState, ask: Ask[T, R], items: Sequence[T]) -> Iterator
             yield item, ask(item)
         return
     lock = threading.Lock()
-    at = under_way = unread = 0
+    answered: list[tuple[T, R]] = []
+    ready: deque[tuple[T, R]] = deque()
+    at = under_way = done = read = 0
+    rung = False
 
     def work(crew: Crew[Any]) -> None:  # which is handed over: a cycle would keep the items
-        nonlocal at, under_way, unread
+        nonlocal at, under_way, done, rung
+        pair: tuple[T, R] | None = None
         while True:
+            ring = False
             with lock:
-                if crew.stopping or at == len(items) or under_way >= width() or unread >= _AHEAD * most:
-                    return
+                if pair is not None:
+                    answered.append(pair)
+                    done, under_way = done + 1, under_way - 1
+                    if not rung and len(answered) >= min(most, width()):
+                        ring = rung = True
+                if crew.stopping or at == len(items) or under_way >= width() or done - read >= _AHEAD * most:
+                    return  # its end wakes the caller, too
                 item = items[at]
-                at += 1
-                under_way += 1
+                at, under_way = at + 1, under_way + 1
+            if ring:  # for a round of answers at once: to wake the caller for each costs more than to ask
+                crew.post(None)
             try:
-                answer = ask(item)
-            finally:
+                pair = item, ask(item)
+            except BaseException:
                 with lock:
                     under_way -= 1
-            with lock:
-                unread += 1
-            crew.post((item, answer))
+                raise
 
     with Crew[Any](work, most) as crew:
         while True:
-            while at < len(items) and crew.busy < min(most, width()) and unread <= most:
+            while at < len(items) and crew.busy < min(most, width()) and done - read <= most:
                 crew.start(crew)
+            if ready:
+                read += 1
+                yield ready.popleft()
+                continue
             if not crew.busy and not crew.ready():
                 return
             event = crew.next()
-            if isinstance(event, Ended):
-                if event.error is not None:
-                    raise event.error
-                continue
             with lock:
-                unread -= 1
-            yield event
+                ready.extend(answered)
+                answered.clear()
+                rung = False
+            if event is not None and event.error is not None:
+                yield from ready
+                raise event.error
 
 
 def in_order(state: ObjectState, function: Ask[T, R], items: Sequence[T]) -> Iterator[R]:

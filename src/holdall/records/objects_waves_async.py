@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeVar
 
 from holdall._concurrency import sleep_async
 from holdall.engine.colours import closed_async
-from holdall.engine.crew import AsyncCrew, Ended
+from holdall.engine.crew import AsyncCrew
 from holdall.errors import ThrottledError
 from holdall.records.objects_state import ObjectState
 from holdall.records.window import AsyncAsk
@@ -84,40 +85,54 @@ async def _answers_async(state: ObjectState, ask: AsyncAsk[T, R], items: Sequenc
             yield item, await ask(item)
         return
     lock = threading.Lock()
-    at = under_way = unread = 0
+    answered: list[tuple[T, R]] = []
+    ready: deque[tuple[T, R]] = deque()
+    at = under_way = done = read = 0
+    rung = False
 
     async def work(crew: AsyncCrew[Any]) -> None:  # which is handed over: a cycle would keep the items
-        nonlocal at, under_way, unread
+        nonlocal at, under_way, done, rung
+        pair: tuple[T, R] | None = None
         while True:
+            ring = False
             with lock:
-                if crew.stopping or at == len(items) or under_way >= width() or unread >= _AHEAD * most:
-                    return
+                if pair is not None:
+                    answered.append(pair)
+                    done, under_way = done + 1, under_way - 1
+                    if not rung and len(answered) >= min(most, width()):
+                        ring = rung = True
+                if crew.stopping or at == len(items) or under_way >= width() or done - read >= _AHEAD * most:
+                    return  # its end wakes the caller, too
                 item = items[at]
-                at += 1
-                under_way += 1
+                at, under_way = at + 1, under_way + 1
+            if ring:  # for a round of answers at once: to wake the caller for each costs more than to ask
+                crew.post(None)
             try:
-                answer = await ask(item)
-            finally:
+                pair = item, await ask(item)
+            except BaseException:
                 with lock:
                     under_way -= 1
-            with lock:
-                unread += 1
-            crew.post((item, answer))
+                raise
 
     async with AsyncCrew[Any](work, most) as crew:
         while True:
-            while at < len(items) and crew.busy < min(most, width()) and unread <= most:
+            while at < len(items) and crew.busy < min(most, width()) and done - read <= most:
                 crew.start(crew)
+            if ready:
+                read += 1
+                yield ready.popleft()
+                continue
             if not crew.busy and not crew.ready():
                 return
             event = await crew.next_async()
-            if isinstance(event, Ended):
-                if event.error is not None:
-                    raise event.error
-                continue
             with lock:
-                unread -= 1
-            yield event
+                ready.extend(answered)
+                answered.clear()
+                rung = False
+            if event is not None and event.error is not None:
+                for pair in ready:  # what came before
+                    yield pair
+                raise event.error
 
 
 async def in_order_async(state: ObjectState, function: AsyncAsk[T, R], items: Sequence[T]) -> AsyncIterator[R]:

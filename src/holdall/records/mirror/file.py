@@ -95,6 +95,21 @@ class MirrorFile:
                     self._to_memory(error)
             raise sqlite3.OperationalError("the index cannot be kept, not even in memory")
 
+    def at_once(self, act: Callable[[], object]) -> bool:
+        """Have a function make its calls if they wait for nobody: in memory, and nobody else is at it. Tell whether it did."""
+        if (
+            self.path is not None
+            or self._connection is None
+            or self._guard.stale()
+            or not self._lock.acquire(blocking=False)
+        ):
+            return False
+        try:
+            act()
+        finally:
+            self._lock.release()
+        return True
+
     def _within(self, connection: sqlite3.Connection, function: Callable[[sqlite3.Connection], T], *, writes: bool) -> T:
         connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
         try:

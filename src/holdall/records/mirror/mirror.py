@@ -83,6 +83,14 @@ class Mirror:
         """The file; ``None`` for memory."""
         return self._file.path
 
+    def at_once(self, act: Callable[[], object]) -> bool:
+        """Have a function ask this mirror here and now, if that waits for nobody; tell whether it was called.
+
+        Args:
+            act: Short, as an event loop may wait for it.
+        """
+        return self._file.at_once(act)
+
     # -- own writes ---------------------------------------------------------------------------------------------------
 
     def begin(self, ids: Sequence[str]) -> list[Intent]:
