@@ -62,6 +62,11 @@ class Database(SingleVerbs, ManyVerbs, TableVerbs, CareVerbs):
         """What works here; no I/O."""
         raise NotImplementedError  # pragma: no cover  # of each subclass
 
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Where the records are: equal for two databases that are one, as far as their names tell; no I/O."""
+        return ("object", str(id(self)))
+
     def transaction(self, policy: Policy = "strict") -> Transaction:
         """Return a context manager, blocking or async, that keeps writes and sends them at the end of its block, unless that raised.
 

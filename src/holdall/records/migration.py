@@ -65,6 +65,7 @@ def migrate(
         MigrationError: Something failed (``on_error="raise"``), the check found a difference, or the checkpoint is of another job; with
             the report so far.
         NotSupportedError: ``delete_source``, and the source has no conditional delete.
+        ConfigError: ``delete_source``, and source and target are one.
 
     Example:
         >>> from holdall.records import Database, Filter, Record
@@ -86,6 +87,8 @@ def migrate(
     )
     if delete_source and not source.capabilities.conditional_delete:
         raise NotSupportedError(f"{source!r} cannot delete a record at a version alone, so delete_source is not safe there")
+    if delete_source and source.place == target.place:
+        raise ConfigError(f"source and target are one, {source!r}: delete_source would delete what was migrated")
     place = None if checkpoint is None or dry_run else resolve(checkpoint)
     if place is not None and not place.key:
         raise ConfigError("a checkpoint is a file: a path, a URL or mount:path")
@@ -103,6 +106,7 @@ class _Migration:
         self._sampled = 0
         self._before: int | None = None
         self._differs = False
+        self._apart = False  # it was seen that the source does not delete from the target
 
     def run(self, on_progress: Callable[[MigrationProgress], Any] | None) -> MigrationReport:
         """Migrate and return the report."""
@@ -161,7 +165,8 @@ class _Migration:
         for _, changed, content in arrived:
             self._draw(str(changed.id), content)
         if rules.delete_source:
-            gather([partial(self._delete, record) for record, _, _ in arrived], limit=_DELETES)
+            rest = self._first_deleted(arrived)
+            gather([partial(self._delete, record) for record, _, _ in rest], limit=_DELETES)
         return batch
 
     def _transformed(self, batch: list[Record]) -> list[tuple[Record, Record]]:
@@ -255,6 +260,24 @@ class _Migration:
         there = self._target.batch_read([str(changed.id) for _, changed, _ in made])
         wanted = [content for _, _, content in made]
         return list(zip(made, run(lambda: _equal(there, wanted)), strict=True))
+
+    def _first_deleted(self, arrived: list[tuple[Record, Record, Content]]) -> list[tuple[Record, Record, Content]]:
+        """Delete one record and look if the target still has it: two names may mean one storage. Return the others."""
+        if self._apart or not arrived:
+            return arrived
+        (record, changed, _), *rest = arrived
+        before = self._report.deleted
+        self._delete(record)
+        if self._report.deleted > before:
+            if self._target.read(str(changed.id)) is None:
+                self._target.create(changed)
+                self._report.deleted = before
+                raise MigrationError(
+                    f"record {record.id!r} was removed from the source and is gone from the target: are they one? It was put back",
+                    report=self._report,
+                )
+            self._apart = True
+        return rest
 
     def _delete(self, record: Record) -> None:
         """Remove a record from the source, unless it was changed since it was read."""

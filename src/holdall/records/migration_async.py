@@ -64,6 +64,7 @@ async def migrate_async(
         MigrationError: Something failed (``on_error="raise"``), the check found a difference, or the checkpoint is of another job; with
             the report so far.
         NotSupportedError: ``delete_source``, and the source has no conditional delete.
+        ConfigError: ``delete_source``, and source and target are one.
 
     Example:
         >>> from holdall.records import Database, Filter, Record
@@ -85,6 +86,8 @@ async def migrate_async(
     )
     if delete_source and not source.capabilities.conditional_delete:
         raise NotSupportedError(f"{source!r} cannot delete a record at a version alone, so delete_source is not safe there")
+    if delete_source and source.place == target.place:
+        raise ConfigError(f"source and target are one, {source!r}: delete_source would delete what was migrated")
     place = None if checkpoint is None or dry_run else resolve(checkpoint)
     if place is not None and not place.key:
         raise ConfigError("a checkpoint is a file: a path, a URL or mount:path")
@@ -102,6 +105,7 @@ class _Migration:
         self._sampled = 0
         self._before: int | None = None
         self._differs = False
+        self._apart = False  # it was seen that the source does not delete from the target
 
     async def run_async(self, on_progress: Callable[[MigrationProgress], Any] | None) -> MigrationReport:
         """Migrate and return the report."""
@@ -160,7 +164,8 @@ class _Migration:
         for _, changed, content in arrived:
             self._draw(str(changed.id), content)
         if rules.delete_source:
-            await gather_async([partial(self._delete_async, record) for record, _, _ in arrived], limit=_DELETES)
+            rest = await self._first_deleted_async(arrived)
+            await gather_async([partial(self._delete_async, record) for record, _, _ in rest], limit=_DELETES)
         return batch
 
     async def _transformed_async(self, batch: list[Record]) -> list[tuple[Record, Record]]:
@@ -256,6 +261,26 @@ class _Migration:
         there = await self._target.batch_read_async([str(changed.id) for _, changed, _ in made])
         wanted = [content for _, _, content in made]
         return list(zip(made, await run_async(lambda: _equal(there, wanted)), strict=True))
+
+    async def _first_deleted_async(
+        self, arrived: list[tuple[Record, Record, Content]]
+    ) -> list[tuple[Record, Record, Content]]:
+        """Delete one record and look if the target still has it: two names may mean one storage. Return the others."""
+        if self._apart or not arrived:
+            return arrived
+        (record, changed, _), *rest = arrived
+        before = self._report.deleted
+        await self._delete_async(record)
+        if self._report.deleted > before:
+            if await self._target.read_async(str(changed.id)) is None:
+                await self._target.create_async(changed)
+                self._report.deleted = before
+                raise MigrationError(
+                    f"record {record.id!r} was removed from the source and is gone from the target: are they one? It was put back",
+                    report=self._report,
+                )
+            self._apart = True
+        return rest
 
     async def _delete_async(self, record: Record) -> None:
         """Remove a record from the source, unless it was changed since it was read."""

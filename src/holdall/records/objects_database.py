@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from holdall.core.dirs import cache_dir
+from holdall.engine.places import Side
 from holdall.engine.resolve import resolve
 from holdall.errors import ConfigError
 from holdall.records import objects, objects_async
@@ -89,6 +90,11 @@ class ObjectDatabase(Database):
     def prefix(self) -> str:
         """What stands before every key."""
         return self._state.prefix
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Where the records are. See `Database.place`."""
+        return Side(self.store, self.prefix).real()
 
     @property
     def mirror(self) -> Mirror | None:

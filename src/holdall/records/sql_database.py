@@ -100,6 +100,11 @@ class SQLDatabase(Database):
             max_id_bytes=MOST_ID_BYTES,
         )
 
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Where the records are. See `Database.place`."""
+        return (*self._link.place(), self.table.schema or "", self.table.name)
+
     def __repr__(self) -> str:
         return f"SQLDatabase({str(self._link)!r}, table={self.table.name!r})"
 

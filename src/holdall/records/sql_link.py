@@ -6,6 +6,7 @@ PostgreSQL's async colour is psycopg's own: one pool per event loop. SQLite has 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -67,6 +68,15 @@ class Link:
 
     def __repr__(self) -> str:
         return self.url.render_as_string(hide_password=True)
+
+    def place(self) -> tuple[str, ...]:
+        """Return what is equal for connections to one database, as far as its name tells."""
+        url = self.url
+        if self.memory:
+            return ("sqlite", str(id(self if self.owned else self._engine)))
+        if self.lite:
+            return ("sqlite", os.path.realpath(str(url.database)))
+        return ("postgresql", url.host or "localhost", str(url.port or 5432), url.database or url.username or "")
 
     # -- engines -------------------------------------------------------------------------------------------------------
 

@@ -12,10 +12,11 @@ from tests.integration.records import s3
 
 from holdall.drivers.local import LocalStore
 from holdall.drivers.memory import MemoryStore
-from holdall.errors import NotSupportedError
+from holdall.errors import ConfigError, NotSupportedError
 from holdall.records import Filter, MigrationError, ObjectDatabase, Query, QueryError, Record, SQLDatabase, migration_async
 from holdall.records import migration as migration_blocking
 from holdall.records.migration_report import content_of
+from holdall.testing import FaultProxy
 
 VALUES = {"when": datetime(2024, 1, 1, tzinfo=UTC), "raw": b"\0\xff", "big": 2**70, "deep": {"list": [1, 2.5, None, "é"]}}
 
@@ -147,6 +148,33 @@ def test_what_cannot_be_moved_safely_is_refused(migrate, new):
 
     with Careless(MemoryStore()) as source, pytest.raises(NotSupportedError, match="delete_source"):
         migrate(source, new, delete_source=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_database_is_not_moved_onto_itself(kind, migrate, tmp_path, postgres, postgres_database, moto_bucket):
+    """Two instances of one place, or the database itself: nothing is deleted. Without `delete_source` all is there already."""
+    with opened(kind, "same", tmp_path, postgres, postgres_database, moto_bucket) as one:
+        one.batch_create(people(5))
+        again = one if kind == "memory" else opened(kind, "same", tmp_path, postgres, postgres_database, moto_bucket)
+        for target in (one, again):
+            with pytest.raises(ConfigError, match="are one"):
+                migrate(one, target, on_conflict="upsert", delete_source=True)
+        assert migrate(one, again).same == one.count() == 5
+        again.close()
+
+
+def test_another_name_of_the_source_loses_nothing(migrate, moto_bucket):
+    """What the names do not tell, the first record tells that is deleted: it is put back."""
+    with FaultProxy(moto_bucket.server.endpoint) as proxy:
+        source, alias = (s3.opened(moto_bucket, prefix="x/", mirror="off", proxy=each) for each in (None, proxy))
+        with source, alias:
+            source.batch_create(people(5))
+            with pytest.raises(MigrationError, match="put back") as caught:
+                migrate(source, alias, delete_source=True)
+            assert caught.value.report.deleted == 0
+            report = migrate(source, alias, on_conflict="upsert", delete_source=True)  # every version is another one now
+            assert (report.deleted, len(report.kept)) == (0, 5)
+            assert [(each["n"], each.metadata["team"]) for each in source.search()] == [(n, f"t{n % 3}") for n in range(5)]
 
 
 def test_verification_finds_a_difference(migrate, old):
