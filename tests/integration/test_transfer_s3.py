@@ -164,6 +164,23 @@ def test_a_move_verifies_and_deletes(colour, store, tmp_path, size):
     assert local.get("h").bytes() == BIG[:size]
 
 
+@pytest.mark.parametrize("key", ["d/x", "d/"])
+def test_a_move_onto_another_address_of_the_source_deletes_nothing(colour, bucket, key):
+    with (
+        FaultProxy(bucket.server.endpoint) as proxy,
+        opened(bucket) as store,
+        opened(bucket, endpoint_url=proxy.url) as alias,
+    ):
+        fill(store, {"d/x": b"1", "d/y": b"22"})
+        with pytest.raises(PreconditionError, match="by two addresses"):
+            colour(engine).move((store, key), (alias, key))
+        assert everything(store) == {"d/x": b"1", "d/y": b"22"}
+        colour(engine).move((store, key), (alias, "e/" if key == "d/" else "e/x"))  # other keys are other objects
+        left = {} if key == "d/" else {"d/y": b"22"}
+        assert everything(store) == left | {"e/x": b"1"} | ({"e/y": b"22"} if key == "d/" else {})
+        assert bucket.ground.keys() == set(everything(store))
+
+
 def test_create_does_not_overwrite(colour, store, tmp_path):
     local = LocalStore(tmp_path, create=True)
     fill(local, {"f": b"new"})

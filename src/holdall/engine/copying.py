@@ -17,11 +17,12 @@ from holdall.core.choices import digest_reason
 from holdall.core.meta import ObjectMeta
 from holdall.core.options import CopyOptions, GetOptions, PutOptions
 from holdall.core.plans import PlanItem, Route, part_size_for
+from holdall.engine.apart import apart
 from holdall.engine.carrying import Carried, Carrier
 from holdall.engine.colours import closed, finish
 from holdall.engine.crew import Crew
 from holdall.engine.jobs import Arrived, Job
-from holdall.engine.places import Side
+from holdall.engine.places import Side, look_alike
 from holdall.engine.progress import Outcome, TransferItem, TransferOptions
 from holdall.engine.ranging import Ranges, update
 from holdall.engine.renaming import Renamer
@@ -68,6 +69,7 @@ class Copier:
         self.carrier = Carrier(source, target, options)
         self.verifier = Verifier(source.store, target.store, options.verify or ("checksum" if moving else "size"))
         self._tells = options.on_progress is not None
+        self._doubt = moving and look_alike(source, target)
 
     def run(self, job: Job) -> TransferItem:
         """Carry out one item.
@@ -99,6 +101,7 @@ class Copier:
                 self.renamer = None
         done = self._copy(job, source, target)
         if self.moving:
+            self._check_apart(source, target)
             self._remove_source(source, done.meta)
         return TransferItem(
             source=source,
@@ -295,6 +298,18 @@ class Copier:
             if self.target.store.capabilities.local:
                 done.put = replace(done.put, etag=None)  # it tells the time, which has just changed
         return done
+
+    def _check_apart(self, source: str, target: str) -> None:
+        """Make sure that what was copied is not what is about to be deleted.
+
+        Raises:
+            PreconditionError: Source and target are one, by two addresses; nothing is deleted.
+        """
+        if self._doubt and not apart(self.source.store, source, self.target.store, target):
+            raise PreconditionError(
+                f"{source!r} is kept: source and target are one, by two addresses", key=source, store=self.source.store
+            )
+        self._doubt = False
 
     def _remove_source(self, source: str, copied: ObjectMeta) -> None:
         """Delete what was copied, and only that.

@@ -16,11 +16,12 @@ from holdall.core.choices import digest_reason
 from holdall.core.meta import ObjectMeta
 from holdall.core.options import CopyOptions, GetOptions, PutOptions
 from holdall.core.plans import PlanItem, Route, part_size_for
+from holdall.engine.apart_async import apart_async
 from holdall.engine.carrying import Carried, Carrier
 from holdall.engine.colours import closed_async, finish_async
 from holdall.engine.crew import AsyncCrew
 from holdall.engine.jobs import Arrived, Job
-from holdall.engine.places import Side
+from holdall.engine.places import Side, look_alike
 from holdall.engine.progress import Outcome, TransferItem, TransferOptions
 from holdall.engine.ranging_async import Ranges, update_async
 from holdall.engine.renaming_async import Renamer
@@ -67,6 +68,7 @@ class Copier:
         self.carrier = Carrier(source, target, options)
         self.verifier = Verifier(source.store, target.store, options.verify or ("checksum" if moving else "size"))
         self._tells = options.on_progress is not None
+        self._doubt = moving and look_alike(source, target)
 
     async def run_async(self, job: Job) -> TransferItem:
         """Carry out one item.
@@ -98,6 +100,7 @@ class Copier:
                 self.renamer = None
         done = await self._copy_async(job, source, target)
         if self.moving:
+            await self._check_apart_async(source, target)
             await self._remove_source_async(source, done.meta)
         return TransferItem(
             source=source,
@@ -301,6 +304,18 @@ class Copier:
             if self.target.store.capabilities.local:
                 done.put = replace(done.put, etag=None)  # it tells the time, which has just changed
         return done
+
+    async def _check_apart_async(self, source: str, target: str) -> None:
+        """Make sure that what was copied is not what is about to be deleted.
+
+        Raises:
+            PreconditionError: Source and target are one, by two addresses; nothing is deleted.
+        """
+        if self._doubt and not await apart_async(self.source.store, source, self.target.store, target):
+            raise PreconditionError(
+                f"{source!r} is kept: source and target are one, by two addresses", key=source, store=self.source.store
+            )
+        self._doubt = False
 
     async def _remove_source_async(self, source: str, copied: ObjectMeta) -> None:
         """Delete what was copied, and only that.

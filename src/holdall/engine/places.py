@@ -8,7 +8,7 @@ from typing import Literal
 
 from holdall.store import Store
 
-__all__ = ["Relation", "Side", "relation"]
+__all__ = ["Relation", "Side", "look_alike", "relation"]
 
 Relation = Literal["same", "inside", "apart"]
 
@@ -73,3 +73,12 @@ def relation(source: Side, target: Side) -> Relation:
     if (source.tree and other_name.startswith(name)) or (target.tree and name.startswith(other_name)):
         return "inside" if source.tree and target.tree else "apart"
     return "apart"
+
+
+def look_alike(source: Side, target: Side) -> bool:
+    """Tell whether two sides that are apart by name may be one: the same key at two addresses of a service.
+
+    What is on this machine is known by its path, and what is in memory by itself.
+    """
+    near = any(side.store.capabilities.local or side.store.capabilities.temporary for side in (source, target))
+    return not near and source.store is not target.store and source.real()[1] == target.real()[1]
