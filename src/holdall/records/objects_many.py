@@ -21,7 +21,15 @@ from holdall.records.objects_waves import waves
 from holdall.records.record import Record
 from holdall.results import DeleteResult
 
-__all__ = ["clear", "delete_chunk", "listed", "read_many", "stored_row", "write_chunk"]
+__all__ = [
+    "clear",
+    "delete_chunk",
+    "listed",
+    "named",
+    "read_many",
+    "stored_row",
+    "write_chunk",
+]
 
 
 def write_chunk(
@@ -113,10 +121,11 @@ def listed(state: ObjectState, prefix: str = "") -> Iterator[list[tuple[str | No
     stem = state.stem(prefix)
     with closed(state.store.list(stem, delimiter="/")) as pages:
         for page in pages:
-            yield run(lambda page=page: _named(state, page, prefix))  # type: ignore[misc]
+            yield run(lambda page=page: named(state, page, prefix))  # type: ignore[misc]
 
 
-def _named(state: ObjectState, page: ListPage, prefix: str) -> list[tuple[str | None, ObjectMeta]]:
+def named(state: ObjectState, page: ListPage, prefix: str) -> list[tuple[str | None, ObjectMeta]]:
+    """Return the objects of a page with their ids. See `listed`."""
     found = [(state.id(meta.key), meta) for meta in page.objects if meta.kind == "file"]
     return [(id, meta) for id, meta in found if id is None or id.startswith(prefix)]
 

@@ -20,7 +20,15 @@ from holdall.records.objects_waves_async import waves_async
 from holdall.records.record import Record
 from holdall.results import DeleteResult
 
-__all__ = ["clear_async", "delete_chunk_async", "listed_async", "read_many_async", "stored_row_async", "write_chunk_async"]
+__all__ = [
+    "clear_async",
+    "delete_chunk_async",
+    "listed_async",
+    "named",
+    "read_many_async",
+    "stored_row_async",
+    "write_chunk_async",
+]
 
 
 async def write_chunk_async(
@@ -112,10 +120,11 @@ async def listed_async(state: ObjectState, prefix: str = "") -> AsyncIterator[li
     stem = state.stem(prefix)
     async with closed_async(state.store.list_async(stem, delimiter="/")) as pages:
         async for page in pages:
-            yield await run_async(lambda page=page: _named(state, page, prefix))  # type: ignore[misc]
+            yield await run_async(lambda page=page: named(state, page, prefix))  # type: ignore[misc]
 
 
-def _named(state: ObjectState, page: ListPage, prefix: str) -> list[tuple[str | None, ObjectMeta]]:
+def named(state: ObjectState, page: ListPage, prefix: str) -> list[tuple[str | None, ObjectMeta]]:
+    """Return the objects of a page with their ids. See `listed_async`."""
     found = [(state.id(meta.key), meta) for meta in page.objects if meta.kind == "file"]
     return [(id, meta) for id, meta in found if id is None or id.startswith(prefix)]
 

@@ -15,6 +15,7 @@ from holdall._concurrency import run, sleep
 from holdall.engine.colours import closed, finish
 from holdall.records import objects_many as many
 from holdall.records import objects_record as one
+from holdall.records import objects_spread as spread
 from holdall.records.aside import aside, aside_for
 from holdall.records.chunks import CHUNK
 from holdall.records.documents import encode_document
@@ -32,6 +33,7 @@ from holdall.records.pushdown import pushdown
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.records.results import Problem
+from holdall.records.spans import PAGE
 from holdall.records.sql_statement import Statement
 
 __all__ = [
@@ -77,7 +79,8 @@ def _list(state: ObjectState, mirror: Mirror) -> None:
     listing: list[Listing] = []
     try:
         finish(lambda: run(lambda: listing.append(mirror.start(weak=weak))))
-        with closed(many.listed(state)) as pages:
+        cuts = run(lambda: mirror.each(PAGE))
+        with closed(spread.listed(state, cuts)) as pages:
             for page in pages:
                 found = [(id, meta) for id, meta in page if id is not None]
                 finish(lambda found=found: run(lambda: mirror.note(listing[0], found)))  # type: ignore[misc]

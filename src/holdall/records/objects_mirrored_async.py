@@ -14,6 +14,7 @@ from holdall._concurrency import run_async, sleep_async
 from holdall.engine.colours import closed_async, finish_async
 from holdall.records import objects_many_async as many
 from holdall.records import objects_record_async as one
+from holdall.records import objects_spread_async as spread
 from holdall.records.aside import aside_async, aside_for_async
 from holdall.records.chunks_async import CHUNK
 from holdall.records.documents import encode_document
@@ -31,6 +32,7 @@ from holdall.records.pushdown import pushdown
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.records.results import Problem
+from holdall.records.spans import PAGE
 from holdall.records.sql_statement import Statement
 
 __all__ = [
@@ -76,7 +78,8 @@ async def _list_async(state: ObjectState, mirror: Mirror) -> None:
     listing: list[Listing] = []
     try:
         await finish_async(lambda: run_async(lambda: listing.append(mirror.start(weak=weak))))
-        async with closed_async(many.listed_async(state)) as pages:
+        cuts = await run_async(lambda: mirror.each(PAGE))
+        async with closed_async(spread.listed_async(state, cuts)) as pages:
             async for page in pages:
                 found = [(id, meta) for id, meta in page if id is not None]
                 await finish_async(lambda found=found: run_async(lambda: mirror.note(listing[0], found)))  # type: ignore[misc]

@@ -133,6 +133,12 @@ class Mirror:
             lambda connection: listing.start(connection, self._file.dead, weak=weak, generation=self._file.generation)
         )
 
+    def each(self, step: int) -> list[str]:
+        """Return ids with so many rows between them, as far as any are held."""
+        sql = f"SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM rec WHERE {HELD}) WHERE n % ? = 0"
+        found = self._file.call(lambda connection: connection.execute(sql, (step,)).fetchall(), writes=False)
+        return [id for (id,) in found]
+
     def note(self, run: Listing, page: Iterable[tuple[str, ObjectMeta]]) -> None:
         """Keep a page (S4).
 
