@@ -1,5 +1,6 @@
 """The boto3 side channel of S3: what obstore lacks, on real servers."""
 
+import asyncio
 import contextlib
 import hashlib
 import io
@@ -8,6 +9,7 @@ import math
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.object_stores import opened
@@ -414,6 +416,35 @@ def test_a_bucket_is_made(moto, colour: Colour):
         assert [meta.key for page in colour(store).list() for meta in page.objects] == ["k"]
         store.delete("k")
     moto.client().delete_bucket(Bucket="made-on-demand")
+
+
+def test_a_bucket_is_made_once_for_many_that_begin_at_once(moto, colour: Colour):
+    options = {"endpoint_url": moto.endpoint, "access_key_id": "a", "secret_access_key": "b", "create": True}
+    with S3Store("made-for-many", **options) as store:
+        asked = []
+        make = store.extra.create_bucket
+        store.extra.create_bucket = lambda: (asked.append(1), make())
+        keys = [f"k{n}" for n in range(24)]
+        if colour.name == "async":
+
+            async def together():
+                await asyncio.gather(*(store.put_async(key, b"1") for key in keys))
+
+            asyncio.run(together())
+        else:
+            with ThreadPoolExecutor(24) as pool:
+                list(pool.map(lambda key: store.put(key, b"1"), keys))
+        assert len(asked) == 1
+        assert [meta.key for page in store.list() for meta in page.objects] == sorted(keys)
+        store.delete(keys)
+    moto.client().delete_bucket(Bucket="made-for-many")
+
+
+def test_a_bucket_is_made_for_what_boto3_does(moto, colour: Colour):
+    options = {"endpoint_url": moto.endpoint, "access_key_id": "a", "secret_access_key": "b", "create": True}
+    with S3Store("made-aside", **options) as store:
+        assert list(colour(store).uploads()) == []
+    moto.client().delete_bucket(Bucket="made-aside")
 
 
 def test_etags_have_no_quotes_anywhere(store: S3Store, bucket: Bucket, colour: Colour):

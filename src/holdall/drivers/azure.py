@@ -173,12 +173,10 @@ class AzureStore(ObstoreStore):
         """Return the plain address of a key in a container that is read without credentials; else ``None``."""
         return f"{self.extra.base}/{quote(self.prefix + key, safe='/~')}" if self._anonymous else None
 
-    def make_ready(self) -> None:
-        """Connect, and make the container if that was asked for. Blocks."""
+    def make_place(self) -> None:
+        """Make the container, if that was asked for. Blocks."""
         if self._create:
             self.extra.create_container()
-            self._create = False
-        super().make_ready()
 
     def side(self, verb: str, key: str | None = None) -> AzureExtra:
         """Return the side channel.
@@ -187,6 +185,8 @@ class AzureStore(ObstoreStore):
             InvalidKeyError, NotSupportedError: It needs a key or a SAS.
         """
         if self.has_side:
+            if self.unready:
+                self.make_ready()
             return self.extra
         super().side(verb, key)
         raise AssertionError  # not reached: the line above raises

@@ -104,6 +104,7 @@ class ObjectsBase(Store):
         self._native = self._writer = self._strict = None
         self._opener: Opener | None = None
         self._opening = threading.Lock()
+        self._readying = threading.Lock()
         self._closed = False
         self._seen = -SEEN
         self._settled: int | None = None
@@ -170,9 +171,15 @@ class ObjectsBase(Store):
             return getattr(self, name)
 
     def make_ready(self) -> None:
-        """Open what takes time to open. Blocks."""
-        _ = self.native, self.writer
-        self.unready = False
+        """Open what takes time to open, once: whoever comes meanwhile waits. Blocks."""
+        with self._readying:
+            if self.unready:
+                _ = self.native, self.writer
+                self.make_place()
+                self.unready = False
+
+    def make_place(self) -> None:
+        """Make the bucket, if that was asked for. Blocks."""
 
     def side(self, verb: str, key: str | None = None) -> SideChannel:
         """Return the side channel.

@@ -257,9 +257,9 @@ class ObstoreStore(ObjectsBase):
 
     async def sign_async(self, key: str, options: SignOptions | None = None) -> str:
         """Return a signed URL. See `Store.sign`."""
-        path, method, time = self._check_sign(key, options or SignOptions())
         if self.unready:
             await asyncio.to_thread(self.make_ready)
+        path, method, time = self._check_sign(key, options or SignOptions())
         try:
             return await obstore.sign_async(self.native, method, path, time)
         except FAILURES as error:

@@ -249,14 +249,14 @@ class S3Store(ObstoreStore):
         """
         if not self.has_side:
             raise MissingExtraError(f"cannot {verb} without boto3: {EXTRA}", key=key, store=self)
+        if self._create and self.unready:
+            self.make_ready()
         return self.extra
 
-    def make_ready(self) -> None:
-        """Connect, and make the bucket if that was asked for. Blocks."""
-        super().make_ready()
+    def make_place(self) -> None:
+        """Make the bucket, if that was asked for. Blocks."""
         if self._create:
             self.extra.create_bucket()
-            self._create = False
 
     def put_options(self, options: PutOptions) -> PutOptions:
         """Return the options of a write, with the store's storage class."""
