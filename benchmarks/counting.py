@@ -12,7 +12,7 @@ import sys
 from benchmarks import measuring
 
 
-def count(module, libraries, rows, proxy, rounds, delays, known, rate=None):
+def count(module, libraries, rows, proxy, rounds, delays, known, rate=None, *, warm=True):
     """Measure the rows of all libraries once per round and delay, after one round without a delay that warms up.
 
     Args:
@@ -24,6 +24,7 @@ def count(module, libraries, rows, proxy, rounds, delays, known, rate=None):
         delays: Milliseconds added to each request.
         known: What workers are told, as JSON.
         rate: Most bytes per second of each reply.
+        warm: Whether there is a round before the others that does not count.
 
     Returns:
         Title -> library -> median ``seconds``, ``requests``, ``up`` and ``down`` (bytes with headers), and ``ratio``.
@@ -43,11 +44,11 @@ def count(module, libraries, rows, proxy, rounds, delays, known, rate=None):
             if not first:
                 raise SystemExit(f"{name} did not start")
             has[name] = json.loads(first)
-        for warm, delay in enumerate(delays):
+        for later, delay in enumerate(delays):
             proxy.heal()
             proxy.fail(Fault(delay=delay / 1000, rate=rate), times=math.inf)
             samples = {}
-            for turn in range(bool(warm), rounds + 1):
+            for turn in range(bool(later) or not warm, rounds + 1):
                 for row in rows:
                     for name in (name for name in workers if row in has[name]):
                         sample = ask(workers[name], row, proxy)

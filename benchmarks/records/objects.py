@@ -1,17 +1,21 @@
 """Records on S3 behind a server that counts requests: a bare obstore loop at equal concurrency, holdall in both colours, dataknobs-data.
 
-``python -m benchmarks.records.objects [--records N] [--delay MS] [--rounds N] [--json]``. Once without a delay, once with one per request. The
-server is `benchmarks.records.quick`; how many small PUTs a second it carries from a bare loop is measured first, and printed. The peer
-takes long: it gets a tenth of the records, and its seconds are scaled. It counts as many records as the others do: copies of one, put by a bare
-client. Rows follow each other:
+``python -m benchmarks.records.objects [--records N] [--delay MS] [--rounds N] [--json]``. Once without a delay, once with one per request
+(``--delay 0``: without alone, and no round that warms up). Both databases have their defaults: holdall 32 requests at once, tags and a mirror in
+a file, the peer 10 requests; the bare loop has 32. The server is `benchmarks.records.quick`; how many small PUTs a second it carries from a bare
+loop is measured first, and printed. The peer takes long: it gets a tenth of the records, and its seconds are scaled. It counts as many records
+as the others do: copies of one, which the server makes. Rows follow each other:
 what is created is read, searched and deleted, and each answer is checked before its time counts. ``cold`` is an empty mirror, ``unchanged``
 asks the server what changed (``max_age=0``), ``fresh`` is the default.
 """
 
 import asyncio
 import json
+import os
 import sys
+import tempfile
 import time
+import urllib.request
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -31,6 +35,8 @@ ROWS = [
     "search, cold",
     "search, unchanged",
     "search, fresh",
+    "search, fresh, equality, limit 10",
+    "search, fresh, equality, one match",
     "count, first",
     "count, repeated",
     "stream, cold",
@@ -95,18 +101,20 @@ class Bare:
 
 
 class Holdall:
-    """An S3Database with its mirror in memory."""
+    """An S3Database."""
 
     def __init__(self, known):
-        from holdall.records import Filter, Record, S3Database
+        from holdall.records import Filter, Query, Record, S3Database
 
-        self.filter, self.record, self.type, self.known = Filter, Record, S3Database, known
+        self.filter, self.query, self.record, self.type, self.known = Filter, Query, Record, S3Database, known
         self.prefix = f"{type(self).__name__.lower()}/"
         self.db = self.database()
 
     def database(self):
-        options = {"prefix": self.prefix, "tags": "off", "mirror": "memory", "create_bucket": False}
-        return self.type.from_config({**self.known["s3"], **options})
+        os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()  # where the mirror is, by default
+        return self.type.from_config(
+            {**self.known["s3"], "prefix": self.prefix, "indexes": ["city"], "create_bucket": False}
+        )
 
     def fresh(self):
         """Be a database that knows nothing yet, with connections that are open: those of the others are, too."""
@@ -144,6 +152,9 @@ class Holdall:
 
     def search(self, **options):
         return len(list(self.db.search(self.filter("city", "=", "Ghent"), **options)))
+
+    def narrow(self, field, value, limit):
+        return len(list(self.db.search(self.query().filter(field, "=", value).limit(limit))))
 
     def count(self):
         return self.db.count()
@@ -189,6 +200,9 @@ class Tasks(Holdall):
     def search(self, **options):
         return len(list(self.runner.run(self.db.search_async(self.filter("city", "=", "Ghent"), **options))))
 
+    def narrow(self, field, value, limit):
+        return len(list(self.runner.run(self.db.search_async(self.query().filter(field, "=", value).limit(limit)))))
+
     def count(self):
         return self.runner.run(self.db.count_async())
 
@@ -207,7 +221,7 @@ class Peer:
         from dataknobs_data.backends.s3 import SyncS3Database
 
         self.query, self.record = Query, Record
-        self.db = SyncS3Database({**known["s3"], "prefix": "peer/", "max_workers": WORKERS})
+        self.db = SyncS3Database({**known["s3"], "prefix": "peer/"})
         self.db.connect()
         self.create, self.update, self.upsert = self.db.create, self.db.update, self.db.upsert
         self.read, self.exists, self.delete = self.db.read, self.db.exists, self.db.delete
@@ -220,21 +234,9 @@ class Peer:
 
     def fill(self, s3):
         """Have as many records to count as the others have."""
-        import boto3
-
         (first,) = self.crowd.create_batch([self.record(people(1)[0])])
-        client = boto3.client(
-            "s3",
-            endpoint_url=s3["endpoint_url"],
-            region_name=s3["region"],
-            aws_access_key_id=s3["access_key_id"],
-            aws_secret_access_key=s3["secret_access_key"],
-        )
-        key = next(item["Key"] for item in client.list_objects_v2(Bucket=s3["bucket"], Prefix="crowd/")["Contents"])
-        body = client.get_object(Bucket=s3["bucket"], Key=key)["Body"].read()
-        names = [key.replace(first, str(uuid.uuid4())) for _ in range(self.crowded - 1)]
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda name: client.put_object(Bucket=s3["bucket"], Key=name, Body=body), names))
+        make = f"{s3['endpoint_url']}/{s3['bucket']}/crowd/{first}.json?copies={self.crowded - 1}"
+        urllib.request.urlopen(urllib.request.Request(make, method="POST")).close()
 
     def number(self, record):
         return record.get_value("n")
@@ -309,6 +311,9 @@ def many(db, values):
     def search(**options):
         assert db.search(**options) == half
 
+    def narrow(field, value, limit, there):
+        assert db.narrow(field, value, limit) == there
+
     def count():
         assert db.count() == getattr(db, "crowded", len(values))
 
@@ -324,6 +329,12 @@ def many(db, values):
             "count, repeated": count,
         }
         acts |= {"stream, cold": cold(stream), "batch_delete": delete}
+    if hasattr(db, "narrow"):
+        acts |= {
+            "search, fresh, equality, limit 10": lambda: narrow("city", "Oslo", 10, min(10, len(values) // 2)),
+            "search, fresh, equality, one match": lambda: narrow("n", len(values) - 1, 10, 1),
+        }
+    if hasattr(db, "search"):
         acts["search, unchanged"] = (lambda: search(max_age=0)) if hasattr(db, "fresh") else search
     return acts
 
@@ -366,8 +377,12 @@ def main():
             "secret_access_key": "testing",
         }
         known = {"s3": s3, "records": asked.records}
-        delays = (0, asked.delay)
-        found = scaled(counting.count("benchmarks.records.objects", LIBRARIES, ROWS, server, asked.rounds, delays, known))
+        delays = (0, asked.delay) if asked.delay else (0,)
+        found = scaled(
+            counting.count(
+                "benchmarks.records.objects", LIBRARIES, ROWS, server, asked.rounds, delays, known, warm=bool(asked.delay)
+            )
+        )
     about = {"records": asked.records, "puts a second of a bare loop": round(speed)}
     measuring.save("benchmarks.records.objects", about | found, as_json=asked.json)
     if not asked.json:

@@ -1,7 +1,7 @@
 """A small S3 in a process of its own, quick enough that clients are the limit: objects in memory, requests and bytes counted, a delay for each.
 
-It speaks what databases of records need (PUT, GET, HEAD, DELETE with conditions, listings, bulk deletes), looks at no signature, and is for
-benchmarks alone: tests run against moto, LocalStack and Ceph's gateway.
+It speaks what databases of records need (PUT, GET, HEAD, DELETE with conditions, listings, bulk deletes), makes copies of an object
+(``POST key?copies=N``), looks at no signature, and is for benchmarks alone: tests run against moto, LocalStack and Ceph's gateway.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import json
 import re
 import subprocess
 import sys
+import uuid
 from bisect import bisect_left, bisect_right
 from email.utils import formatdate
 from typing import NamedTuple
@@ -118,6 +119,11 @@ class Server:
                 self.bucket.delete(unescape(name))
             told = "".join(f"<Deleted><Key>{name}</Key></Deleted>" for name in names)
             return 200, {}, f"<DeleteResult>{told}</DeleteResult>".encode()
+        if method == "POST" and "copies" in asked:
+            data, place = self.bucket.objects[key][0], key.rpartition("/")[0]
+            for _ in range(int(asked["copies"])):
+                self.bucket.put(f"{place}/{uuid.uuid4()}.json", data)
+            return 200, {}, b""
         if not key:
             return (200, {}, self.listing(asked)) if method == "GET" else (200, {}, b"")
         there = self.bucket.objects.get(key)
