@@ -5,6 +5,7 @@ What this shows is that our side sends the right things (generations, conditions
 
 import email.utils
 import hashlib
+import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +15,7 @@ import pytest
 
 from holdall.core.options import GetOptions, PutOptions
 from holdall.drivers.objects import GCSStore
-from holdall.errors import AlreadyExistsError, NotFoundError, NotSupportedError, PreconditionError
+from holdall.errors import AlreadyExistsError, ConfigError, NotFoundError, NotSupportedError, PreconditionError
 from holdall.testing import Colour
 
 
@@ -104,6 +105,25 @@ class Credentials:
 def opened(google, **options) -> GCSStore:
     address = f"http://127.0.0.1:{google.server_address[1]}"
     return GCSStore("bucket", endpoint_url=address, **{"token": Credentials(), **options})
+
+
+@pytest.mark.parametrize("token", ["ya29.hunter2", "/no/hunter2", '{"type": "service_account", "private_key": "hunter2'])
+def test_a_token_that_is_no_key_file_does_not_show(token, colour: Colour):
+    with pytest.raises(ConfigError, match="key file") as caught, GCSStore("bucket", token=token) as store:
+        colour(store).get("k")
+    error = caught.value
+    assert "hunter2" not in f"{error}{error.__cause__!r}"
+    assert error.__cause__ is None
+
+
+def test_a_key_file_may_be_given_as_json():
+    key = json.dumps({"type": "service_account", "client_email": "me@example.org"})
+    assert GCSStore("bucket", token=key).identity.principal == "me@example.org"
+
+
+def test_a_key_file_that_is_not_there_is_named(tmp_path, colour: Colour):
+    with pytest.raises(ConfigError, match=r"no such file, '.*/key\.json'"), GCSStore("b", token=tmp_path / "key.json") as store:
+        colour(store).get("k")
 
 
 def test_compare_and_set_goes_by_generation(google, colour: Colour):

@@ -67,7 +67,7 @@ def sentence(error: Any) -> str:
     """Return one line that says what went wrong."""
     if _is_usage(error):
         hint = f" (try: {error.ctx.command_path} --help)" if getattr(error, "ctx", None) is not None else ""
-        return _line(f"{error.format_message()}{hint}")
+        return _line(f"{_usage(error)}{hint}")
     if isinstance(error, TransferError) and error.report is not None:
         failures = error.report.failures
         first = f"; first: {failures[0].error}" if failures else ""
@@ -90,6 +90,16 @@ def _line(text: str) -> str:
 def _is_usage(error: BaseException) -> bool:
     # typer has its own copy of click since 0.26 or so: the class is known by what it has, not by where it is.
     return hasattr(error, "format_message") and hasattr(error, "exit_code")
+
+
+def _usage(error: Any) -> str:
+    """Return what is wrong with the arguments; which ones are needed, as of several sources and a target the first is missed."""
+    message: str = error.format_message()
+    if message.startswith("Missing argument") and getattr(error, "ctx", None) is not None:
+        needed = [each.metavar for each in error.ctx.command.params if each.param_type_name == "argument" and each.required]
+        if len(needed) > 1:
+            return f"Missing argument: {' and '.join(needed)} are needed."
+    return message
 
 
 def _forget_stdout() -> None:

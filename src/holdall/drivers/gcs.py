@@ -41,7 +41,7 @@ class GCSStore(ObstoreStore):
     Args:
         bucket: Name of the bucket.
         prefix: What stands before every key.
-        token: Path of a key file, its content as a mapping, or credentials of ``google-auth``; else the default chain.
+        token: Path of a key file, its content (a mapping or JSON), or credentials of ``google-auth``; else the default chain.
         project: Who pays for requests, where the bucket wants that.
         anonymous: Ask without credentials; read-only.
         endpoint_url: Of a service that is not Google's.
@@ -104,6 +104,10 @@ class GCSStore(ObstoreStore):
         return f"GCSStore({', '.join([repr(self.bucket), *(f'{k}={v!r}' for k, v in shown.items() if v)])})"
 
     def _new_native(self, *, patient: bool, retries: int) -> Any:
+        file = self._config.get("application_credentials")
+        if file is not None and not os.path.isfile(file):
+            shown = f", {file!r}" if file.endswith(".json") else ""  # anything else may be a token itself
+            raise ConfigError(f"token is the path of a key file, its content, or credentials: there is no such file{shown}")
         config: dict[str, Any] = {k: v for k, v in self._config.items() if k != "principal"}
         config["skip_signature"] = self._anonymous
         if self._endpoint is not None:
@@ -140,6 +144,11 @@ def _credentials(token: Any) -> tuple[dict[str, Any], Any]:
     """
     if token is None:
         return {}, None
+    if isinstance(token, str) and token.lstrip().startswith("{"):
+        try:
+            token = json.loads(token)
+        except ValueError:
+            raise ConfigError("token looks like the content of a key file, but is no JSON") from None
     if isinstance(token, (str, os.PathLike)):
         return {"application_credentials": os.path.expanduser(os.fspath(token))}, None
     if isinstance(token, Mapping):

@@ -123,7 +123,9 @@ class S3Settings:
         """The service for identities: equal for equal objects, however the region was given."""
         if self.endpoint is None or (self.amazon and not self.endpoint.endswith(".cn") and "vpce" not in self.endpoint):
             return f"s3+{AMAZON}"
-        return f"s3+{self.endpoint}"
+        parts = urlsplit(self.endpoint)
+        port = "" if parts.port in {None, 443 if parts.scheme == "https" else 80} else f":{parts.port}"
+        return f"s3+{parts.scheme}://{parts.hostname}{port}{parts.path}"  # the host is in small letters
 
     @property
     def principal(self) -> str:

@@ -87,9 +87,7 @@ def _entries(source: Any, what: str, base: str | None, *, document: bool) -> lis
 def _is_table(value: Any) -> bool:
     """Tell whether ``mounts`` holds mounts, rather than being the name of one."""
     if isinstance(value, Mapping):
-        return not value.keys() & {"type", "protocol", "url"} and all(
-            isinstance(v, (Mapping, str, Store)) for v in value.values()
-        )
+        return not value.keys() & {"type", "protocol", "url"}
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 

@@ -154,6 +154,11 @@ def test_identities_are_equal_for_equal_places():
     assert one.identity == S3Store("b", **PAIR).identity
     assert one.identity == S3Store("b", endpoint_url="https://s3.eu-west-1.amazonaws.com", **PAIR).identity
     assert one.identity != S3Store("b", endpoint_url="https://s3.example.org", **PAIR).identity
+    written = {
+        S3Store("b", endpoint_url=f"https://{host}", **PAIR).identity
+        for host in ("s3.example.org", "S3.example.org:443", "s3.example.org/")
+    }
+    assert len(written) == 1
     assert one.identity != S3Store("b", prefix="x", **PAIR).identity
     assert one.identity.principal == "AKIDEXAMPLE"
     assert S3Store("b", prefix="x/", anonymous=True).identity == S3Store("b", prefix="x", anonymous=True).identity
