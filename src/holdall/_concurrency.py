@@ -16,6 +16,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 from holdall._lazy import lazy
+from holdall._turns import beside
 from holdall.errors import ForkedProcessError
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def run(function: Callable[[], T]) -> T:
 
 async def run_async(function: Callable[[], T]) -> T:
     """Call a blocking function in a worker thread, so that the event loop goes on."""
-    return await asyncio.to_thread(function)
+    return await asyncio.to_thread(beside, function)
 
 
 _generation = 0

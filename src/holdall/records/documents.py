@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from json.scanner import make_scanner
 from typing import Any
 
+from holdall._turns import in_turns
 from holdall.records.encoding import decode_value, encode_value
 from holdall.records.lengthy import STEP, base64, binary, compact, contains, pieces, unbase64
 from holdall.records.lengthy_reading import loads
@@ -66,7 +67,8 @@ def encode_document(values: Mapping[str, Any], path: str = "") -> str:
         return "{}"
     head = f"{path}." if path else ""
     encoded = {
-        key_text(str(encode_value(k, path or "fields"))): _tag(encode_value(v, f"{head}{k}")) for k, v in values.items()
+        key_text(str(encode_value(k, path or "fields"))): _tag(encode_value(v, f"{head}{k}"))
+        for k, v in in_turns(values.items())
     }
     return compact(encoded)
 
@@ -94,7 +96,7 @@ def document_of(text: str) -> str:
     """
     if not (_odd(text) if len(text) <= STEP else any(map(_odd, pieces(text, _NUMBER)))):
         return text
-    return compact({key_text(name): _tag(value) for name, value in loads(text).items()})
+    return compact({key_text(name): _tag(value) for name, value in in_turns(loads(text).items())})
 
 
 def decode_document(text: str | bytes) -> dict[str, Any]:
@@ -118,12 +120,15 @@ def decode_document(text: str | bytes) -> dict[str, Any]:
         raise ValueError("no mapping")  # noqa: TRY004  # of what is stored
     return {
         key if _ESCAPE not in key else name_of(key): value if type(value) not in _NESTED else undocument(value)
-        for key, value in document.items()
+        for key, value in in_turns(document.items())
     }
 
 
 def undocument(value: Any) -> Any:
     """Return the value that a document's JSON data stands for.
+
+    Args:
+        value: JSON data that nobody else has: lists and mappings of it become those of the value.
 
     Raises:
         ValueError: A tagged value that cannot be read.
@@ -139,15 +144,15 @@ def _tag(value: Any) -> Any:
         text = repr(value)
         return {"$float": text} if "e" in text or text == "-0.0" else value
     if isinstance(value, list):
-        return [_tag(member) for member in value]
+        return [_tag(member) for member in in_turns(value)]
     if isinstance(value, dict):
         if len(value) == 1:
             [(key, inner)] = value.items()
             if key == "$dict":
-                return {"$dict": {key_text(k): _tag(v) for k, v in inner.items()}}
+                return {"$dict": {key_text(k): _tag(v) for k, v in in_turns(inner.items())}}
             if key.startswith("$"):
                 return value
-        return {key_text(key): _tag(member) for key, member in value.items()}
+        return {key_text(key): _tag(member) for key, member in in_turns(value.items())}
     return value
 
 
@@ -157,7 +162,11 @@ _WORDS = {"nan", "inf", "-inf"}
 def _untag(value: Any) -> Any:
     """Undo `_tag`."""
     if isinstance(value, list):
-        return [_untag(member) for member in value]
+        elements: list[Any] = value
+        for at, element in enumerate(in_turns(elements)):
+            if type(element) in _NESTED:
+                elements[at] = _untag(element)
+        return elements
     if not isinstance(value, dict):
         return value
     if len(value) == 1:
@@ -167,7 +176,17 @@ def _untag(value: Any) -> Any:
         if key == "$float" and inner not in _WORDS:
             return float(inner)
         if key == "$dict":
-            return {"$dict": {name_of(k): _untag(v) for k, v in inner.items()}}
+            return {"$dict": _untagged(inner)}
         if key.startswith("$"):
             return value
-    return {name_of(key): _untag(member) for key, member in value.items()}
+    return _untagged(value)
+
+
+def _untagged(members: dict[str, Any]) -> dict[str, Any]:
+    """Undo `_tag` in a mapping: in its place, if no name is escaped."""
+    for name, value in in_turns(members.items()):
+        if type(value) in _NESTED:
+            members[name] = _untag(value)
+    if any(_ESCAPE in name for name in in_turns(members)):
+        return {name_of(name): value for name, value in in_turns(members.items())}
+    return members

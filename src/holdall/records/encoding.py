@@ -14,6 +14,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from holdall._turns import BESIDE, in_turns
 from holdall.records.errors import CorruptRecordError, SerializationError
 from holdall.records.lengthy import STEP, base64, binary, compact, pieces, unbase64
 from holdall.records.lengthy_reading import loads
@@ -120,7 +121,7 @@ def encode_value(value: Any, path: str = "value", depth: int = 0) -> Any:
         raise SerializationError(f"{path}: nested deeper than {_MAX_DEPTH}")
     if isinstance(value, Mapping):
         encoded: dict[str, Any] = {}
-        for key, member in value.items():
+        for key, member in in_turns(value.items()):
             if not isinstance(key, str):
                 raise SerializationError(f"{path}: a mapping's key is a str, not {type(key).__name__}")
             encoded[_text(key, path)] = encode_value(member, f"{path}.{key}", depth + 1)
@@ -128,7 +129,7 @@ def encode_value(value: Any, path: str = "value", depth: int = 0) -> Any:
             return {"$dict": encoded}
         return encoded
     if isinstance(value, (list, tuple)):
-        return [encode_value(member, f"{path}.{at}", depth + 1) for at, member in enumerate(value)]
+        return [encode_value(member, f"{path}.{at}", depth + 1) for at, member in enumerate(in_turns(value))]
     if isinstance(value, (bytes, bytearray, memoryview)):
         return {"$bytes": base64(value)}
     if isinstance(value, datetime):
@@ -172,7 +173,7 @@ def decode_value(value: Any) -> Any:
     """
     if isinstance(value, list):
         elements: list[Any] = value
-        for at, element in enumerate(elements):
+        for at, element in enumerate(in_turns(elements) if BESIDE else elements):
             if type(element) in _NESTED:
                 elements[at] = decode_value(element)
         return elements
@@ -193,7 +194,7 @@ def decode_value(value: Any) -> Any:
 
 def _values(members: dict[str, Any]) -> dict[str, Any]:
     """Decode the members of a mapping in their place."""
-    for name, value in members.items():
+    for name, value in in_turns(members.items()) if BESIDE else members.items():
         if type(value) in _NESTED:
             members[name] = decode_value(value)
     return members
@@ -226,7 +227,7 @@ def encode_content(
 def _members(values: Mapping[str, Any], path: str, head: str = "") -> dict[str, Any]:
     """Return JSON data for named values; most need no look into them."""
     encoded: dict[str, Any] = {}
-    for name, value in values.items():
+    for name, value in in_turns(values.items()):
         if not isinstance(name, str):
             raise SerializationError(f"{path}: a mapping's key is a str, not {type(name).__name__}")
         kind = type(value)

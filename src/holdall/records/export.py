@@ -7,7 +7,6 @@ second one, so that memory stays bounded; a record that came in between may have
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -15,9 +14,11 @@ from decimal import Context, Decimal
 from typing import Any, Literal
 from uuid import UUID
 
+from holdall._turns import in_turns
 from holdall.errors import MissingExtraError
 from holdall.records.encoding import encode_value
 from holdall.records.errors import QueryError
+from holdall.records.lengthy import compact
 from holdall.records.record import Record
 
 __all__ = [
@@ -186,7 +187,7 @@ def fitted(value: Any, kind: Kind, name: str) -> Any:
     if value is None:
         return None
     if kind == "json":
-        return json.dumps(encode_value(value), ensure_ascii=False)
+        return compact(encode_value(value))
     if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     base = _base(kind)
@@ -259,11 +260,13 @@ def table_of(records: Iterable[Record], chosen: tuple[str, ...] | None = None) -
     """Return records as an Arrow table."""
     columns = Columns(chosen)
     held = list(records)
-    for record in held:
+    for record in in_turns(held):
         columns.see(record)
     kinds = columns.kinds()
     schema = schema_of(kinds)
-    return need("pyarrow", "arrow").Table.from_pylist([columns.row(record, kinds) for record in held], schema=schema)
+    return need("pyarrow", "arrow").Table.from_pylist(
+        [columns.row(record, kinds) for record in in_turns(held)], schema=schema
+    )
 
 
 def as_pandas(table: Any) -> Any:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
+from holdall._turns import in_turns
 from holdall.engine.resolve import resolve
 from holdall.errors import ConfigError
 from holdall.records.encoding import decode_value, encode_value
 from holdall.records.errors import QueryError
 from holdall.records.export import FORMATS, Columns, ExportReport, Format, Kind, batch_of, need, schema_of
+from holdall.records.lengthy import binary, compact
+from holdall.records.lengthy_reading import loads
 from holdall.records.record import Record
 
 __all__ = ["format_of", "records_from", "write_file"]
@@ -199,7 +201,7 @@ class _Lines:
         pass
 
     def add(self, rows: list[dict[str, Any]]) -> bytes:
-        return "".join(json.dumps(encode_value(row), ensure_ascii=False) + "\n" for row in rows).encode()
+        return b"".join(binary(compact(encode_value(row)) + "\n") for row in in_turns(rows))
 
     def end(self) -> bytes:
         return b""
@@ -265,7 +267,7 @@ def records_from(source: Any) -> Iterator[Record]:
     place = resolve(where)
     if kind == "jsonl":
         for line in _lines_of(place.store.get(place.key)):
-            values = decode_value(json.loads(line))
+            values = decode_value(loads(line))
             yield Record(values, id=values.pop("id", None))
         return
     if kind == "csv":
@@ -292,7 +294,7 @@ def _lines_of(chunks: Iterable[Any]) -> Iterator[bytes]:
 
 
 _READERS: dict[bytes | None, Callable[[Any], Any]] = {
-    b"json": lambda text: decode_value(json.loads(text)),
+    b"json": lambda text: decode_value(loads(text)),
     b"decimal": Decimal,
     b"int": int,
 }

@@ -1,7 +1,7 @@
 """Work on long values in calls of bounded length: no call into C gets more than about `STEP` characters. Pure.
 
 Python runs one thread at a time, and a thread that is within C keeps its turn. So a thread that encodes 10 MB at once holds up the
-event loop beside it for as long as that takes; one that goes on in steps lets others in between any two of them.
+event loop beside it for as long as that takes; one that goes on in steps gives way between them (`holdall._turns`).
 `holdall.records.lengthy_reading` is the way back.
 """
 
@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from itertools import islice
 from operator import itemgetter
 from typing import Any
+
+from holdall._turns import give_way
 
 __all__ = ["STEP", "base64", "binary", "compact", "contains", "pieces", "unbase64"]
 
@@ -83,6 +85,7 @@ class _Writing:
 
     def value(self, value: Any) -> None:
         """Write any value."""
+        give_way()
         if _fits(value, self.step):
             self.texts.append(self.encode(value))
         elif isinstance(value, dict):
@@ -98,13 +101,13 @@ class _Writing:
             self.texts.append("]")
         else:
             self.texts.append('"')
-            self.texts += [self.encode(value[at : at + self.step])[1:-1] for at in range(0, len(value), self.step)]
+            self.texts += [self.encode(value[at : at + self.step])[1:-1] for at in _starts(len(value), self.step)]
             self.texts.append('"')
 
     def elements(self, values: list[Any]) -> None:
         """Write elements: those of a step at once, or one that is longer than it."""
         many = max(1, min(self.step // _MEMBER, len(values) // 2))
-        for at in range(0, len(values), many):
+        for at in _starts(len(values), many):
             some = values[at : at + many]
             if at:
                 self.texts.append(",")
@@ -118,7 +121,7 @@ class _Writing:
     def members(self, items: Iterator[tuple[str, Any]], number: int) -> None:
         """Write members: those of a step at once, or one that is longer than it."""
         many = max(1, min(self.step // _MEMBER, number // 2))
-        for at in range(0, number, many):
+        for at in _starts(number, many):
             some = dict(islice(items, many))
             if at:
                 self.texts.append(",")
@@ -142,24 +145,24 @@ def binary(text: str) -> bytes:
     return text.encode() if len(text) <= STEP else b"".join([piece.encode() for piece in pieces(text)])
 
 
-def base64(data: bytes | bytearray | memoryview) -> str:
-    """Return bytes in base64."""
+def base64(data: bytes | bytearray | memoryview, *, altchars: bytes | None = None) -> str:
+    """Return bytes in base64, with other characters for ``+/`` if some are given."""
     if len(data) <= STEP:
-        return b64encode(data).decode()
+        return b64encode(data, altchars).decode()
     whole = memoryview(data).cast("B")
-    return "".join([b64encode(whole[at : at + _THREES]).decode() for at in range(0, len(whole), _THREES)])
+    return "".join([b64encode(whole[at : at + _THREES], altchars).decode() for at in _starts(len(whole), _THREES)])
 
 
-def unbase64(text: str) -> bytes:
-    """Return the bytes that base64 stands for.
+def unbase64(text: str, *, altchars: bytes | None = None) -> bytes:
+    """Return the bytes that base64 stands for. See `base64`.
 
     Raises:
         ValueError: It is none.
         TypeError: It is no text.
     """
     if len(text) <= STEP:
-        return b64decode(text, validate=True)
-    parts = [b64decode(piece, validate=True) for piece in pieces(text)]
+        return b64decode(text, altchars, validate=True)
+    parts = [b64decode(piece, altchars, validate=True) for piece in pieces(text)]
     if any(len(part) * 4 != STEP * 3 for part in parts[:-1]):
         raise ValueError("padding within base64")
     return b"".join(parts)
@@ -172,7 +175,14 @@ def pieces(text: str, more: int = 0) -> Iterator[str]:
         text: Of any length.
         more: How many characters of the next step each one has too.
     """
-    return (text[at : at + STEP + more] for at in range(0, len(text), STEP))
+    return (text[at : at + STEP + more] for at in _starts(len(text)))
+
+
+def _starts(length: int, step: int = STEP) -> Iterator[int]:
+    """Yield where the steps of something begin, and give way before each."""
+    for at in range(0, length, step):
+        give_way()
+        yield at
 
 
 def contains(text: str, part: str) -> bool:

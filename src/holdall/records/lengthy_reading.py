@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import re
 import sys
+from itertools import count
 from typing import Any
 
+from holdall._turns import MANY, give_way
 from holdall.records.lengthy import STEP
 
 __all__ = ["loads"]
@@ -123,7 +125,11 @@ class _Reading:
     def value(self) -> Any:
         """Return the value."""
         text, forms, end = self.text, self.forms, len(self.text)
-        while self.at < end:
+        for turn in count():
+            if self.at >= end:
+                break
+            if not turn % MANY:
+                give_way()
             self.at = forms.run.match(text, self.at, self.at + self.step).end()
             self.shorten()
             sign = text[self.at : self.at + 1]
@@ -142,6 +148,7 @@ class _Reading:
     def shorten(self) -> None:
         """Take what is complete, if the piece has become long; open a frame for what is not."""
         while self.at - self.start > self.step:
+            give_way()
             if not self.cut():
                 if len(self.levels) == 1:
                     return  # one number, or white space
@@ -200,6 +207,7 @@ class _Reading:
             raise _LongNameError
         at = begin + 1
         while True:
+            give_way()
             stop = forms.plain.match(text, at, at + self.step + _ESCAPED).end()
             low = forms.low.match(text, stop)  # the second half of a character is its first half's
             stop = low.end() if low else stop
@@ -254,6 +262,7 @@ class _Reading:
             raise _broken()
         mapping = isinstance(frame.holds, dict)
         before, after = forms.around[mapping]
+        give_way()
         found = _read(before + piece + after)
         frame.holds.update(found) if mapping else frame.holds.extend(found)
         frame.state = _NEXT

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import math
@@ -10,17 +9,34 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from functools import lru_cache
-from typing import Any
+from heapq import merge
+from operator import itemgetter
+from typing import Any, TypeVar
 from uuid import UUID
 
+from holdall._turns import BESIDE, give_way, in_turns
 from holdall.records.encoding import decode_value, encode_value
 from holdall.records.errors import QueryError
+from holdall.records.lengthy import STEP, base64, binary, compact, unbase64
+from holdall.records.lengthy_reading import loads
 from holdall.records.paths import MISSING
 from holdall.records.query import And, Condition, Filter, Not, Or, Query
 from holdall.records.record import Record
 
-__all__ = ["compare", "cursor_after", "cursor_mark", "cut", "equal", "matches", "page", "predicate", "row_key", "sort_key"]
+__all__ = [
+    "Like",
+    "compare",
+    "cursor_after",
+    "cursor_mark",
+    "cut",
+    "equal",
+    "matches",
+    "ordered",
+    "page",
+    "predicate",
+    "row_key",
+    "sort_key",
+]
 
 _Number = (int, float, Decimal)
 _Test = Callable[[Any], bool]
@@ -85,10 +101,8 @@ def _test(condition: Filter) -> _Test:
 
         return between
     if op in {"like", "not like"}:
-        pattern, positive = like_pattern(wanted), op == "like"
-        return lambda value: (
-            value is not None and (isinstance(value, str) and pattern.fullmatch(value) is not None) is positive
-        )
+        like, positive = Like(wanted), op == "like"
+        return lambda value: value is not None and (isinstance(value, str) and like(value)) is positive
     if op == "regex":
         search = re.compile(wanted).search
         return lambda value: isinstance(value, str) and search(value) is not None
@@ -113,20 +127,65 @@ def _test(condition: Filter) -> _Test:
     return ordered
 
 
-@lru_cache(maxsize=256)
-def like_pattern(pattern: str) -> re.Pattern[str]:
-    r"""Return the regular expression of a LIKE pattern: ``%`` any run, ``_`` one character, ``\`` escapes (M5)."""
-    parts: list[str] = []
-    at = 0
-    while at < len(pattern):
-        character = pattern[at]
-        if character == "\\" and at + 1 < len(pattern):
+class Like:
+    r"""Tells whether text is like a pattern: ``%`` any run, ``_`` one character, ``\`` escapes (M5).
+
+    Args:
+        pattern: What was asked for.
+        step: Of text that is longer no call gets more at once.
+
+    Example:
+        >>> Like("a%_z")("Abcz"), Like("a%_z")("az")
+        (True, False)
+    """
+
+    def __init__(self, pattern: str, step: int = STEP) -> None:
+        parts, sizes = [""], [0]
+        at = 0
+        while at < len(pattern):
+            character = pattern[at]
+            if character == "%":
+                parts.append("")
+                sizes.append(0)
+            else:
+                if character == "\\" and at + 1 < len(pattern):
+                    at += 1
+                    character = re.escape(pattern[at])
+                elif character == "_":
+                    character = "."
+                else:
+                    character = re.escape(character)
+                parts[-1] += character
+                sizes[-1] += 1
             at += 1
-            parts.append(re.escape(pattern[at]))
-        else:
-            parts.append({"%": ".*", "_": "."}.get(character) or re.escape(character))
-        at += 1
-    return re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
+        flags = re.IGNORECASE | re.DOTALL
+        self._step = step
+        self._whole = re.compile(".*".join(parts), flags)
+        self._parts = [(re.compile(part, flags), size) for part, size in zip(parts, sizes, strict=True)]
+
+    def __call__(self, text: str) -> bool:
+        """Tell it of a text."""
+        if len(text) <= self._step or len(self._parts) == 1:
+            return self._whole.fullmatch(text) is not None
+        (first, begin), *inner, (last, size) = self._parts
+        end = len(text) - size
+        if begin > end or not first.match(text) or not last.match(text, end):
+            return False
+        for part, length in inner:  # the leftmost one leaves most to the others; each has one length
+            found = self._found(part, length, text, begin, end)
+            if found is None:
+                return False
+            begin = found
+        return True
+
+    def _found(self, part: re.Pattern[str], length: int, text: str, begin: int, end: int) -> int | None:
+        """Return where the first place of a part ends, looked for in steps."""
+        for at in range(begin, end - length + 1, self._step):
+            give_way()
+            found = part.search(text, at, min(at + self._step + length - 1, end)) if length else part.match(text, at)
+            if found:
+                return found.end()
+        return None
 
 
 _YEAR_ONE = datetime(1, 1, 1, tzinfo=UTC)
@@ -234,6 +293,10 @@ def _clock(value: time) -> int:
     return micros - (0 if offset is None else round(offset.total_seconds() * 1_000_000))
 
 
+_URL = b"-_"
+_SORTED_AT_ONCE = 256
+T = TypeVar("T")
+
 # -- order and pages ---------------------------------------------------------------------------------------------------
 
 
@@ -273,9 +336,9 @@ def sort_key(value: Any) -> tuple[Any, ...]:
     if isinstance(value, UUID):
         return (6, value.bytes)
     if isinstance(value, (list, tuple)):
-        return (7, tuple((1,) if member is None else (0, sort_key(member)) for member in value))
+        return (7, tuple((1,) if member is None else (0, sort_key(member)) for member in in_turns(value)))
     if isinstance(value, Mapping):
-        return (8, json.dumps(encode_value(value), sort_keys=True))
+        return (8, compact(encode_value(value), ordered=True))
     return (9, repr(value))
 
 
@@ -305,13 +368,30 @@ def cut(query: Query, records: Iterable[Record]) -> tuple[list[Record], bool]:
     end = None if query.count is None else query.skip + query.count
     mark = cursor_mark(query)
     if not query.sorting and mark is None:
-        found = sorted(records, key=_id)
+        found = ordered(records, key=_id)
         return found[query.skip : end], end is not None and len(found) > end
-    rows = [(row_key(query, record), record) for record in records]
-    rows.sort(key=lambda row: row[0])
+    rows = ordered(((row_key(query, record), record) for record in in_turns(records)), key=itemgetter(0))
     if mark is not None:
         rows = [row for row in rows if mark < row[0]]
     return [record for _, record in rows[query.skip : end]], end is not None and len(rows) > end
+
+
+def ordered(values: Iterable[T], *, key: Callable[[T], Any]) -> list[T]:
+    """Return values sorted; in a thread beside an event loop so that it gives way.
+
+    Example:
+        >>> ordered([3, 1, 2], key=abs)
+        [1, 2, 3]
+    """
+    found = list(values)
+    if not BESIDE or len(found) <= _SORTED_AT_ONCE:
+        found.sort(key=key)
+        return found
+    runs = [found[at : at + _SORTED_AT_ONCE] for at in range(0, len(found), _SORTED_AT_ONCE)]
+    for run in runs:
+        give_way()
+        run.sort(key=key)
+    return list(in_turns(merge(*runs, key=key)))
 
 
 def _id(record: Record) -> str:
@@ -331,14 +411,14 @@ def cursor_mark(query: Query) -> tuple[Any, ...] | None:
 def cursor_after(query: Query, record: Record) -> str:
     """Return the opaque text with which `Query.after` goes on behind a record (read before any projection)."""
     state = [_fingerprint(query), [encode_value(v) for v in _sort_values(query, record)], record.id]
-    return base64.urlsafe_b64encode(json.dumps(state, separators=(",", ":")).encode()).decode().rstrip("=")
+    return base64(binary(compact(state)), altchars=_URL).rstrip("=")
 
 
 def _read_cursor(query: Query) -> tuple[list[Any], str]:
     assert query.cursor is not None
     try:
         text = query.cursor + "=" * (-len(query.cursor) % 4)
-        fingerprint, values, last = json.loads(base64.urlsafe_b64decode(text))
+        fingerprint, values, last = loads(unbase64(text, altchars=_URL))
         decoded = [decode_value(v) for v in values]
     except (ValueError, TypeError) as error:
         raise QueryError("this is no cursor of ours") from error

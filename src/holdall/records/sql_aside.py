@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy.util import await_only
 from sqlalchemy.util.concurrency import in_greenlet
+
+from holdall._concurrency import run_async
 
 __all__ = ["aside", "drawn"]
 
@@ -18,7 +19,7 @@ _LONG = 65_536
 
 def aside(function: Callable[[], T]) -> T:
     """Call a function: here, or in a thread if an event loop would wait for it."""
-    return await_only(asyncio.to_thread(function)) if in_greenlet() else function()
+    return await_only(run_async(function)) if in_greenlet() else function()
 
 
 def drawn(found: Iterator[T], rows: Sequence[Sequence[Any]]) -> Iterator[T]:

@@ -11,6 +11,7 @@ import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any, Literal, Protocol, TypeVar
 
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from holdall._concurrency import ForkGuard
+from holdall._concurrency import ForkGuard, run_async
 from holdall.engine.colours import finish_async
 from holdall.errors import ConfigError, MissingExtraError, UnavailableError
 from holdall.records.sql_errors import lost, mapped, translate
@@ -146,7 +147,7 @@ class Link:
     async def run_async(self, act: Act[T], *, way: Way = "read", retry: bool = True) -> T:
         """Call a function with a connection, on the loop or in a thread. See `run`."""
         if self._in_threads:
-            return await asyncio.to_thread(self.run, act, way=way, retry=retry)
+            return await run_async(partial(self.run, act, way=way, retry=retry))
         try:
             return await self._run_there(act, way)
         except SQLAlchemyError as error:
@@ -283,7 +284,7 @@ class _Here:
         return act(self._connection)
 
     async def run_async(self, act: Act[T]) -> T:
-        return await asyncio.to_thread(act, self._connection)
+        return await run_async(partial(act, self._connection))
 
 
 class _There:

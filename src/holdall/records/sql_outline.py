@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from holdall._turns import in_turns
 from holdall.records.documents import decode_document, key_text, undocument
+from holdall.records.lengthy_reading import loads
 from holdall.records.pieces import quote
 
 __all__ = [
@@ -177,11 +178,11 @@ def answers(labels: Sequence[str], rows: Iterable[Sequence[Any]], found: Outline
     hidden = [place for place, label in enumerate(labels) if label == HIDDEN]
     single = {label for label in labels if labels.count(label) == 1} - {*SYSTEM_COLUMNS, HIDDEN}
     made: list[dict[str, Any]] = []
-    for row in rows:
+    for row in in_turns(rows):
         values = {label: decoded(label, row[place]) for place, label in shown}
         stored = row[hidden[0]] if len(hidden) == 1 else None  # none of a row that an outer join did not find
         if stored is not None and found is not None:
-            exact = zip(found.plain, json.loads(stored), strict=False)
+            exact = zip(found.plain, loads(stored), strict=False)
             values.update((labels[place], undocument(value)) for (place, _), value in exact if labels[place] in single)
         elif stored is not None:
             values.update((name, value) for name, value in decode_document(stored).items() if name in single)
@@ -199,7 +200,7 @@ def decoded(name: str, value: Any) -> Any:
     try:
         if name == "metadata":
             return decode_document(value)
-        found = undocument(json.loads(value))
+        found = undocument(loads(value))
     except (ValueError, TypeError, RecursionError):
         return value
     return value if isinstance(found, dict) else found

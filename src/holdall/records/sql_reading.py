@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from holdall.records.errors import CorruptRecordError
-from holdall.records.matching import cursor_after, cursor_mark, cut, predicate, row_key
+from holdall.records.matching import cursor_after, cursor_mark, cut, ordered, predicate, row_key
 from holdall.records.pieces import MARK, SQL, Pushed, render
 from holdall.records.query import Query
 from holdall.records.record import Record
@@ -230,8 +230,7 @@ class Reader:
         end = None if query.count is None else query.skip + query.count
 
         def page() -> list[str]:
-            keys.sort()
-            chosen = [key for key in keys if mark is None or mark < key]
+            chosen = [key for key in ordered(keys, key=tuple) if mark is None or mark < key]
             return [str(key[-1]) for key in chosen[query.skip : end]]
 
         return aside(page)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from holdall._turns import give_way
 from holdall.records.documents import decode_document, document_of
 from holdall.records.drafts import Draft, Written
 from holdall.records.encoding import iso
@@ -47,6 +48,7 @@ def possible(id: str) -> bool:
 
 def row_of(draft: Draft) -> tuple[str | None, ...]:
     """Return the values of a draft as it is to be written now, in the order of `holdall.records.sql_table.COLUMNS`."""
+    give_way()
     stamp, content = draft.stamped(), draft.content
     return (
         check_id(stamp.id),

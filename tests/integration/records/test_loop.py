@@ -179,6 +179,10 @@ IN_STEPS = {name: ONE[name] for name in ("read", "search", "count", "migrate")} 
     "update": lambda db: db.update_async("a", Record(shapes() | {"n": 1})),
     "batch_upsert": lambda db: db.batch_upsert_async([Record(shapes() | {"n": 2}, id="a")]),
     "modify": lambda db: db.modify_async("a", lambda record: record),
+    "search in another order": lambda db: db.search_async(Query().sort("maps").sort("floats", "DESC").sort("text").limit(1)),
+    "count in Python": lambda db: db.count_async(Filter("text", "like", "%zz%")),
+    "select_query": lambda db: db.select_query_async("SELECT maps, floats FROM records"),
+    "to_arrow": lambda db: db.to_arrow_async(),
 }
 
 
@@ -207,6 +211,7 @@ def test_a32_no_call_into_c_gets_all_of_a_long_record(db, monkeypatch):
 
     async def body():
         await db.create_async(Record(shapes(), id="a"))
+        await db.create_async(Record(shapes() | {"n": 1}, id="b"))  # so that the page has a cursor
         found = {}
         for now[0], call in IN_STEPS.items():
             found[now[0]] = await call(db)
@@ -216,5 +221,7 @@ def test_a32_no_call_into_c_gets_all_of_a_long_record(db, monkeypatch):
     found = asyncio.run(body())
     assert found["read"].data == shapes()
     assert found["search"][0].data == shapes()
+    assert len(found["search in another order"].cursor) > 1_000_000
+    assert found["count in Python"] == 0
     assert {names[1] for names in given} >= {"loads", "_ENCODE", "b64encode", "b64decode", "_read"}
     assert {names: size for names, size in given.items() if size > 4 * lengthy.STEP} == {}

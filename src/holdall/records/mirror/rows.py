@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+from holdall._turns import give_way
 from holdall.records.documents import decode_document, document_of, name_of
 from holdall.records.encoding import Content, Stamp, iso
 from holdall.records.lengthy import STEP, compact, pieces
@@ -53,6 +54,7 @@ class Row(NamedTuple):
 
 def row_of(stamp: Stamp, content: Content, etag: str | None) -> Row:
     """Return the row of what was written, or read."""
+    give_way()
     fields, metadata, cuts = document_of(content.fields), document_of(content.metadata), list[str]()
     if len(fields) + len(metadata) > LONGEST:
         fields, metadata = _shortened(fields, "", cuts), _shortened(metadata, "metadata.", cuts)
