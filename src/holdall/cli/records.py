@@ -50,19 +50,19 @@ _Told = Callable[[int, int | None, float], None]
 _SHOWN = 500
 
 _WORDS = sorted((*OPERATORS, "==", "<>"), key=len, reverse=True)
-_CONDITION = re.compile(
-    rf"\s*(?P<field>\S+)\s+(?P<op>{'|'.join(re.escape(word).replace(re.escape(' '), '[ _]+') for word in _WORDS)})(?:\s+(?P<value>.*))?\s*",
-    re.IGNORECASE | re.DOTALL,
-)
+_OPERATOR = "|".join(re.escape(word).replace(re.escape(" "), "[ _]+") for word in _WORDS)
+_CONDITION = re.compile(rf"\s*(?P<field>\S+)\s+(?P<op>{_OPERATOR})(?:\s+(?P<value>.*))?\s*", re.IGNORECASE | re.DOTALL)
+_SECOND = re.compile(rf"\s(?:and|or)\s+\S+\s+(?:{_OPERATOR})(?:\s|\Z)", re.IGNORECASE)
+"""What makes a value look like one more condition."""
 
 
 def condition(query: Query, text: str) -> Query:
     """Return a query with one condition more, as it was written on the command line.
 
-    The value is JSON where it can be read as such (``18``, ``true``, ``["a", "b"]``), else text.
+    The value is JSON where it can be read as such (``18``, ``true``, ``["a", "b"]``), else text, which may stand in single quotes.
     """
     found = _CONDITION.fullmatch(text)
-    if found is None:
+    if found is None or found["field"].startswith("("):
         raise typer.BadParameter(f"a condition is 'FIELD OP VALUE' with one of {', '.join(OPERATORS)}, not {text!r}")
     given = found["value"]
     if given is None and "exists" not in found["op"].lower():
@@ -70,8 +70,33 @@ def condition(query: Query, text: str) -> Query:
     try:
         value = None if given is None else codec.loads(given)
     except ValueError:
-        value = given
+        value = _text(given)
     return query.filter(found["field"], found["op"], value)
+
+
+def _text(given: str) -> str:
+    """Return a value that is text.
+
+    Raises:
+        typer.BadParameter: It looks like a value and one more condition.
+    """
+    if len(given) > 1 and given[0] == given[-1] == "'":
+        return given[1:-1].replace("''", "'")
+    if _SECOND.search(given):
+        raise typer.BadParameter(
+            f"{given!r} looks like more than a value: one --where for each condition, or the value in quotes"
+        )
+    return given
+
+
+def _sorted(query: Query, text: str) -> Query:
+    """Return a query with one sort key more: FIELD, FIELD:asc or FIELD:desc."""
+    field, colon, order = text.rpartition(":")
+    if colon and order.lower() not in {"asc", "desc"}:
+        raise typer.BadParameter(f"the order of {field!r} is asc or desc, not {order!r}")
+    if not colon and text.lower().endswith((" asc", " desc")):
+        raise typer.BadParameter(f"write {':'.join(text.rsplit(None, 1))!r}, not {text!r}")
+    return query.sort(field or text, order or "ASC")
 
 
 @contextmanager
@@ -103,7 +128,12 @@ def _open(name: str, config: str | None, *, new: bool) -> Database:
     path = config or find_config()
     if path is None:
         raise ConfigError(f"{name!r} is no URL and no path (./{name}), and there is no configuration that could name it")
-    return DatabaseFactory.from_file(os.fspath(path)).create(name)
+    try:
+        return DatabaseFactory.from_file(os.fspath(path)).create(name)
+    except ConfigError as error:
+        if os.path.exists(name):
+            raise ConfigError(f"{error.message}; for the file here write ./{name}") from error
+        raise
 
 
 _SQLITE = {".db", ".sqlite", ".sqlite3"}
@@ -144,8 +174,7 @@ def query_(
     """Print records, one line each; or the rows of a SELECT."""
     query = _query(where).offset(offset).select(*(select or ()))
     for text in sort or ():
-        field, _, order = text.rpartition(":") if text.lower().endswith((":asc", ":desc")) else (text, "", "ASC")
-        query = query.sort(field, order)
+        query = _sorted(query, text)
     if limit is not None:
         query = query.limit(limit)
     if sql is not None and query != Query():
