@@ -111,7 +111,6 @@ class Holdall:
         self.db = self.database()
 
     def database(self):
-        os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()  # where the mirror is, by default
         return self.type.from_config(
             {**self.known["s3"], "prefix": self.prefix, "indexes": ["city"], "create_bucket": False}
         )
@@ -119,6 +118,10 @@ class Holdall:
     def fresh(self):
         """Be a database that knows nothing yet, with connections that are open: those of the others are, too."""
         self.db.mirror.drop()
+
+    def close(self):
+        """Let go of connections."""
+        self.db.close()
 
     def create(self, record):
         return self.db.create(record)
@@ -169,6 +172,10 @@ class Tasks(Holdall):
     def __init__(self, known):
         self.runner = asyncio.Runner()
         super().__init__(known)
+
+    def close(self):
+        self.runner.run(self.db.close_async())
+        self.runner.close()
 
     def create(self, record):
         return self.runner.run(self.db.create_async(record))
@@ -253,6 +260,7 @@ LIBRARIES = {"obstore": Bare, "holdall": Holdall, "holdall async": Tasks, "datak
 
 def work(library, known):
     """Be the process of one library."""
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()  # where mirrors are, by default
     db = LIBRARIES[library](known)
     values = people(known["records"] // (TENTH if library == "dataknobs-data" else 1))
     measuring.answer({row: (act, 1) for row, act in (points(db, people(POINTS)) | many(db, values)).items()})

@@ -39,6 +39,7 @@ class QuickS3:
     def __exit__(self, *failure):
         self._process.stdin.close()
         self._process.wait(30)
+        self._process.stdout.close()
 
     def _ask(self, **said):
         self._process.stdin.write(json.dumps(said) + "\n")

@@ -45,10 +45,9 @@ async def listed_async(state: ObjectState, cuts: Sequence[str]) -> AsyncIterator
         return
     guessed = Cuts(state.prefix)
     waiting = deque(spans(Span(None, None), [state.key(id) for id in cuts]))
-    patience = 1 if cuts else 2
 
     async def work(span: Span) -> tuple[Named, list[str], Span]:
-        return await _range_async(state, span, PAGE * patience)
+        return await _range_async(state, span)
 
     async with AsyncCrew[Any](work, _AT_ONCE) as crew:
         while True:
@@ -60,14 +59,14 @@ async def listed_async(state: ObjectState, cuts: Sequence[str]) -> AsyncIterator
             if ended.error is not None:
                 raise ended.error
             found, keys, rest = ended.result
-            patience = 1
             if keys:
                 waiting.extend(spans(rest, guessed.behind(keys, rest)))
             yield found
 
 
-async def _range_async(state: ObjectState, span: Span, enough: int) -> tuple[Named, list[str], Span]:
-    """Return the objects of a range; if there may be more than enough, also the keys that were seen, and what is left of the range."""
+async def _range_async(state: ObjectState, span: Span) -> tuple[Named, list[str], Span]:
+    """Return the objects of a range; if that is long, those of its first pages, their keys, and what is left of the range."""
+    enough = 2 * PAGE if span.until is None else PAGE  # whether a first page is the last one, the service alone knows
     found: Named = []
     keys: list[str] = []
     async with closed_async(state.store.list_async(state.prefix, delimiter="/", start_after=span.after)) as pages:

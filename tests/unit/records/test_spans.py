@@ -86,17 +86,20 @@ def test_a20_ranges_equal_a_serial_listing(shape):
 
 
 def test_a_listing_of_two_pages_costs_no_more():
-    for count, pages in [(0, 1), (1, 1), (PAGE, 1), (PAGE + 1, 2), (2 * PAGE - 1, 2)]:
+    for count, pages in [(0, 1), (1, 1), (PAGE, 1), (PAGE + 1, 2), (2 * PAGE, 2)]:
         store = Service(f"records/{n:06}.json" for n in range(count))
         assert len(listed(store, [], "blocking")) == count
         assert store.pages == pages
 
 
 def test_what_is_known_is_listed_again_in_as_many_pages():
-    ids = [f"{n:06}" for n in range(5 * PAGE - 1)]
-    store = Service(f"records/{id}.json" for id in ids)
-    assert len(listed(store, ids[PAGE - 1 :: PAGE], "blocking")) == len(ids)
-    assert store.pages == 5
+    for count, pages in [(PAGE, 1), (5 * PAGE - 1, 5), (5 * PAGE, 5), (5 * PAGE + 1, 6)]:
+        store = Service(f"records/{n:06}.json" for n in range(count))
+        db = ObjectDatabase(store, mirror="memory")
+        assert db.count() == count
+        store.pages = 0
+        assert db.count(max_age=0) == count
+        assert store.pages == pages
 
 
 def test_an_error_ends_all_ranges(colour):

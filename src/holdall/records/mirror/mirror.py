@@ -134,8 +134,9 @@ class Mirror:
         )
 
     def each(self, step: int) -> list[str]:
-        """Return ids with so many rows between them, as far as any are held."""
-        sql = f"SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM rec WHERE {HELD}) WHERE n % ? = 0"
+        """Return ids with so many rows between them, and some behind the last one, as far as any are held."""
+        numbered = f"SELECT id, row_number() OVER (ORDER BY id) AS n, count(*) OVER () AS m FROM rec WHERE {HELD}"
+        sql = f"SELECT id FROM ({numbered}) WHERE n % ? = 0 AND n < m"
         found = self._file.call(lambda connection: connection.execute(sql, (step,)).fetchall(), writes=False)
         return [id for (id,) in found]
 
