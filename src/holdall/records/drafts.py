@@ -200,11 +200,8 @@ class Drawing:
         index, self._count = self._count, self._count + 1
         id: str | None = None
         try:
-            if isinstance(given, Record):
-                made = draft(given, mint=self._mint)
-            else:
-                id, record = given
-                made = draft(record, id=id, mint=self._mint)
+            id, record = _named(given)
+            made = draft(record, id=id, mint=self._mint)
         except HoldallError as error:
             return Item(index=index, id=id, outcome=Outcome(index=index, id=id, status="failed", error=error))
         if made.id in self._seen:
@@ -212,6 +209,22 @@ class Drawing:
             return Item(index=index, id=made.id, outcome=Outcome(index=index, id=made.id, status="exists", error=twice))
         self._seen.add(made.id)
         return Item(index=index, id=made.id, draft=made)
+
+
+def _named(given: object) -> tuple[str | None, Record]:
+    """Return an item of a batch with the id that it is to have, if it says one.
+
+    Raises:
+        SerializationError: It is neither a record nor an id with one.
+    """
+    if isinstance(given, Record):
+        return given.id, given
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        raise SerializationError(f"a batch takes a Record, or a pair of its id and a Record, not a {type(given).__name__}")
+    id, record = given
+    if not isinstance(id, str):
+        raise SerializationError(f"an id is a str, not {type(id).__name__}")
+    return id, record
 
 
 def settled(outcomes: list[Outcome], verb: str, *, missing_is_false: bool = False, database: object = None) -> list[Outcome]:

@@ -36,6 +36,10 @@ __all__ = [
 
 FORMAT = 1
 _MAX_DEPTH = 200
+_DIGITS, _BITS = 4300, 14_285
+"""Of a whole number, at most: Python reads no longer one back unless a process asks for it."""
+_SHORT = 10**600
+"""Numbers below are read back by any process."""
 
 
 class Stamp(NamedTuple):
@@ -113,8 +117,10 @@ def encode_value(value: Any, path: str = "value", depth: int = 0) -> Any:
     kind = type(value)
     if kind is str:
         return _text(value, path)
-    if value is None or kind is bool or kind is int:
+    if value is None or kind is bool:
         return value
+    if kind is int:
+        return value if -_SHORT < value < _SHORT else _whole(value, path)
     if kind is float:
         return value if math.isfinite(value) else {"$float": "nan" if value != value else "inf" if value > 0 else "-inf"}  # noqa: PLR0124
     if depth > _MAX_DEPTH:
@@ -231,7 +237,9 @@ def _members(values: Mapping[str, Any], path: str, head: str = "") -> dict[str, 
         if not isinstance(name, str):
             raise SerializationError(f"{path}: a mapping's key is a str, not {type(name).__name__}")
         kind = type(value)
-        plain = kind is int or value is None or kind is bool or (kind is str and value.isascii())
+        plain = (
+            value is None or kind is bool or (value.isascii() if kind is str else kind is int and -_SHORT < value < _SHORT)
+        )
         encoded[_text(name, path)] = value if plain else encode_value(value, head + name)
     return encoded
 
@@ -331,6 +339,20 @@ def _moment(value: object) -> datetime | None:
     except ValueError:
         return None
     return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _whole(value: int, path: str) -> int:
+    """Return a long whole number.
+
+    Raises:
+        SerializationError: It has more digits than are read back.
+    """
+    try:
+        if value.bit_length() <= _BITS and len(str(abs(value))) <= _DIGITS:
+            return value
+    except ValueError:  # this process has a lower limit
+        pass
+    raise SerializationError(f"{path}: a whole number of more digits than Python reads back ({_DIGITS})")
 
 
 def _text(value: str, path: str) -> str:

@@ -370,5 +370,8 @@ def _id_text(value: object, where: str) -> str:
             raise SerializationError(f"{where} is empty")
         return value
     if isinstance(value, (int, UUID)) and not isinstance(value, bool):
-        return str(value)
+        try:
+            return str(value)
+        except ValueError:
+            raise SerializationError(f"{where} is a whole number of too many digits") from None
     raise SerializationError(f"{where} is a str, int or UUID, not {type(value).__name__}")

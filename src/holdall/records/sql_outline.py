@@ -9,6 +9,7 @@ from typing import Any
 
 from holdall._turns import in_turns
 from holdall.records.documents import decode_document, key_text, undocument
+from holdall.records.errors import CorruptRecordError
 from holdall.records.lengthy_reading import loads
 from holdall.records.pieces import quote
 
@@ -173,6 +174,9 @@ def answers(labels: Sequence[str], rows: Iterable[Sequence[Any]], found: Outline
         labels: Of the columns.
         rows: Their values.
         found: Of the statement: a hidden column holds the values of its fields as a JSON list; without it, a document.
+
+    Raises:
+        CorruptRecordError: Somebody else wrote something unreadable into a record.
     """
     shown = [(place, label) for place, label in enumerate(labels) if label != HIDDEN]
     hidden = [place for place, label in enumerate(labels) if label == HIDDEN]
@@ -181,11 +185,14 @@ def answers(labels: Sequence[str], rows: Iterable[Sequence[Any]], found: Outline
     for row in in_turns(rows):
         values = {label: decoded(label, row[place]) for place, label in shown}
         stored = row[hidden[0]] if len(hidden) == 1 else None  # none of a row that an outer join did not find
-        if stored is not None and found is not None:
-            exact = zip(found.plain, loads(stored), strict=False)
-            values.update((labels[place], undocument(value)) for (place, _), value in exact if labels[place] in single)
-        elif stored is not None:
-            values.update((name, value) for name, value in decode_document(stored).items() if name in single)
+        try:
+            if stored is not None and found is not None:
+                exact = zip(found.plain, loads(stored), strict=False)
+                values.update((labels[place], undocument(value)) for (place, _), value in exact if labels[place] in single)
+            elif stored is not None:
+                values.update((name, value) for name, value in decode_document(stored).items() if name in single)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise CorruptRecordError("a record of the answer has unreadable values", reason="unreadable values") from error
         made.append(values)
     return made
 

@@ -5,6 +5,7 @@ import logging
 import os
 import pickle
 import warnings
+from functools import partial
 
 import pytest
 from tests.integration.records.s3 import opened
@@ -107,7 +108,8 @@ def _unreadable(store):
     store.put("records/truncated.json", json.dumps(good).encode()[:40])
     store.put("records/other.json", json.dumps({**good, "id": "somebody"}).encode())
     store.put("records/future.json", json.dumps({**good, "id": "future", "holdall": 99}).encode())
-    return {"corrupt", "truncated", "other", "future"}
+    store.put("records/huge.json", json.dumps({**good, "id": "huge"}).replace('"n": 1', f'"n": 1{"0" * 5000}').encode())
+    return {"corrupt", "truncated", "other", "future", "huge"}
 
 
 def _raw(record):
@@ -123,14 +125,15 @@ def test_a21_unreadable_objects(colour, mirror):
     db = colour(ObjectDatabase(store, mirror=mirror))
     db.batch_create([Record({"id": "good", "n": 1}), Record({"id": "zz", "n": 2})])
     bad = _unreadable(store)
-    for ask in (lambda: db.read("corrupt"), db.search, lambda: list(db.stream()), lambda: db.count(Filter("n", "=", 1))):
+    asks = (db.search, lambda: list(db.stream()), lambda: db.count(Filter("n", "=", 1)))
+    for ask in (*asks, *(partial(db.read, each) for each in bad)):
         with pytest.raises(CorruptRecordError):
             ask()
     with pytest.raises(BatchError) as caught:
         db.batch_read(["good", "corrupt"])
     assert [outcome.status for outcome in caught.value.outcomes] == ["written", "failed"]
     assert db.search(Filter("id", "=", "good"))[0]["n"] == 1, "the id alone excludes them"
-    assert db.count() == 6
+    assert db.count() == 7
     report = db.check()
     assert {problem.id for problem in report.corrupt} == bad
     assert report.records == 2
@@ -145,7 +148,7 @@ def test_a21_unreadable_objects(colour, mirror):
     assert [record.id for page in pages for record in page] == ["good", "zz"], "the unreadable ones end no page"
     assert db.upsert("corrupt", Record({"n": 5})) == "corrupt"
     assert db.delete("other") is True
-    assert db.batch_delete(["truncated", "future"]) == [True, True]
+    assert db.batch_delete(["truncated", "future", "huge"]) == [True, True, True]
     assert [record.id for record in db.search()] == ["corrupt", "good", "zz"]
 
 

@@ -230,12 +230,16 @@ def test_other_databases_are_refused(bad):
         SQLDatabase(bad)
 
 
-def test_a21_unreadable_rows_are_not_missing(url):
+@pytest.mark.parametrize("fields", ["[1]", f'{{"n": 1{"0" * 5000}}}'], ids=["list", "huge"])
+def test_a21_unreadable_rows_are_not_missing(url, fields):
     with SQLDatabase(url) as db:
         db.batch_create([Record({"id": "a"}), Record({"id": "b"}), Record({"id": "c"})])
         with db._link._open().begin() as connection:
-            connection.exec_driver_sql("UPDATE records SET fields = '[1]' WHERE id = 'b'")
-        for act in (lambda: db.read("b"), db.search, lambda: list(db.stream())):
+            connection.exec_driver_sql(f"UPDATE records SET fields = '{fields}' WHERE id = 'b'")
+        asks = [db.search, lambda: list(db.stream())]
+        if "n" in fields:
+            asks.append(lambda: db.select_query("SELECT n FROM records"))
+        for act in (lambda: db.read("b"), *asks):
             with pytest.raises(CorruptRecordError):
                 act()
         report = db.check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -64,6 +65,25 @@ class ManyContract(RecordsContractBase):
         assert len(error.failed) == 3
         assert sorted(db.ids()) == ["a", "taken", "z"]
         assert db.require("taken")["n"] == 0
+
+    def test_what_no_batch_can_take(self, db: Database) -> None:
+        """An item that is no record, or holds what no record can hold, is an outcome; the others are written."""
+        wrong: list[Any] = [{"a": 1}, {"a": 1, "b": 2}, "ab", None, (1, Record({})), (1, 2, 3), ("x", {"a": 1})]
+        bad = [Record({"id": "long", "n": 10**5000}), Record({"n": object()}, id="odd")]
+        for batch in (db.batch_create, db.batch_upsert):
+            with pytest.raises(BatchError) as caught:
+                batch([*wrong, *bad, Record({"id": "fine"})])
+            outcomes = caught.value.outcomes
+            assert [o.id for o in outcomes] == [None] * 6 + ["x", "long", "odd", "fine"]
+            assert [o.status for o in outcomes] == ["failed"] * 9 + ["written"]
+            assert {type(o.error) for o in outcomes[:-1]} == {SerializationError}
+            assert db.batch_delete(["fine"]) == [True]
+        db.create(Record({"id": "fine"}))
+        with pytest.raises(BatchError) as caught:
+            db.batch_update([*wrong, ("long", bad[0]), ("fine", Record({"n": 1}))])
+        assert [o.status for o in caught.value.outcomes] == ["failed"] * 8 + ["written"]
+        assert {type(o.error) for o in caught.value.failed} == {SerializationError}
+        assert list(db.ids()) == ["fine"]
 
     def test_clear(self, db: Database) -> None:
         """Clear removes all and says how many."""

@@ -43,11 +43,16 @@ class ValueContract(RecordsContractBase):
 
     def test_unstorable_values(self, db: Database) -> None:
         """What no record can hold is refused with its path, before anything is written."""
-        for bad in (object(), {1, 2}, {1: 2}, "\ud800", [{"x": lambda: None}]):
+        for bad in (object(), {1, 2}, {1: 2}, "\ud800", [{"x": lambda: None}], -(10**5000), [10**4300]):
             with pytest.raises(SerializationError, match="deep"):
                 db.create(Record({"id": "a", "deep": bad}))
         assert db.read("a") is None
         assert isinstance(SerializationError(""), TypeError)
+        with pytest.raises(SerializationError, match="digits"):
+            db.create(Record({"id": 10**5000}))
+        longest = 10**4300 - 1
+        db.create(Record({"id": "long", "deep": longest}))
+        assert db.require("long")["deep"] == db.search(Filter("deep", "=", longest))[0]["deep"] == longest
 
     def test_a06_ids(self, db: Database) -> None:
         """Ids are any text."""
