@@ -15,10 +15,12 @@ from urllib.parse import quote
 import typer
 
 from holdall.cli.output import emit, emit_json, human, is_terminal, plain
+from holdall.cli.places import Places
 from holdall.core.config import find_config
 from holdall.core.urls import url_scheme
+from holdall.engine.resolve import mount_reference, resolve
 from holdall.errors import ConfigError
-from holdall.records import Database, DatabaseFactory, MigrationError, Query, Record, migrate
+from holdall.records import Database, DatabaseFactory, MigrationError, ObjectDatabase, Query, Record, migrate
 from holdall.records.encoding import encode_value
 from holdall.records.export_files import format_of, write_file
 from holdall.records.migration_report import OUTCOMES, MigrationProgress, MigrationReport
@@ -29,7 +31,7 @@ __all__ = ["condition", "group", "opened"]
 group = typer.Typer(
     name="records",
     help="Records: query, count, export, migrate.",
-    epilog="A DATABASE is a name from `databases:` of the configuration, a URL (sqlite:///file.db, postgresql://host/name, s3://bucket/prefix), "
+    epilog="A DATABASE is a name from `databases:` of the configuration, a URL (sqlite:///file.db, postgresql://host/name, s3://bucket/prefix), mount:path, "
     "or a path with a slash: ./people.db is SQLite's, ./people a directory of objects.",
     add_completion=False,
     no_args_is_help=True,
@@ -120,6 +122,9 @@ def _open(name: str, config: str | None, *, new: bool) -> Database:
         if file != name:
             _check_there(file.partition("?")[0], new=new)
         return Database.open(name)
+    if mount_reference(name) is not None and not os.path.lexists(name):
+        found = resolve(name, table=Places(config).manager._table)
+        return ObjectDatabase(found.store, prefix=found.key)
     if "/" in name or os.sep in name:
         _check_there(name, new=new)
         if os.path.splitext(name)[1].lower() in _SQLITE:

@@ -64,11 +64,17 @@ def _here(source: Any) -> tuple[list[Entry], str]:
     return _entries(source, "configuration", None, document=False), "configuration"
 
 
+_OTHERS = frozenset({"databases", "filestore"})
+"""Sections of a configuration file that are not about mounts."""
+
+
 def _entries(source: Any, what: str, base: str | None, *, document: bool) -> list[Entry]:
     if source is None and document:
         return []  # an empty file
     if isinstance(source, Mapping) and "mounts" in source and _is_table(source["mounts"]):
         source = source["mounts"]
+    elif isinstance(source, Mapping) and document:  # a file may be there for other faces alone
+        source = {name: spec for name, spec in source.items() if name not in _OTHERS or not _is_table(spec)}
     if isinstance(source, Mapping):
         found = [_named(name, spec, what, base) for name, spec in source.items()]
     elif isinstance(source, Sequence) and not isinstance(source, (str, bytes, bytearray)):
@@ -85,7 +91,7 @@ def _entries(source: Any, what: str, base: str | None, *, document: bool) -> lis
 
 
 def _is_table(value: Any) -> bool:
-    """Tell whether ``mounts`` holds mounts, rather than being the name of one."""
+    """Tell whether a section such as ``mounts`` is one, rather than a mount of that name."""
     if isinstance(value, Mapping):
         return not value.keys() & {"type", "protocol", "url"}
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes))

@@ -45,7 +45,7 @@ class Database(SingleVerbs, ManyVerbs, TableVerbs, CareVerbs):
         """Open a database by URL: ``postgresql://…`` and ``sqlite://…`` by SQL, anything else as objects on that storage.
 
         Args:
-            url: Address; for object stores bucket and prefix, e.g. ``s3://bucket/prefix?region=eu-west-1``.
+            url: Address; for object stores bucket and prefix, e.g. ``s3://bucket/prefix?region=eu-west-1``; or ``mount:path``.
             options: Of `ObjectDatabase` or `SQLDatabase`.
         """
         from holdall.records.opening import open_database  # noqa: PLC0415  # drivers and SQLAlchemy load on demand

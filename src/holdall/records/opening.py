@@ -1,4 +1,4 @@
-"""Open a database by URL."""
+"""Open a database by URL or mount."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from holdall.core.urls import url_scheme
 from holdall.drivers.registry import open_store
+from holdall.engine.resolve import mount_reference
 from holdall.records.database import Database
 
 __all__ = ["open_database"]
@@ -22,5 +23,7 @@ def open_database(url: str, **options: Any) -> Database:
         return cast("Database", records.SQLDatabase(url, **options))
     from holdall.records.objects_database import ObjectDatabase  # noqa: PLC0415  # only where it is used
 
+    if not scheme and mount_reference(url) is not None:
+        return ObjectDatabase(url, **{"prefix": "", **options})
     given: dict[str, Any] = {"prefix": "", "owned": True, **options}
     return ObjectDatabase(open_store(url), **given)

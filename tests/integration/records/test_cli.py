@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from holdall import storages
 from holdall.cli.records import condition
 from holdall.cli.running import run
-from holdall.records import Filter, Query, Record, SQLDatabase
+from holdall.records import Database, Filter, Query, Record, SQLDatabase
 
 
 @pytest.fixture
@@ -55,6 +56,23 @@ def test_databases_by_path(command, tmp_path):
         code, _, said = command("query", missing)
         assert code == 2 and "there is no" in said
     assert not (tmp_path / "missing.db").exists()
+
+
+def test_databases_on_mounts(command, tmp_path):
+    """``mount:path`` is a directory of objects there, for the command and for `Database.open`."""
+    code, _, said = command("count", "cloud:meta")
+    assert code == 2 and "cloud" in said
+    with (tmp_path / "holdall.toml").open("a") as file:
+        file.write('[mounts.cloud]\ntype = "local"\npath = "cloud"\ncreate = true\n')
+    assert command("migrate", "old", "cloud:meta")[1] == "5 read, 5 written\n"
+    assert command("count", "cloud:meta", "-w", "n < 2")[1] == "2\n"
+    assert (tmp_path / "cloud" / "meta" / "r0.json").exists()
+    storages.configure([{"name": "cloud-of-a-test", "type": "local", "path": str(tmp_path / "cloud")}])
+    try:
+        with Database.open("cloud-of-a-test:meta") as db:
+            assert db.count() == 5
+    finally:
+        storages.delete_mount("cloud-of-a-test")
 
 
 def test_migrate(command):

@@ -64,6 +64,20 @@ def test_what_is_wrong_changes_nothing(storage, say, shared, tmp_path):
         assert storage.get_mount_names() == ["first"]
 
 
+@pytest.mark.parametrize("mounts", ["", "mounts:\n  a: memory://x\n", "a: memory://x\n"])
+def test_a_file_may_have_sections_of_other_faces(storage, say, tmp_path, mounts):
+    others = "databases:\n  - {name: d, backend: memory}\nfilestore:\n  locations: [memory://y]\n"
+    (tmp_path / "holdall.yaml").write_text(mounts + others)
+    say(storage, "configure", tmp_path / "holdall.yaml")
+    assert storage.get_mount_names() == ["first", *(["a"] if mounts else [])]
+
+
+def test_a_mount_may_be_called_like_a_section(storage, say, tmp_path):
+    (tmp_path / "holdall.yaml").write_text("databases: {type: memory}\nfilestore: memory://y\nmounts: {type: memory}\n")
+    say(storage, "configure", tmp_path / "holdall.yaml")
+    assert sorted(storage.get_mount_names()) == ["databases", "filestore", "first", "mounts"]
+
+
 def test_one_mount(storage, say):
     say(storage, "add_mount", "one", "memory://", permissions="readwrite")
     say(storage, "add_mount", {"name": "two", "type": "memory"})
