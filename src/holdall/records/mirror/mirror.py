@@ -134,11 +134,15 @@ class Mirror:
         )
 
     def each(self, step: int) -> list[str]:
-        """Return ids with so many rows between them, and some behind the last one, as far as any are held."""
-        numbered = f"SELECT id, row_number() OVER (ORDER BY id) AS n, count(*) OVER () AS m FROM rec WHERE {HELD}"
-        sql = f"SELECT id FROM ({numbered}) WHERE n % ? = 0 AND n < m"
-        found = self._file.call(lambda connection: connection.execute(sql, (step,)).fetchall(), writes=False)
-        return [id for (id,) in found]
+        """Return ids with so many rows between them, and some behind the last one, as far as rows are held."""
+
+        def work(connection: sqlite3.Connection) -> list[str]:
+            (last,) = connection.execute("SELECT max(id) FROM rec").fetchone()
+            numbered = "SELECT id, row_number() OVER (ORDER BY id) AS n FROM rec"
+            found = connection.execute(f"SELECT id FROM ({numbered}) WHERE n % ? = 0", (step,)).fetchall()
+            return [id for (id,) in found if id != last]
+
+        return self._file.call(work, writes=False)
 
     def note(self, run: Listing, page: Iterable[tuple[str, ObjectMeta]]) -> None:
         """Keep a page (S4).

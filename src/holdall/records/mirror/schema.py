@@ -8,7 +8,7 @@ from holdall.records.pushdown import expression
 
 __all__ = ["FORMAT", "index_sql", "statements"]
 
-FORMAT = "1"
+FORMAT = "2"
 
 TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -40,10 +40,13 @@ def statements(identity: str) -> list[str]:
 
 
 def index_sql(paths: tuple[str, ...]) -> str | None:
-    """Return the statement for an expression index over paths; ``None`` if SQL cannot reach one of them."""
+    """Return the statement for an expression index over paths; ``None`` if SQL cannot reach one of them.
+
+    Behind them stands the id: answers are in its order, and all matches would have to be sorted for the first ten.
+    """
     terms = [expression(path, "sqlite", lambda name: name) for path in paths]
     if any(term is None for term in terms):
         return None
     name = "ix_" + "__".join(paths)
     quoted = name.replace('"', '""')
-    return f'CREATE INDEX IF NOT EXISTS "{quoted}" ON rec ({", ".join(term or "" for term in terms)})'
+    return f'CREATE INDEX IF NOT EXISTS "{quoted}" ON rec ({", ".join(term or "" for term in terms)}, id)'
