@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, Self
 from uuid import UUID
 
+from holdall._turns import in_turns
 from holdall.records.errors import SerializationError
 from holdall.records.paths import MISSING, find, place, remove
 
@@ -98,6 +99,9 @@ class Fields(MutableMapping[str, Any]):
         fields = cls.__new__(cls)
         fields._values, fields._info = values, info
         return fields
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Fields:
+        return Fields._of(_copied(self._values, memo), _copied(self._info, memo))
 
     def __getitem__(self, name: str) -> Field:
         if name not in self._values:
@@ -291,13 +295,13 @@ class Record:
 
     def project(self, *paths: str) -> Record:
         """Return a record of these paths alone; id, metadata and the nesting are kept."""
-        chosen = Record({}, copy.deepcopy(self.metadata), id=self.id)
+        chosen = Record({}, _copied(self.metadata, {}), id=self.id)
         for path in paths:
             value = self.lookup(path)
             if value is not MISSING and not path.startswith("metadata."):
                 exact = path in self._fields._values
                 name = path if exact else path.removeprefix("fields.")
-                _graft(chosen._fields._values, name, copy.deepcopy(value), exact=exact)
+                _graft(chosen._fields._values, name, _copied(value, {}), exact=exact)
         return chosen._stamp(self._id or self.id, self._version, self._created_at, self._updated_at)
 
     def merge(self, other: Record, *, overwrite: bool = True) -> Record:
@@ -347,6 +351,27 @@ class Record:
         """Set what a database knows; only databases call this."""
         self._id, self._version, self._created_at, self._updated_at = id, version, created, updated
         return self
+
+
+_PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+
+
+def _copied(value: Any, memo: dict[int, Any]) -> Any:
+    """Return what `copy.deepcopy` returns; it gives way to an event loop."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is not list and kind is not dict:
+        return copy.deepcopy(value, memo)
+    found: Any = memo.get(id(value))
+    if found is None:
+        found = memo[id(value)] = kind()
+        if kind is list:
+            found += (_copied(member, memo) for member in in_turns(value))
+        else:
+            for name, member in in_turns(value.items()):
+                found[name] = _copied(member, memo)
+    return found
 
 
 def _graft(values: dict[str, Any], path: str, value: Any, *, exact: bool) -> None:

@@ -1,13 +1,15 @@
 """Acceptance 32: a cancelled call or a stream that is left leaves no task, upload or lock."""
 
 import asyncio
+import contextlib
+import sqlite3
 import threading
 
 import pytest
 from tests.integration.records.s3 import opened
 
 from holdall.drivers.memory import MemoryStore
-from holdall.records import Filter, ObjectDatabase, Record, drafts, objects_record_async
+from holdall.records import Filter, ObjectDatabase, Query, Record, SQLDatabase, drafts, migrate_async, objects_record_async
 from holdall.testing import Fault, FaultProxy
 from holdall.wrappers.forwarding import ForwardingStore
 
@@ -58,6 +60,20 @@ async def drained(source):
     return [each async for each in source]
 
 
+def twenty():
+    """A database of records that others have too."""
+    db = ObjectDatabase(MemoryStore(), mirror="off")
+    db.batch_create([Record({"id": f"r{n:02}", "n": n}) for n in range(20)])
+    return db
+
+
+async def changed(db):
+    async with db.transaction("strict" if isinstance(db, SQLDatabase) else "best_effort") as changes:
+        changes.create(Record({"id": "new"}))
+        changes.update("r02", Record({"n": 5}))
+        changes.delete("r03")
+
+
 CALLS = {
     "create": lambda db: db.create_async(Record({"n": 1})),
     "read": lambda db: db.read_async("r01"),
@@ -78,7 +94,19 @@ CALLS = {
     "select_query": lambda db: db.select_query_async("SELECT count(*) FROM records", max_age=0),
     "refresh": lambda db: db.refresh_async(),
     "check": lambda db: db.check_async(),
+    "connect": lambda db: db.connect_async(),
+    "require": lambda db: db.require_async("r01"),
+    "get_version": lambda db: db.get_version_async("r01"),
+    "batch_upsert": lambda db: db.batch_upsert_async([Record({"id": f"r{n:02}", "n": -n}) for n in range(10, 30)]),
+    "all": lambda db: db.all_async(),
+    "explain": lambda db: db.explain_async(Filter("n", ">", 3)),
+    "stream, sorted": lambda db: drained(db.stream_async(Query().sort("n", "DESC"), max_age=0)),
+    "to_arrow": lambda db: db.to_arrow_async(),
+    "migrate to it": lambda db: migrate_async(twenty(), db, on_conflict="upsert", verify="full"),
+    "migrate from it": lambda db: migrate_async(db, ObjectDatabase(MemoryStore(), mirror="off"), verify="full"),
+    "transaction": changed,
 }
+"""Every verb that asks a storage; `test_export.py` has the one that writes a file, which ends with its row."""
 
 
 async def at_rest(db, store, tasks):
@@ -120,6 +148,51 @@ def test_a32_cancelled_in_a_request(tmp_path, mirror):
                 await db.close_async()
 
     asyncio.run(body())
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_a32_cancelled_in_a_statement(request, tmp_path, engine):
+    """Each call, after more and more turns of the loop: the database has no transaction of it, and others can write."""
+    if engine == "sqlite":
+        url = f"sqlite:///{tmp_path / 'x.db'}"
+    else:
+        server, name = request.getfixturevalue("postgres"), request.getfixturevalue("postgres_database")
+        url = server.url(name)
+    with SQLDatabase(url) as other:
+        other.batch_create([Record({"id": f"r{n:02}", "n": n}) for n in range(20)])
+
+    def in_transactions():
+        if engine == "sqlite":
+            with contextlib.closing(sqlite3.connect(tmp_path / "x.db", timeout=WAIT)) as connection:
+                connection.execute("BEGIN IMMEDIATE")  # waits for a thread that is at its end, not for ever
+            return "0"
+        return server.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+            "AND xact_start IS NOT NULL AND backend_type = 'client backend'", name,
+        )  # fmt: skip
+
+    async def body():
+        tasks = asyncio.all_tasks()
+        db = SQLDatabase(url)
+        for call in CALLS.values():
+            for turns in (0, 1, 2, 4, 7, 11):
+                task = asyncio.ensure_future(call(db))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                assert asyncio.all_tasks() == tasks
+        async with asyncio.timeout(WAIT):
+            while await asyncio.to_thread(in_transactions) != "0":  # noqa: ASYNC110  # a server hears of a closed connection a little later
+                await asyncio.sleep(0.05)
+            await db.upsert_async("r01", Record({"n": 1}))
+            found = {record.id: record.data for record in await db.search_async()}
+        await db.close_async()
+        return found
+
+    found = asyncio.run(body())
+    with SQLDatabase(url) as other:
+        assert found == {record.id: record.data for record in other.all()}
 
 
 LONG = [f"{n} \u00e9" for n in range(10_000)]

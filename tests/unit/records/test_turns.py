@@ -203,3 +203,19 @@ def test_like_finds_what_lies_between_two_steps():
     assert not Like("%needles%")(text)
     assert contains(text, "Needle")
     assert binary(text) == text.encode()
+
+
+def test_a_copy_is_deep_and_made_with_pauses(monkeypatch):
+    shared = [1]
+    value = {"a": shared, "b": shared, "t": (shared,), "maps": SHAPES["maps"], "bytes": b"x"}
+    value["self"] = value
+    record = Record({"id": "x", "v": value})
+    made, between = counted(monkeypatch, record.copy)
+    assert between.most <= MOST
+    assert made.id == "x" and type(made) is Record
+    found = made["v"]
+    assert found["self"] is found is not value
+    assert found["a"] is found["b"] is found["t"][0] is not shared
+    assert found["maps"] == value["maps"] and found["maps"][0] is not value["maps"][0]
+    made["v"] = None
+    assert record["v"] is value
