@@ -26,8 +26,10 @@ __all__ = [
     "lite_exact",
     "lite_field",
     "lite_path",
+    "outer_tokens",
     "outline",
     "reachable",
+    "select_items",
 ]
 
 VIEWS = ("S3Object", "records")
@@ -93,30 +95,20 @@ def outline(tokens: Sequence[Token], reserved: Iterable[str]) -> Outline | None:
         tokens: Of the statement, spaces included.
         reserved: Words that are no names.
     """
-    depth = 0
-    outer: list[tuple[int, Token]] = []  # what stands outside of parentheses, which are left as one sign each
-    for at, token in enumerate(tokens):
-        if token.text == ")":
-            depth -= 1
-        if depth == 0 and token.kind != "space":
-            outer.append((at, token))
-        if token.text == "(":
-            depth += 1
+    outer = outer_tokens(tokens)
     words = [token.word for _, token in outer]
-    if "select" not in words:
+    items = select_items(outer)
+    if items is None or {"union", "except", "intersect", "distinct"} & set(words):
         return None
-    begin = words.index("select") + 1
-    if {"union", "except", "intersect", "distinct"} & set(words) or "from" not in words[begin:]:
-        return None
-    end = words.index("from", begin)
+    end = words.index("from", words.index("select"))
     source = _source([token for _, token in outer[end + 1 :]])
     if source is None:
         return None
     plain: list[tuple[int, str]] = []
-    for place, item in enumerate(_items([token for _, token in outer[begin:end]])):
-        if item and item[-1].text == "*":
+    for place, item in enumerate(items):
+        if item and item[-1][1].text == "*":
             return None
-        name = _field(item, source, set(reserved))
+        name = _field([token for _, token in item], source, set(reserved))
         if name is not None:
             plain.append((place, name))
     if not plain:
@@ -138,13 +130,32 @@ def _source(tail: list[Token]) -> str | None:
     return alias.text if alias.kind in {"word", "name"} and (not then or then[0].word in _AFTER) else None
 
 
-def _items(tokens: list[Token]) -> list[list[Token]]:
-    items: list[list[Token]] = [[]]
-    for token in tokens:
+def outer_tokens(tokens: Sequence[Token]) -> list[tuple[int, Token]]:
+    """Return what stands outside of parentheses, which are left as two signs each, with its place; no spaces."""
+    depth = 0
+    outer: list[tuple[int, Token]] = []
+    for at, token in enumerate(tokens):
+        if token.text == ")":
+            depth -= 1
+        if depth == 0 and token.kind != "space":
+            outer.append((at, token))
+        if token.text == "(":
+            depth += 1
+    return outer
+
+
+def select_items(outer: Sequence[tuple[int, Token]]) -> list[list[tuple[int, Token]]] | None:
+    """Return the columns of the outermost ``SELECT ... FROM``, ``None`` if there is none."""
+    words = [token.word for _, token in outer]
+    if "select" not in words or "from" not in words[words.index("select") + 1 :]:
+        return None
+    begin = words.index("select") + 1
+    items: list[list[tuple[int, Token]]] = [[]]
+    for at, token in outer[begin : words.index("from", begin)]:
         if token.text == "," and token.kind == "sign":
             items.append([])
-        else:
-            items[-1].append(token)
+        elif token.word not in {"distinct", "all"} or items[0]:
+            items[-1].append((at, token))
     return items
 
 

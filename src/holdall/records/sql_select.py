@@ -7,7 +7,6 @@ import sqlite3
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -32,7 +31,7 @@ from holdall.records.sql_outline import (
     lite_path,
     reachable,
 )
-from holdall.records.sql_statement import Statement
+from holdall.records.sql_statement import READY, Statement, lite_values
 from holdall.records.sql_table import Layout, run
 
 __all__ = ["guarded", "select"]
@@ -58,7 +57,8 @@ def _lite(connection: sa.Connection, layout: Layout, statement: Statement, time_
     table = f"main.{layout.name}"
     driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
     others = {str(name) for (name,) in run(connection, layout, "SELECT name FROM sqlite_master")} - {layout.table.name}
-    values = [float(value) if isinstance(value, Decimal) else value for value in statement.params]
+    values = lite_values(statement.params)
+    run(connection, layout, READY).close()
     with guarded(driver, others, time_limit):
         named = statement.columns(_lite_known(connection, layout, table, statement))
         columns = [f"{layout.column(name)} AS {name}" for name in SYSTEM_COLUMNS]
@@ -155,13 +155,15 @@ def _big(connection: sa.Connection, layout: Layout, statement: Statement, time_l
     run(connection, layout, "SET LOCAL cursor_tuple_fraction = 1")  # all of it is fetched, by and by
     quoted = [*names, *statement.aliases]
     more = "" if found is None else _exact(found, statement.spelt(found.source, quoted), found.fields(names))
-    text = statement.over(view, more=more, quoted=quoted)
+    text = statement.over(view, more=more, quoted=quoted, big=True)
+    titles = statement.titles()
     end = time.monotonic() + time_limit
     run(connection, layout, f"DECLARE holdall_answer NO SCROLL CURSOR FOR {text}", statement.params)
     answer: list[dict[str, Any]] = []
     while True:
         page = run(connection, layout, f"FETCH {_PAGE} FROM holdall_answer")
         labels, rows = tuple(page.keys()), page.all()
+        labels = (*(given or label for label, given in zip(labels, titles, strict=False)), *labels[len(titles) :])
         made = partial(answers, labels, rows, statement.outline)
         long = len(rows) > 1 or any(isinstance(value, str) and len(value) > LONG for row in rows for value in row)
         answer += aside(made) if long else made()

@@ -10,11 +10,16 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from holdall.records.errors import QueryError
+from holdall.records.encoding import encodable, encode_value
+from holdall.records.errors import QueryError, SerializationError
 from holdall.records.pieces import MARK
+from holdall.records.sql_alike import spelling, titles
 from holdall.records.sql_outline import HIDDEN, SYSTEM_COLUMNS, VIEWS, Token, identifier, outline
 
-__all__ = ["Statement"]
+__all__ = ["READY", "Statement", "lite_values"]
+
+READY = "SELECT 1 FROM json_each('[]')"
+"""Run before an authorizer watches: a connection of SQLite sets up ``json_each`` when it first needs it, which that would refuse."""
 
 _VIEWS = {view.lower() for view in VIEWS}
 _TOKEN = re.compile(
@@ -110,8 +115,8 @@ class Statement:
     """
 
     def __init__(self, sql: str, params: Sequence[Any] = ()) -> None:
-        if not isinstance(sql, str) or MARK in sql:
-            raise QueryError("a statement is text without NUL")
+        if not isinstance(sql, str) or MARK in sql or not encodable(sql):
+            raise QueryError("a statement is text without NUL and lone surrogates")
         self.params = tuple(map(_given, params))
         self._tokens = list(_tokens(sql))
         while self._tokens and (self._tokens[-1].kind == "space" or self._tokens[-1].text == ";"):
@@ -207,38 +212,44 @@ class Statement:
             if after.text == "." and token.kind in {"word", "name"}:
                 yield token.text if token.kind == "word" else token.text[1:-1]
 
-    def text(self, *, more: str = "", quoted: Iterable[str] = ()) -> str:
+    def titles(self) -> list[str | None]:
+        """Return how SQLite calls the columns that have no name. See `holdall.records.sql_alike.titles`."""
+        return titles(self._tokens)
+
+    def text(self, *, more: str = "", quoted: Iterable[str] = (), big: bool = False) -> str:
         """Return the statement, a `MARK` for each value.
 
         Args:
             more: A column that is added to those of the `outline`.
             quoted: Names that words stand for, in whatever case, where they do not call a function.
+            big: For PostgreSQL, so that it answers as SQLite does.
         """
         names = list(quoted)
+        spelt = spelling(self._tokens) if big else {}
         parts: list[str] = []
         for at, token in enumerate(self._tokens):
             if more and self.outline is not None and at == self.outline.end:
                 parts.append(f", {more} AS {identifier(HIDDEN)} ")
-            if token.kind == "mark":
-                parts.append(MARK)
-            else:
-                call = next((each.text for each in self._tokens[at + 1 :] if each.kind != "space"), "") == "("
-                parts.append(token.text if call else self.spelt(token.text, names))
+            before, behind = spelt.get(at, ("", ""))
+            call = next((each.text for each in self._tokens[at + 1 :] if each.kind != "space"), "") == "("
+            text = token.text if call else self.spelt(token.text, names)
+            parts.append(f"{before}{MARK if token.kind == 'mark' else text}{behind}")
         return "".join(parts).strip()
 
     def spelt(self, word: str, quoted: Iterable[str]) -> str:
         """Return a word of the statement, or the quoted name that it stands for."""
         return next((identifier(name) for name in quoted if name.lower() == word.lower()), word)
 
-    def over(self, view: str, *, more: str = "", quoted: Iterable[str] = ()) -> str:
+    def over(self, view: str, *, more: str = "", quoted: Iterable[str] = (), big: bool = False) -> str:
         """Return the statement with the view in front. See `text`.
 
         Args:
             view: A ``SELECT``, which is named as each of `VIEWS`.
             more: A column that is added.
             quoted: Names that words stand for.
+            big: For PostgreSQL.
         """
-        text = self.text(more=more, quoted=quoted)
+        text = self.text(more=more, quoted=quoted, big=big)
         head = f"S3Object AS ({view}), records AS (SELECT * FROM S3Object)"
         found = re.match(r"with(\s+recursive)?\s", text, re.IGNORECASE)
         if found is None:
@@ -248,7 +259,12 @@ class Statement:
 
 def _given(value: Any) -> Any:
     """Return a value as SQL sees those of fields."""
-    if value is None or isinstance(value, (bool, int, float, str, Decimal)):
+    if isinstance(value, (int, str)):
+        try:
+            return encode_value(value)
+        except SerializationError as error:
+            raise QueryError(f"a value that no record can hold: {error.message}") from error
+    if value is None or isinstance(value, (float, Decimal)):
         return value
     if isinstance(value, (bytes, bytearray)):
         return b64encode(value).decode()
@@ -257,6 +273,22 @@ def _given(value: Any) -> Any:
     if isinstance(value, UUID):
         return str(value)
     raise QueryError(f"a value is one number, text, bytes, time, UUID or None, not {type(value).__name__}")
+
+
+def lite_values(values: Iterable[Any]) -> list[Any]:
+    """Return values of a statement as SQLite takes them.
+
+    Raises:
+        QueryError: A number that it does not take.
+    """
+    taken: list[Any] = []
+    for value in values:
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise QueryError("SQLite takes whole numbers of up to 64 bits as values of a statement")
+        if isinstance(value, Decimal) and value.is_snan():
+            raise QueryError("a signaling NaN is no value of a statement")
+        taken.append(float(value) if isinstance(value, Decimal) else value)
+    return taken
 
 
 def _tokens(sql: str) -> Iterator[Token]:

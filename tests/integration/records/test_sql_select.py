@@ -61,6 +61,18 @@ def db(request, colour, tmp_path):
         ("SELECT NAME, active, CAST(age AS integer) AS years FROM Records WHERE ID = 'ada'", (), [{"NAME": "Ada", "active": True, "years": 36}]),
         ("WITH t(place, years) AS (SELECT department, age FROM records) SELECT place, max(years) AS most FROM t WHERE years > 1 GROUP BY place ORDER BY place",
          (), [{"place": "Engineering", "most": 40}, {"place": "Sales", "most": 17}]),
+        ("SELECT id FROM records ORDER BY age, id LIMIT 2", (), [{"id": "di"}, {"id": "bob"}]),
+        ("SELECT id FROM records ORDER BY age DESC, id DESC LIMIT 3", (), [{"id": "cy"}, {"id": "ada"}, {"id": "bob"}]),
+        ("SELECT id FROM records ORDER BY score NULLS LAST, upper(id) DESC LIMIT 3", (), [{"id": "ada"}, {"id": "bob"}, {"id": "di"}]),
+        ("SELECT id FROM (SELECT id, age FROM records ORDER BY age LIMIT 1) AS t", (), [{"id": "di"}]),
+        ("SELECT max(n) AS most FROM (SELECT row_number() OVER (ORDER BY age DESC) AS n, age FROM records) AS t WHERE age IS NULL", (), [{"most": 4}]),
+        ("SELECT id FROM records WHERE name LIKE 'a%' OR name LIKE ? ORDER BY id", ("%B",), [{"id": "ada"}, {"id": "bob"}]),
+        ("SELECT id FROM records WHERE name NOT LIKE 'É%' AND name LIKE '100\\%'", (), []),
+        ("SELECT count(*), avg(age), max( age ) , name AS who, id FROM records WHERE id = 'ada' GROUP BY name, id", (),
+         [{"count(*)": 1, "avg(age)": 36, "max( age )": 36, "who": "Ada", "id": "ada"}]),
+        ("SELECT DISTINCT age + 1, 'x', age > ?, CASE WHEN age > 3 THEN 1 END FROM records WHERE id = 'bob'", (20,),
+         [{"age + 1": 18, "'x'": "x", "age > ?": False, "CASE WHEN age > 3 THEN 1 END": 1}]),
+        ("SELECT count(*) FROM records UNION SELECT 7 FROM records ORDER BY 1", (), [{"count(*)": 4}, {"count(*)": 7}]),
     ],
 )  # fmt: skip
 def test_a28_the_portable_subset(db, sql, params, rows):
