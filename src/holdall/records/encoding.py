@@ -28,6 +28,7 @@ __all__ = [
     "decode_content",
     "decode_value",
     "dumps",
+    "encodable",
     "encode_body",
     "encode_content",
     "encode_value",
@@ -356,10 +357,18 @@ def _whole(value: int, path: str) -> int:
 
 
 def _text(value: str, path: str) -> str:
-    if not value.isascii():
-        try:
-            for piece in pieces(value):
-                piece.encode()
-        except UnicodeEncodeError:
-            raise SerializationError(f"{path}: text with a lone surrogate") from None
+    if not encodable(value):
+        raise SerializationError(f"{path}: text with a lone surrogate")
     return value
+
+
+def encodable(text: str) -> bool:
+    """Tell whether UTF-8 can hold a text: whether it has no lone surrogate."""
+    if text.isascii():
+        return True
+    try:
+        for piece in pieces(text):
+            piece.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -119,20 +119,30 @@ class ObjectEngine(Engine):
 
     def delete_many(self, ids: Iterable[str]) -> list[Outcome]:
         """Delete records, a thousand in a request. See `Engine`."""
-        outcomes: list[Outcome] = []
+        drawn: list[str] = []
         chunks = chunked(each(ids))
         with closed(chunks):
             for chunk in chunks:
-                effects: dict[str, Row | None] = {}
-                with journaled(self.state, list(dict.fromkeys(chunk)), effects):
-                    done = many.delete_chunk(self.state, chunk, len(outcomes))
-                    outcomes += done
-                    effects |= {o.id: Row(o.id, None, "gone") for o in done if o.id is not None and o.status != "failed"}
+                drawn += chunk
+        there = many.present(self.state, drawn)
+        outcomes: list[Outcome] = []
+        for start in range(0, len(drawn), CHUNK):
+            part = drawn[start : start + CHUNK]
+            effects: dict[str, Row | None] = {}
+            with journaled(self.state, list(dict.fromkeys(part)), effects):
+                done = many.delete_chunk(self.state, part, start, there)
+                outcomes += done
+                effects |= {o.id: Row(o.id, None, "gone") for o in done if o.id is not None and o.status != "failed"}
         return outcomes
 
     def clear(self) -> int:
-        """Delete all records. See `Engine`."""
-        return many.clear(self.state)
+        """Delete all records; what the mirror holds of them is forgotten. See `Engine`."""
+        try:
+            return many.clear(self.state)
+        finally:
+            mirror = self.state.mirror
+            if mirror is not None:
+                finish(lambda: run(mirror.drop))
 
     # -- questions ----------------------------------------------------------------------------------------------------
 

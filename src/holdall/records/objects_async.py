@@ -120,20 +120,30 @@ class ObjectEngine(Engine):
 
     async def delete_many_async(self, ids: Iterable[str]) -> list[Outcome]:
         """Delete records, a thousand in a request. See `Engine`."""
-        outcomes: list[Outcome] = []
+        drawn: list[str] = []
         chunks = chunked_async(each_async(ids))
         async with closed_async(chunks):
             async for chunk in chunks:
-                effects: dict[str, Row | None] = {}
-                async with journaled_async(self.state, list(dict.fromkeys(chunk)), effects):
-                    done = await many.delete_chunk_async(self.state, chunk, len(outcomes))
-                    outcomes += done
-                    effects |= {o.id: Row(o.id, None, "gone") for o in done if o.id is not None and o.status != "failed"}
+                drawn += chunk
+        there = await many.present_async(self.state, drawn)
+        outcomes: list[Outcome] = []
+        for start in range(0, len(drawn), CHUNK):
+            part = drawn[start : start + CHUNK]
+            effects: dict[str, Row | None] = {}
+            async with journaled_async(self.state, list(dict.fromkeys(part)), effects):
+                done = await many.delete_chunk_async(self.state, part, start, there)
+                outcomes += done
+                effects |= {o.id: Row(o.id, None, "gone") for o in done if o.id is not None and o.status != "failed"}
         return outcomes
 
     async def clear_async(self) -> int:
-        """Delete all records. See `Engine`."""
-        return await many.clear_async(self.state)
+        """Delete all records; what the mirror holds of them is forgotten. See `Engine`."""
+        try:
+            return await many.clear_async(self.state)
+        finally:
+            mirror = self.state.mirror
+            if mirror is not None:
+                await finish_async(lambda: run_async(mirror.drop))
 
     # -- questions ----------------------------------------------------------------------------------------------------
 

@@ -129,13 +129,19 @@ def named(state: ObjectState, page: ListPage, prefix: str) -> list[tuple[str | N
     return [(id, meta) for id, meta in found if id is None or id.startswith(prefix)]
 
 
-async def delete_chunk_async(state: ObjectState, ids: list[str], base: int) -> list[Outcome]:
-    """Delete up to a thousand records in one request, after finding out which of them are there; outcomes are counted from a base."""
+async def delete_chunk_async(state: ObjectState, ids: list[str], base: int, there: set[str]) -> list[Outcome]:
+    """Delete those of up to a thousand records that are there, in one request.
+
+    Args:
+        state: Of the database.
+        ids: Of the records.
+        base: Outcomes are counted from here.
+        there: What `present_async` told; what is deleted is taken out.
+    """
     keys = await run_async(lambda: {id: state.key(id) for id in dict.fromkeys(ids)})
-    there = await _present_async(state, list(keys))
     results: Sequence[DeleteResult] = ()
-    if there:
-        results = await state.store.delete_async([key for id, key in keys.items() if id in there])
+    if found := [key for id, key in keys.items() if id in there]:
+        results = await state.store.delete_async(found)
     return await run_async(lambda: _deleted(state, ids, base, keys, there, results))
 
 
@@ -159,15 +165,12 @@ def _deleted(
     return outcomes
 
 
-async def _present_async(state: ObjectState, ids: list[str]) -> set[str]:
-    """Tell which ids are there: what was seen lately, then by listings or by one HEAD each, whichever is cheaper.
+async def present_async(state: ObjectState, ids: list[str]) -> set[str]:
+    """Tell which ids are there: what was seen lately, then by one listing or by one HEAD each, whichever is cheaper.
 
     A store that is near tells of each deletion whether there was something, so what was seen once is enough to begin with.
     """
-    since = -math.inf if state.near else time.monotonic() - state.options.cache_ttl
-    known = {id: state.known.get(id) for id in ids}
-    there = {id for id, seen in known.items() if seen is not None and seen.etag is not None and seen.at >= since}
-    unknown = [id for id in ids if id not in there]
+    there, unknown = await run_async(lambda: _seen(state, ids))
     pages = 0
     if len(unknown) > 1:
         wanted, found = set(unknown), set[str]()
@@ -194,6 +197,26 @@ async def _present_async(state: ObjectState, ids: list[str]) -> set[str]:
             if version is not None:
                 there.add(id)
     return there
+
+
+def _seen(state: ObjectState, ids: list[str]) -> tuple[set[str], list[str]]:
+    """Return which ids are there by what this process or the mirror saw lately, and the others."""
+    ttl = state.options.cache_ttl
+    since = -math.inf if state.near else time.monotonic() - ttl
+    there: set[str] = set()
+    unknown: list[str] = []
+    for id in dict.fromkeys(ids):
+        state.key(id)  # what cannot be an id is said before any request
+        seen = state.known.get(id)
+        if seen is not None and seen.etag is not None and seen.at >= since:
+            there.add(id)
+        else:
+            unknown.append(id)
+    mirror = state.mirror
+    if mirror is not None and len(unknown) > 1 and mirror.fresh(time.time() - ttl):
+        there.update(mirror.there(unknown))
+        unknown = [id for id in unknown if id not in there]
+    return there, unknown
 
 
 async def clear_async(state: ObjectState) -> int:

@@ -8,8 +8,8 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, cast
 
-from holdall.records.encoding import decode_value, encode_value
-from holdall.records.errors import QueryError
+from holdall.records.encoding import decode_value, encodable, encode_value
+from holdall.records.errors import QueryError, SerializationError
 
 __all__ = ["OPERATORS", "And", "Condition", "Filter", "Not", "Operator", "Or", "Order", "Query", "Sort"]
 
@@ -49,12 +49,10 @@ class Filter(_Combinable):
     value: Any
 
     def __init__(self, field: str, op: str = "=", value: Any = None) -> None:
-        if not isinstance(field, str) or not field:
-            raise QueryError("a filter needs the name of a field")
         operator = _operator(op)
-        object.__setattr__(self, "field", field)
+        object.__setattr__(self, "field", _named(field, "a filter"))
         object.__setattr__(self, "op", operator)
-        object.__setattr__(self, "value", _operand(operator, value))
+        object.__setattr__(self, "value", _holdable(_operand(operator, value), field))
 
     def __repr__(self) -> str:
         return f"Filter({self.field!r}, {self.op!r}, {self.value!r})"
@@ -153,9 +151,7 @@ class Query:
         direction = str(order).upper()
         if direction not in {"ASC", "DESC"}:
             raise QueryError(f"an order is 'ASC' or 'DESC', not {order!r}")
-        if not isinstance(field, str) or not field:
-            raise QueryError("a sort needs the name of a field")
-        return replace(self, sorting=(*self.sorting, Sort(field, cast("Order", direction))))
+        return replace(self, sorting=(*self.sorting, Sort(_named(field, "a sort"), cast("Order", direction))))
 
     def limit(self, n: int) -> Query:
         """Return at most n records; 0 is an empty result."""
@@ -214,6 +210,25 @@ class Query:
 def _check_condition(condition: object) -> None:
     if not isinstance(condition, (Filter, And, Or, Not)):
         raise QueryError(f"a condition is a Filter, And, Or or Not, not {type(condition).__name__}")
+
+
+def _named(field: object, what: str) -> str:
+    if not isinstance(field, str) or not field:
+        raise QueryError(f"{what} needs the name of a field")
+    if not encodable(field):
+        raise QueryError(f"{what} needs the name of a field, which has no lone surrogate")
+    return field
+
+
+def _holdable(operand: Any, field: str) -> Any:
+    """Return an operand, none of whose values is text or a number that no record can hold."""
+    try:
+        for value in operand if isinstance(operand, tuple) else (operand,):
+            if isinstance(value, (str, int, list, tuple, dict)):
+                encode_value(value, field)
+    except SerializationError as error:
+        raise QueryError(f"a filter's value is one that a record can hold: {error.message}") from error
+    return operand
 
 
 def _natural(name: str, n: object) -> int:

@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
 
 from holdall.drivers.memory import MemoryStore
-from holdall.errors import UnavailableError
+from holdall.errors import InvalidKeyError, UnavailableError
 from holdall.records import BatchError, ObjectDatabase, Record
 from holdall.wrappers.forwarding import ForwardingStore
 
@@ -109,3 +110,45 @@ def test_of_two_handles_that_delete_in_bulk_the_later_hears_that_nothing_was_the
     one.create(Record({"id": "a"}))
     assert other.batch_delete(["a"]) == [True]
     assert one.batch_delete(["a", "a"]) == [False, False]
+
+
+def test_a_long_batch_delete_looks_once_what_is_there(colour):
+    """Ids that nobody here saw cost one listing, not one for each request; what the index holds costs none."""
+
+    class Counting(ForwardingStore):
+        listings = 0
+
+        @property
+        def capabilities(self):
+            return replace(super().capabilities, temporary=False, local=False)
+
+        def list(self, prefix="", *, delimiter=None, start_after=None):
+            self.listings += 1
+            return super().list(prefix, delimiter=delimiter, start_after=start_after)
+
+        def list_async(self, prefix="", *, delimiter=None, start_after=None):
+            self.listings += 1
+            return super().list_async(prefix, delimiter=delimiter, start_after=start_after)
+
+    store = Counting(MemoryStore())
+    ids = [f"{i:05}" for i in range(3500)]
+    for indexed in (False, True):
+        ObjectDatabase(store, mirror="off").batch_create([Record({"id": id}) for id in ids])
+        db = colour(ObjectDatabase(store, mirror="memory", cache_ttl=3600))
+        if indexed:
+            db.count()
+        store.listings = 0
+        assert db.batch_delete([*ids, "nobody", ids[0]] if not indexed else ids) == [True] * 3500 + [False] * (
+            0 if indexed else 2
+        )
+        assert store.listings == (0 if indexed else 1)
+        db.close()
+
+
+def test_a_batch_delete_with_an_id_that_cannot_be_one_deletes_nothing(colour):
+    store = MemoryStore()
+    db = colour(ObjectDatabase(store))
+    db.create(Record({"id": "a"}))
+    with pytest.raises(InvalidKeyError):
+        db.batch_delete(["a", ""])
+    assert db.exists("a")

@@ -117,6 +117,15 @@ class Mirror:
         found = self._file.call(work, writes=False)
         return None if found is None else (found[0], found[1])
 
+    def there(self, ids: Sequence[str]) -> list[str]:
+        """Return which of some ids an object was seen of."""
+        sql = f"SELECT id FROM rec WHERE id IN (SELECT value FROM json_each(?)) AND {HELD} AND etag IS NOT NULL"
+
+        def work(connection: sqlite3.Connection) -> list[str]:
+            return [id for (id,) in connection.execute(sql, (json.dumps(ids),))]
+
+        return self._file.call(work, writes=False)
+
     # -- listings -----------------------------------------------------------------------------------------------------
 
     def fresh(self, since: float) -> bool:

@@ -7,13 +7,12 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 from holdall.records.errors import QueryError
 from holdall.records.pieces import MARK
 from holdall.records.sql_outline import HIDDEN, VIEWS, answers, identifier, lite_exact, lite_field
-from holdall.records.sql_statement import Statement
+from holdall.records.sql_statement import READY, Statement, lite_values
 
 __all__ = ["mentions", "select"]
 
@@ -50,11 +49,12 @@ def select(
     """
     connection.execute("CREATE TEMP TABLE whole (id TEXT PRIMARY KEY, fields TEXT, metadata TEXT)")
     connection.executemany("INSERT INTO whole VALUES (?, ?, ?)", [(id, *texts) for id, texts in whole.items()])
+    values = lite_values(statement.params)
     columns = statement.columns(names)
     text = statement.text(more=lite_exact(statement.outline, columns)).replace(MARK, "?")
     _make_views(connection, columns)
     try:
-        labels, rows = _run(connection, text, statement.params, time.monotonic() + time_limit)
+        labels, rows = _run(connection, text, values, time.monotonic() + time_limit)
         return answers(labels, rows, statement.outline)
     except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, TypeError) as error:
         raise _explained(error) from error
@@ -89,10 +89,11 @@ def _run(
     def late() -> int:
         return int(time.monotonic() > deadline)
 
+    connection.execute(READY).close()
     connection.set_authorizer(_allowed)
     connection.set_progress_handler(late, 10_000)
     try:
-        cursor = connection.execute(text, [float(value) if isinstance(value, Decimal) else value for value in params])
+        cursor = connection.execute(text, params)
         return [column[0] for column in cursor.description], cursor.fetchall()
     finally:
         connection.set_authorizer(None)

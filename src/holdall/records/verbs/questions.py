@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
+from holdall.records.drafts import checked
 from holdall.records.errors import QueryError
 from holdall.records.query import And, Condition, Filter, Not, Or, Query
 from holdall.records.record import Record
@@ -58,11 +59,11 @@ class QuestionVerbs(Verbs):
 
     def ids(self, prefix: str = "") -> Iterator[str]:
         """Yield the ids that start with a text."""
-        return self._blocking.ids(prefix)
+        return self._blocking.ids(checked(prefix))
 
     def ids_async(self, prefix: str = "") -> AsyncIterator[str]:
         """Yield the ids that start with a text."""
-        return self._async.ids_async(prefix)
+        return self._async.ids_async(checked(prefix))
 
     def count(self, query: Query | Condition | None = None, *, max_age: float | None = None) -> int:
         """Count the records for which a query's conditions hold; sort and page do not matter."""
