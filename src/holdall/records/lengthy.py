@@ -16,7 +16,7 @@ from typing import Any
 
 from holdall._turns import give_way
 
-__all__ = ["STEP", "base64", "binary", "compact", "contains", "pieces", "unbase64"]
+__all__ = ["STEP", "base64", "binary", "compact", "contains", "let_go", "pieces", "unbase64"]
 
 STEP = 65_536
 """Characters of JSON that one call into C gets: some tenths of a millisecond."""
@@ -134,6 +134,33 @@ class _Writing:
                 self.value(value)
             else:
                 self.members(iter(some.items()), len(some))
+
+
+_FEW = 256
+
+
+def let_go(value: Any) -> None:
+    """Take plain data apart that nobody has any more, in steps: Python lets go of all of it in one call.
+
+    Example:
+        >>> values = {"a": [1, 2], "b": {}}
+        >>> let_go(values)
+        >>> values
+        {}
+    """
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        while value:
+            give_way()
+            if isinstance(value, list):
+                elements: list[Any] = value
+                waiting += [element for element in elements[-_FEW:] if isinstance(element, (list, dict))]
+                del elements[-_FEW:]
+            else:
+                members: dict[str, Any] = value
+                some = [members.popitem()[1] for _ in range(min(_FEW, len(members)))]
+                waiting += [member for member in some if isinstance(member, (list, dict))]
 
 
 def binary(text: str) -> bytes:

@@ -125,6 +125,15 @@ def test_writing(value, step):
         assert lengthy.compact(value, step, ordered=ordered) == once
 
 
+@given(VALUES)
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
+def test_what_is_let_go_of_is_empty(value):
+    holder = {"value": value, "many": [[n, {"n": [n]}] for n in range(600)], "numbers": [*range(1000)]}
+    inner = [each for each in (value, *holder["many"]) if isinstance(each, (list, dict))]
+    lengthy.let_go(holder)
+    assert [holder, *inner] == [{}, *(type(each)() for each in inner)]
+
+
 def test_texts():
     text = "\u00e9\U0001f600x" * lengthy.STEP
     assert lengthy.binary(text) == text.encode()

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from holdall._turns import give_way
 from holdall.records.documents import decode_document, document_of, name_of
 from holdall.records.encoding import Content, Stamp, iso
-from holdall.records.lengthy import STEP, compact, pieces
+from holdall.records.lengthy import STEP, compact, let_go, pieces
 from holdall.records.lengthy_reading import loads
 from holdall.records.plans import Scope
 from holdall.records.query import And, Condition, Not, Or, Query
@@ -78,7 +78,9 @@ def _shortened(document: str, head: str, cuts: list[str]) -> str:
     if not long:
         return document
     cuts += [head + name_of(name) for name in long]
-    return compact(values | dict.fromkeys(long))
+    short = compact(values | dict.fromkeys(long))
+    let_go(values)
+    return short
 
 
 def _sum(parts: Iterable[str | None]) -> int:
