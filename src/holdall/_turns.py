@@ -7,6 +7,7 @@ go for too short a time, keeps it. So long work beside a loop is done in steps, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from threading import get_ident
 from time import perf_counter, sleep
 from typing import TypeVar
@@ -55,11 +56,17 @@ def in_turns(values: Iterable[T]) -> Iterable[T]:
         >>> [value + 1 for value in in_turns([1, 2])]
         [2, 3]
     """
-    return _in_turns(values) if BESIDE else values
+    if not BESIDE:
+        return values
+    size = getattr(values, "__len__", None)
+    if size is not None and size() <= MANY:
+        give_way()
+        return values
+    return chain.from_iterable(_few(values))
 
 
-def _in_turns(values: Iterable[T]) -> Iterator[T]:
-    for number, value in enumerate(values):
-        if not number % MANY:
-            give_way()
-        yield value
+def _few(values: Iterable[T]) -> Iterator[list[T]]:
+    source = iter(values)
+    while few := list(islice(source, MANY)):
+        give_way()
+        yield few

@@ -202,6 +202,8 @@ def pieces(text: str, more: int = 0) -> Iterator[str]:
         text: Of any length.
         more: How many characters of the next step each one has too.
     """
+    if len(text) <= STEP:
+        return iter((text,) if text else ())
     return (text[at : at + STEP + more] for at in _starts(len(text)))
 
 
