@@ -91,15 +91,18 @@ class Database(SingleVerbs, ManyVerbs, TableVerbs, CareVerbs):
             raise NotSupportedError(
                 f'{self!r} cannot write all or nothing: transaction("best_effort") tells how far it came'
             )
-        return Transaction(self._blocking, self._async, policy, self._mint)
+        self._check_open()
+        return Transaction(lambda: self._blocking, lambda: self._async, policy, self._mint)
 
     def close(self) -> None:
-        """Let go of connections and files; idempotent."""
-        self._blocking.close()
+        """Let go of connections and files; idempotent. Verbs that are called after it raise `ClosedError`."""
+        self._closed = True
+        self._engines[0].close()
 
     async def close_async(self) -> None:
-        """Let go of connections and files; idempotent."""
-        await self._async.close_async()
+        """Let go of connections and files. See `close`."""
+        self._closed = True
+        await self._engines[1].close_async()
 
     def __enter__(self) -> Self:
         return self

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from holdall._concurrency import ForkGuard, run_async
 from holdall.engine.colours import finish_async
-from holdall.errors import ConfigError, MissingExtraError, UnavailableError
+from holdall.errors import ClosedError, ConfigError, MissingExtraError, UnavailableError
 from holdall.records.sql_errors import lost, mapped, translate
 from holdall.records.sql_table import Layout
 
@@ -58,7 +58,7 @@ class Link:
         self.url = target if isinstance(target, sa.URL) else target.url
         self._pool_size = pool_size
         self._lock = threading.RLock()
-        self._ready = False
+        self._ready = self._closed = False
         self._guard = ForkGuard()
         self._left: list[Any] = []  # engines of a parent process: neither used nor closed here
         self._loops: dict[asyncio.AbstractEventLoop, _LoopPool] = {}
@@ -83,11 +83,16 @@ class Link:
 
     def _open(self) -> sa.Engine:
         with self._lock:
+            self._check_open()
             if self._guard.stale():
                 self._forget()
             if self._engine is None:
                 self._engine = self._make(sa.create_engine)
             return self._engine
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError(f"{self!r} is closed")
 
     def _forget(self) -> None:
         """Leave the parent's connections alone after a fork."""
@@ -114,6 +119,7 @@ class Link:
     def _loop_engine(self) -> AsyncEngine:
         loop = asyncio.get_running_loop()
         with self._lock:
+            self._check_open()
             if self._guard.stale():
                 self._forget()
             for gone in [other for other in self._loops if other.is_closed()]:
@@ -240,8 +246,9 @@ class Link:
     # -- life ----------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close every connection that is ours; a later call opens anew."""
+        """Close every connection that is ours; there will be no other one."""
         with self._lock:
+            self._closed = True
             if self._guard.stale():
                 self._forget()
             while self._loops:
@@ -249,7 +256,6 @@ class Link:
             if self.owned and self._engine is not None:
                 self._engine.dispose()
                 self._engine = None
-                self._ready = False
 
     async def close_async(self) -> None:
         """Close every connection that is ours."""

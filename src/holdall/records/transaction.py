@@ -41,7 +41,11 @@ class Transaction:
     """
 
     def __init__(
-        self, blocking: engine.Engine, asynchronous: engine_async.Engine, policy: Policy, mint: Callable[[], str]
+        self,
+        blocking: Callable[[], engine.Engine],
+        asynchronous: Callable[[], engine_async.Engine],
+        policy: Policy,
+        mint: Callable[[], str],
     ) -> None:
         if policy not in {"strict", "best_effort"}:
             raise ValueError(f"a policy is 'strict' or 'best_effort', not {policy!r}")
@@ -87,7 +91,8 @@ class Transaction:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._open = False
         if kind is None and self._changes:
-            send = self._blocking.commit if self._policy == "strict" else self._blocking.attempt
+            engine = self._blocking()
+            send = engine.commit if self._policy == "strict" else engine.attempt
             self.outcomes = send(self._changes)
 
     async def __aenter__(self) -> Self:
@@ -98,7 +103,8 @@ class Transaction:
     ) -> None:
         self._open = False
         if kind is None and self._changes:
-            send = self._async.commit_async if self._policy == "strict" else self._async.attempt_async
+            engine = self._async()
+            send = engine.commit_async if self._policy == "strict" else engine.attempt_async
             self.outcomes = await send(self._changes)
 
 

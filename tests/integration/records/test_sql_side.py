@@ -120,8 +120,6 @@ def test_several_loops_and_threads(url):
         thread.join()
     assert answers == [True, True] and db.count() == 32
     db.close()
-    assert db.count() == 32, "it opens again"
-    db.close()
 
 
 def test_a_cancelled_call_leaves_the_pool_well(url):

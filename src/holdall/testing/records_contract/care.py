@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from holdall.errors import NotSupportedError
+from holdall.errors import ClosedError, NotSupportedError
 from holdall.records import Database, Filter, Record
+from holdall.records.transaction import Policy
 from holdall.testing.colour import Colour
+from holdall.testing.contract.base import Cases
 from holdall.testing.records_contract.base import RecordsContractBase
 from holdall.testing.records_contract.samples import people
 
@@ -43,3 +47,31 @@ class CareContract(RecordsContractBase):
         with colour(database) as opened:
             opened.create(Record({"id": "a"}))
         colour(database).close()
+
+    def test_a_closed_database_says_so(self, database: Database, colour: Colour) -> None:
+        """Every verb after the end raises `ClosedError`, in both colours, whatever became of the storage; so does what had begun."""
+        db = colour(database)
+        db.batch_create([Record({"id": each}) for each in ("a", "b")])
+        policy: Policy = "strict" if database.capabilities.atomic_batches else "best_effort"
+        record = Record({"id": "c"})
+        verbs: dict[str, tuple[Any, ...]] = {
+            "create": (record,), "read": ("a",), "require": ("a",), "update": ("a", record), "upsert": ("a", record), "delete": ("a",),
+            "modify": ("a", Record.copy), "exists": ("a",), "get_version": ("a",), "batch_create": ([record],), "batch_read": (["a"],),
+            "batch_update": ([("a", record)],), "batch_upsert": ([record],), "batch_delete": (["a"],), "clear": (), "search": (), "all": (),
+            "count": (), "select_query": ("SELECT id FROM records",), "explain": (), "connect": (), "refresh": (), "check": (),
+            "tags": ("a",), "history": ("a",), "restore": ("a", "1"),
+        }  # fmt: skip
+        with pytest.raises(ClosedError), database.transaction(policy) as changes:  # noqa: PT012
+            changes.delete("a")
+            db.close()
+        with Cases() as case:
+            for seen in (db, database):  # one colour closes both
+                for verb, given in verbs.items():
+                    with case(verb), pytest.raises(ClosedError):
+                        getattr(seen, verb)(*given)
+                for verb in ("stream", "ids"):
+                    with case(verb), pytest.raises(ClosedError):
+                        list(getattr(seen, verb)())
+        with pytest.raises(ClosedError):
+            database.transaction(policy)
+        db.close()
