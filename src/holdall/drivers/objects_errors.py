@@ -233,7 +233,9 @@ def failure(
         facts = Facts(answer="not_found")
     kind, words = _kind_of(facts, version)
     what = f"{verb} {key!r}" if key is not None else verb
-    if kind is NotFoundError:
+    if kind is NotFoundError and (key is None or verb == "write"):
+        kind, text = UnavailableError, f"cannot {what}: the {place} does not exist, or nothing like it is served there"
+    elif kind is NotFoundError:
         text = f"nothing at {key!r}"
     elif kind is VersionNotFoundError:
         text = f"no version {version!r} of {key!r}"

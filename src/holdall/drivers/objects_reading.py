@@ -121,8 +121,8 @@ def failed(store: ObstoreStore, facts: Facts, verb: str, key: str, path: str, *,
                 break
         except FAILURES as error:
             other = facts_of(error)
-            if other.no_bucket:
-                return failure(other, verb=verb, key=key, store=store, place=store.place)
+            if other.no_bucket or other.status == 404:
+                return failure(Facts(code="NoSuchBucket"), verb=verb, key=key, store=store, place=store.place)
         store.seen()
     return failure(facts, verb=verb, key=key, store=store, place=store.place, version=version)
 

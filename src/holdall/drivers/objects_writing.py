@@ -39,6 +39,8 @@ BATCH = 1000
 
 BOGUS = "00000000000000000000000000000000"
 
+_NO_SUCH = frozenset({400, 405, 501})
+"""How services say that they know no conditions."""
 _TRIES: Sequence[tuple[Any, bool]] = (({"e_tag": BOGUS}, False), ("create", True), ("create", False))
 
 
@@ -186,11 +188,11 @@ def prove(store: ObstoreStore) -> None:
                 honoured = honoured and succeeds
             except FAILURES as error:
                 facts = facts_of(error)
-                if facts.transient or facts.no_bucket:
-                    facts = timed(store, facts, path)
-                    raise failure(facts, verb="write", store=store, place=store.place) from masked(error)
                 if facts.answer == "denied":
                     break  # it may be allowed elsewhere: nothing is known, so the service is trusted
+                if facts.transient or not (facts.conflict or facts.answer == "unsupported" or facts.status in _NO_SUCH):
+                    facts = timed(store, facts, path)
+                    raise failure(facts, verb="write", store=store, place=store.place) from masked(error)
                 honoured = honoured and not succeeds and facts.conflict
             if not honoured:
                 break

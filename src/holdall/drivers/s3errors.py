@@ -34,7 +34,7 @@ def boto_failures() -> tuple[type[Exception], ...]:
     """Return what boto3 raises for reasons outside our code."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  # an extra
 
-    return (BotoCoreError, ClientError, OSError)
+    return (BotoCoreError, ClientError, OSError, RecursionError)  # boto3 follows redirects in circles
 
 
 def boto_facts(error: Exception) -> Facts:
@@ -51,6 +51,8 @@ def boto_facts(error: Exception) -> Facts:
         headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
         asked = retry_after(headers.get("retry-after"))
         return Facts(answer=answer, status=status, code=named, message=message, retry_after=asked)
+    if isinstance(error, RecursionError):
+        return Facts(code="Redirect")
     name = type(error).__name__
     if name in _TIMEOUTS:
         return Facts(transport="Timeout")

@@ -7,6 +7,7 @@ were sent as a success (which costs as much as our reading). Such an error stays
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from datetime import datetime
 from typing import Any
@@ -16,10 +17,13 @@ from holdall.core.meta import LazyMeta, ListPage, ObjectMeta, ObjectVersion, laz
 from holdall.core.preconditions import strip_etag
 from holdall.errors import UnavailableError
 
-__all__ = ["BODY", "keep_bodies", "keep_body", "parse_page", "parse_versions"]
+__all__ = ["BODY", "check_body", "keep_bodies", "keep_body", "parse_page", "parse_versions"]
 
 BODY = "HoldallBody"
 _EMPTY = {"ListObjectsV2": b"<ListBucketResult/>", "ListObjectVersions": b"<ListVersionsResult/>"}
+_ANSWERS = (*_EMPTY, "CreateMultipartUpload", "UploadPartCopy", "CopyObject", "DeleteObjects", "ListMultipartUploads")
+"""What is answered by a document, without which an answer says nothing."""
+_DOCUMENT = re.compile(rb"\s*<(?!!doctype html|html)", re.IGNORECASE)
 
 
 class _Listed(LazyMeta):
@@ -39,10 +43,23 @@ _set = object.__setattr__
 
 
 def keep_bodies(events: Any) -> None:
-    """Have the bodies of listings kept, by the events of a boto3 client."""
+    """Have the bodies of listings kept, and those refused that are none of the service, by the events of a boto3 client."""
+    for operation in _ANSWERS:
+        events.register(f"before-parse.*.{operation}", check_body)
     for operation in _EMPTY:
         # With a wildcard in front it comes before boto3's own handlers, of which one would read the whole body.
         events.register(f"before-parse.*.{operation}", keep_body)
+
+
+def check_body(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
+    """Refuse a success that is none: a page of a proxy, or nothing. A handler of ``before-parse``.
+
+    Raises:
+        UnavailableError: The body is no document of the service.
+    """
+    if response_dict["status_code"] < 300 and _DOCUMENT.match(response_dict["body"]) is None:
+        kind = response_dict["headers"].get("content-type", "nothing")
+        raise UnavailableError(f"the answer to {operation_model.name} is no document of the service, but {kind}")
 
 
 def keep_body(
