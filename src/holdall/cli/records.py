@@ -54,7 +54,7 @@ _SHOWN = 500
 _WORDS = sorted((*OPERATORS, "==", "<>"), key=len, reverse=True)
 _OPERATOR = "|".join(re.escape(word).replace(re.escape(" "), "[ _]+") for word in _WORDS)
 _CONDITION = re.compile(rf"\s*(?P<field>\S+)\s+(?P<op>{_OPERATOR})(?:\s+(?P<value>.*))?\s*", re.IGNORECASE | re.DOTALL)
-_SECOND = re.compile(rf"\s(?:and|or)\s+\S+\s+(?:{_OPERATOR})(?:\s|\Z)", re.IGNORECASE)
+_SECOND = re.compile(rf"(?:\s(?:and|or)\s|&&?|\|\|?|[,;])\s*\S+\s+(?:{_OPERATOR})(?:\s|\Z)", re.IGNORECASE)
 """What makes a value look like one more condition."""
 
 

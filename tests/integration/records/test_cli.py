@@ -104,6 +104,8 @@ def test_migrate(command):
         (("count", "old", "-w", "n regex ("), "invalid regular expression"),
         (("count", "old", "-w", "n != 2 and other = 1"), "one --where for each condition"),
         (("migrate", "old", "new", "-w", "n > 2 OR n not_in [1]", "--delete-source"), "one --where for each condition"),
+        (("count", "old", "-w", "n != 2 && other = 1"), "one --where for each condition"),
+        (("count", "old", "-w", "n != 2, other = 1"), "one --where for each condition"),
         (("count", "old", "-w", "(n = 2)"), "FIELD OP VALUE"),
         (("query", "old", "--sort", "n:dsc"), "asc or desc, not 'dsc'"),
         (("query", "old", "--sort", "n desc"), "write 'n:desc'"),
