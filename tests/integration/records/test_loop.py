@@ -19,7 +19,7 @@ WORK = tuple(
 """Modules that encode, decode, compare and digest records."""
 BRIEF = {
     "Content.size", "Body.stamp", "iso", "possible", "check_id", "written_of",
-    "scoped", "paths_of", "paths_of.<locals>.walk", "paths_of.<locals>.<setcomp>", "Row.names",
+    "encodable", "scoped", "paths_of", "paths_of.<locals>.walk", "paths_of.<locals>.<setcomp>", "Row.names",
     "predicate", "predicate.<locals>.<listcomp>", "_test", "key_text", "name_of", "cursor_mark",
 }  # fmt: skip
 """What they have that looks into no record: queries taken apart, ids, times."""
