@@ -19,10 +19,9 @@ PEOPLE = [
 
 
 @pytest.fixture(params=["sqlite", "postgres", "objects"])
-def db(request, colour, tmp_path):
+def empty(request, colour, tmp_path):
     if request.param == "objects":
         with ObjectDatabase(MemoryStore()) as database:
-            database.batch_create(PEOPLE)
             yield colour(database)
         return
     if request.param == "sqlite":
@@ -30,8 +29,13 @@ def db(request, colour, tmp_path):
     else:
         url = request.getfixturevalue("postgres").url(request.getfixturevalue("postgres_database"))
     with SQLDatabase(url) as database:
-        database.batch_create(PEOPLE)
         yield colour(database)
+
+
+@pytest.fixture
+def db(empty):
+    empty.batch_create(PEOPLE)
+    return empty
 
 
 @pytest.mark.parametrize(
@@ -200,3 +204,60 @@ def test_a28_an_indexed_field_may_hold_decimals(colour):
         assert db.select_query("SELECT sum(pay) AS total FROM records WHERE pay >= 1") == [{"total": 1}]
         db.create(Record({"id": "b", "pay": Decimal("0.5")}))
         assert db.select_query("SELECT sum(pay) AS total FROM records WHERE pay < 2") == [{"total": 1.5}]
+
+
+NOTHING = [
+    "SELECT a FROM records",
+    "SELECT * FROM S3Object",
+    "SELECT a, b FROM records WHERE c = 'x' AND \"d e\" IS NULL ORDER BY e DESC LIMIT 5",
+    "SELECT a, count(*) AS n FROM records GROUP BY a HAVING count(*) > 0",
+    "SELECT DISTINCT records.a FROM records WHERE b LIKE 'x%' OR b IN ('y', 'z')",
+    "SELECT upper(a) AS big FROM records AS r WHERE r.b BETWEEN 'a' AND 'z'",
+]
+
+
+def test_of_nothing(empty):
+    """Without records, new or cleared, a statement answers nothing, whatever fields it names; what no record has is NULL."""
+    for _ in range(2):
+        for statement in NOTHING:
+            assert empty.select_query(statement) == []
+        assert empty.select_query("SELECT count(*) AS n, max(a) AS most FROM records") == [{"n": 0, "most": None}]
+        empty.create(Record({"id": "r", "other": 1}))
+        assert empty.select_query("SELECT a FROM records WHERE b IS NULL ORDER BY c") == [{"a": None}]
+        assert empty.select_query("SELECT a FROM records WHERE b = 'x' ORDER BY c") == []
+        assert empty.clear() == 1
+
+
+@pytest.mark.parametrize("place", ["sqlite", "objects"])
+def test_a_list_in_a_statement_on_a_new_connection(colour, tmp_path, place):
+    """SQLite's functions of JSON are for users too, although an authorizer watches what a new connection does first."""
+    made = ObjectDatabase(MemoryStore(), mirror="off") if place == "objects" else SQLDatabase(f"sqlite:///{tmp_path}/x.db")
+    with made as database:
+        colour(database).create(Record({"id": "a"}))
+        assert colour(database).select_query("SELECT e.value AS v FROM records, json_each('[1]') AS e") == [{"v": 1}]
+
+
+@pytest.mark.parametrize(
+    ("sql", "params"),
+    [
+        ("SELECT name FROM records WHERE name = '\ud800'", ()),
+        ('SELECT "a\ud800" FROM records', ()),
+        ("SELECT name FROM records WHERE name = ?", ("a\ud800",)),
+        ("SELECT name FROM records WHERE age < ?", (10**5000,)),
+    ],
+    ids=["text", "name", "value", "number"],
+)
+def test_what_no_record_can_hold(db, sql, params):
+    with pytest.raises(QueryError, match=r"lone surrogate|digits"):
+        db.select_query(sql, params)
+
+
+def test_numbers_that_sqlite_does_not_take(db, request):
+    """They are refused by name; PostgreSQL compares them."""
+    if request.node.callspec.params["empty"] == "postgres":
+        assert len(db.select_query("SELECT name FROM records WHERE age < ?", [2**70])) == 3
+        return
+    for number in (2**70, -(2**63) - 1, Decimal("sNaN")):
+        with pytest.raises(QueryError, match=r"^(SQLite takes|a signaling NaN)"):
+            db.select_query("SELECT name FROM records WHERE age < ?", [number])
+    assert len(db.select_query("SELECT name FROM records WHERE age < ?", [2**63 - 1])) == 3

@@ -88,8 +88,9 @@ class ManyContract(RecordsContractBase):
     def test_clear(self, db: Database) -> None:
         """Clear removes all and says how many."""
         db.batch_create([Record({"id": str(i)}) for i in range(12)])
+        assert db.count() == len(db.all()) == 12
         assert db.clear() == 12
-        assert db.clear() == 0
+        assert db.count() == db.clear() == 0
         assert db.all() == []
 
     def test_a_transaction_is_all_or_nothing(self, database: Database, colour: Colour) -> None:
