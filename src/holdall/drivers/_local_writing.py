@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 else:
     asyncio = lazy("asyncio")
 
-__all__ = ["settled", "write", "write_async", "write_copy"]
+__all__ = ["Act", "settled", "write", "write_async", "write_copy"]
 
 T = TypeVar("T")
 GRACE = 5.0
@@ -131,7 +131,17 @@ def _spill(draft: Draft, data: bytes | bytearray) -> None:
         data.clear()
 
 
-async def settled(function: Callable[[], T], draft: Draft) -> T:
+class Act:
+    """What is done in a worker thread and has no draft; it may look whether it should stop."""
+
+    def __init__(self) -> None:
+        self.stopped = self.busy = self.abandoned = False
+
+    def discard(self) -> None:
+        """Do nothing: there is nothing to remove."""
+
+
+async def settled(function: Callable[[], T], draft: Draft | Act) -> T:
     """Run in a worker thread; if cancelled, keep the draft from being published and wait, a while, for the thread to end."""
 
     def work() -> T:

@@ -33,7 +33,7 @@ from holdall.drivers._local_reader import Reader
 from holdall.drivers._local_removal import Remover, sweep
 from holdall.drivers._local_rename import rename
 from holdall.drivers._local_root import Root, check_file_key, split
-from holdall.drivers._local_writing import settled, write, write_async, write_copy
+from holdall.drivers._local_writing import Act, settled, write, write_async, write_copy
 from holdall.errors import (
     HoldallError,
     IntegrityError,
@@ -246,6 +246,14 @@ class LocalStore(BlockingStore):
         Raises:
             NotEmptyError: The key ends with ``/`` and the directory holds something.
         """
+        return self._deleted(keys, if_match, Act())
+
+    async def delete_async(self, keys: str | Iterable[str], *, if_match: str | None = None) -> builtins.list[DeleteResult]:
+        """Delete one key or many; cancelled, it deletes no more. See `delete`."""
+        act = Act()
+        return await settled(partial(self._deleted, keys, if_match, act), act)
+
+    def _deleted(self, keys: str | Iterable[str], if_match: str | None, act: Act) -> builtins.list[DeleteResult]:
         if isinstance(keys, str):
             check_file_key(keys)
             with Remover(self._root, self._shelf) as remover:
@@ -256,6 +264,8 @@ class LocalStore(BlockingStore):
         results: builtins.list[DeleteResult] = []
         with Remover(self._root, self._shelf) as remover:
             for key in [check_file_key(key) for key in keys]:
+                if act.stopped:
+                    break
                 try:
                     results.append(DeleteResult(key=str(key), existed=remover.remove(key)))
                 except HoldallError as error:
@@ -287,6 +297,10 @@ class LocalStore(BlockingStore):
             raise ValueError(f"mode is 'overwrite' or 'create', not {mode!r}")
         self._root.check()
         rename(self._root, self._shelf, src, dst, mode)
+
+    async def rename_async(self, src: str, dst: str, *, mode: CopyMode = "overwrite") -> None:
+        """Rename; a cancelled caller hears of it when it has happened, or has not. See `rename`."""
+        await settled(partial(self.rename, src, dst, mode=mode), Act())
 
     # -- what is kept beside the bytes --------------------------------------------------------------------------------
 

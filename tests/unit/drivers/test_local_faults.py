@@ -933,6 +933,57 @@ def test_a_cancelled_put_on_a_disk_that_hangs(store, root, monkeypatch):
     assert store.get("k").bytes() == b"old"
 
 
+def test_a_cancelled_delete_deletes_no_more(store, root, monkeypatch):
+    """Not a moment after its caller heard of the cancellation."""
+    keys = [f"k{n:03}" for n in range(200)]
+    for key in keys:
+        store.put(key, b"")
+    begun, real = threading.Event(), os.unlink
+
+    def unlink(*args, **kwargs):
+        begun.set()
+        time.sleep(0.01)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+
+    async def body():
+        task = asyncio.create_task(store.delete_async(keys))
+        await asyncio.to_thread(begun.wait, 30)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return sorted(path.name for path in root.iterdir() if path.name.startswith("k"))
+
+    left = asyncio.run(body())
+    assert 0 < len(left) < 200
+    assert sorted(path.name for path in root.iterdir() if path.name.startswith("k")) == left
+
+
+def test_a_cancelled_rename_has_happened_or_not(store, root, monkeypatch):
+    """When its caller hears of the cancellation, it is settled."""
+    store.put("a", b"1")
+    begun, go, real = threading.Event(), threading.Event(), store.rename
+
+    def rename(*args, **kwargs):
+        begun.set()
+        go.wait(30)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(store, "rename", rename)
+
+    async def body():
+        task = asyncio.create_task(store.rename_async("a", "b"))
+        await asyncio.to_thread(begun.wait, 30)
+        task.cancel()
+        asyncio.get_running_loop().call_later(0.05, go.set)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return (root / "a").exists(), (root / "b").exists()
+
+    assert asyncio.run(body()) == (False, True)
+
+
 def test_a_put_cancelled_before_its_thread_starts(store, root):
     """With a pool of one busy thread."""
     go = threading.Event()
