@@ -179,7 +179,7 @@ def test_a28_the_rest_is_refused(db, sql):
     assert db.count() == 4
 
 
-@pytest.mark.parametrize("db", ["sqlite", "postgres"], indirect=True)
+@pytest.mark.parametrize("empty", ["sqlite", "postgres"], indirect=True)
 def test_a28_other_tables_are_hidden(db):
     other = SQLDatabase(db._link.url, table="other")
     other.create(Record({"id": "secret"}))
