@@ -13,7 +13,7 @@ __all__ = ["PAGE", "Cuts", "Span", "spans"]
 
 PAGE = 1000
 """Keys of a full page."""
-_SPARE = 2
+_SPARE = 10
 """Ranges that may turn out to be short."""
 
 
@@ -68,6 +68,6 @@ class Cuts:
                 break
             found = [last[:level] + sign for sign in signs if sign > last[level : level + 1]]
             found = [cut for cut in found if last < cut and (rest.until is None or cut < rest.until)]
-            cuts += found[:: -(-len(found) // room) or 1]
+            cuts += found if len(found) <= room else [found[(at + 1) * len(found) // (room + 1)] for at in range(room)]
         self._left -= len(cuts)
         return cuts

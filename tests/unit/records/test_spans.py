@@ -85,6 +85,25 @@ def test_a20_ranges_equal_a_serial_listing(shape):
         assert store.pages <= (2 * pages + 80 if not cuts else pages + pages), (shape, store.pages)
 
 
+@pytest.mark.parametrize("shape", ["uuid", "numbered"])
+def test_a20_no_long_row_of_pages_waits_for_each_other(shape):
+    """Ranges that were found together are listed together here, so that the rounds are the longest row of requests."""
+    key = ObjectDatabase(MemoryStore())._blocking.state.key
+    store = Service(map(key, SHAPES[shape]()))
+    state, cuts = ObjectDatabase(store, mirror="off")._blocking.state, Cuts("records/")
+    waiting, longest = [(Span(None, None), 0)], 0
+    while waiting:
+        found = []
+        for span, before in waiting:
+            begun = store.pages
+            _, keys, rest = objects_spread._range(state, span)
+            row = before + store.pages - begun
+            longest = max(longest, row)
+            found += [(part, row) for part in spans(rest, cuts.behind(keys, rest))] if keys else []
+        waiting = found
+    assert longest <= 12
+
+
 def test_a_listing_of_two_pages_costs_no_more():
     for count, pages in [(0, 1), (1, 1), (PAGE, 1), (PAGE + 1, 2), (2 * PAGE - 1, 2)]:
         store = Service(f"records/{n:06}.json" for n in range(count))
