@@ -8,7 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated
 from urllib.parse import quote
 
@@ -69,19 +69,17 @@ def condition(query: Query, text: str) -> Query:
     given = found["value"]
     if given is None and "exists" not in found["op"].lower():
         raise typer.BadParameter(f"{text!r} lacks a value; for one that is missing or null: '{found['field']} not exists'")
-    try:
-        value = None if given is None else codec.loads(given)
-    except ValueError:
-        value = _text(given)
-    return query.filter(found["field"], found["op"], value)
+    return query.filter(found["field"], found["op"], None if given is None else _value(given))
 
 
-def _text(given: str) -> str:
-    """Return a value that is text.
+def _value(given: str) -> object:
+    """Return a value: JSON, else text.
 
     Raises:
         typer.BadParameter: It looks like a value and one more condition.
     """
+    with suppress(ValueError):
+        return codec.loads(given)
     if len(given) > 1 and given[0] == given[-1] == "'":
         return given[1:-1].replace("''", "'")
     if _SECOND.search(given):

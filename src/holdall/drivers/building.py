@@ -142,7 +142,8 @@ def build_whole(bound: Bound) -> Store:
         del common["options"]
     for name in common:
         if name not in accepted:
-            what = "does not support versioning" if name == "versioned" else f"has no setting {name!r}"
+            written = "attempts" if name == "retries" and attempts is not None else name
+            what = "does not support versioning" if name == "versioned" else f"has no setting {written!r}"
             raise ConfigError(f"storage type {bound.type!r} {what}")
     store = build(bound, common)
     if limits:

@@ -484,6 +484,8 @@ def reference(registry: Registry | None = None) -> str:
     lines += [
         "## Common to all types",
         "",
+        "All types know these; one whose library has no such thing refuses it when it is opened (`sftp` repeats no request, for one) and ignores nothing.",
+        "",
         "| key | kind | default | meaning |",
         "|---|---|---|---|",
         *(_row(p) for p in COMMON),

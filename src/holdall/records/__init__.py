@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         SerializationError,
         TransactionError,
     )
+    from holdall.records.export_files import records_from
     from holdall.records.factory import DatabaseFactory, register_backend
     from holdall.records.migration import migrate
     from holdall.records.migration_async import migrate_async
@@ -68,6 +69,7 @@ _HOMES = {
     "TransactionError": "holdall.records.errors",
     "migrate": "holdall.records.migration",
     "migrate_async": "holdall.records.migration_async",
+    "records_from": "holdall.records.export_files",
     "register_backend": "holdall.records.factory",
 }
 
@@ -102,6 +104,7 @@ __all__ = [
     "TransactionError",
     "migrate",
     "migrate_async",
+    "records_from",
     "register_backend",
 ]
 

@@ -11,10 +11,12 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from holdall._turns import in_turns
+from holdall.core.secrets import mask
 from holdall.engine.resolve import resolve
-from holdall.errors import ConfigError
+from holdall.engine.streams import open_file
+from holdall.errors import ConfigError, HoldallError
 from holdall.records.encoding import decode_value, encode_value
-from holdall.records.errors import QueryError
+from holdall.records.errors import CorruptRecordError, QueryError
 from holdall.records.export import FORMATS, Columns, ExportReport, Format, Kind, batch_of, need, schema_of
 from holdall.records.lengthy import binary, compact
 from holdall.records.lengthy_reading import loads
@@ -32,12 +34,15 @@ def format_of(where: str, given: str | None) -> Format:
     """Return the format that was asked for, or that the name's suffix says.
 
     Raises:
-        ConfigError: Neither.
+        ConfigError: Neither, or it is ``-``.
     """
+    if where == "-":
+        raise ConfigError("an export needs a file: a path, a URL or mount:path, not '-' (./- is a file of that name)")
     path = where.partition("?")[0] if "://" in where else where
     chosen = given or _SUFFIXES.get(os.path.splitext(path)[1].lower(), "")
     if chosen not in FORMATS:
-        raise ConfigError(f"a format is one of {', '.join(FORMATS)}, not {chosen!r}")
+        what = f"not {given!r}" if given else f"which the name {os.path.basename(path)!r} does not tell"
+        raise ConfigError(f"a format is one of {', '.join(FORMATS)}, {what}")
     return chosen
 
 
@@ -253,6 +258,7 @@ def records_from(source: Any) -> Iterator[Record]:
 
     Raises:
         ConfigError: A file of another format.
+        CorruptRecordError: It is damaged, or not what its name says.
 
     Examples:
         >>> import pyarrow
@@ -264,24 +270,32 @@ def records_from(source: Any) -> Iterator[Record]:
         return
     where = os.fspath(source)
     kind = format_of(where, None)
-    place = resolve(where)
-    if kind == "jsonl":
-        for line in _lines_of(place.store.get(place.key)):
-            values = decode_value(loads(line))
-            yield Record(values, id=values.pop("id", None))
-        return
     if kind == "csv":
         raise ConfigError("CSV has no types; read it with your own rules")
-    data = place.store.get(place.key).bytes()
-    buffer = need("pyarrow", "arrow").BufferReader(data)
+    place = resolve(where)
+    try:
+        if kind == "jsonl":
+            for line in _lines_of(place.store.get(place.key)):
+                values = decode_value(loads(line))
+                yield Record(values, id=values.pop("id", None))
+            return
+        with open_file(place.store, place.key) as file:
+            for batch in _batches_of(file, kind):
+                yield from _records_of(batch)
+    except (ValueError, TypeError, AttributeError) as error:
+        if isinstance(error, HoldallError):
+            raise
+        raise CorruptRecordError(f"{mask(where)} is damaged, or no {kind}: {error}", reason=f"no {kind}") from error
+
+
+def _batches_of(file: Any, kind: str) -> Iterator[Any]:
+    """Yield the batches of a file of Parquet or Arrow, read as they are asked for."""
     if kind == "parquet":
-        file = need("pyarrow.parquet", "arrow").ParquetFile(buffer)
-        for batch in file.iter_batches(_ROWS):
-            yield from _records_of(batch)
-    else:
-        with need("pyarrow", "arrow").ipc.open_file(buffer) as reader:
-            for at in range(reader.num_record_batches):
-                yield from _records_of(reader.get_batch(at))
+        yield from need("pyarrow.parquet", "arrow").ParquetFile(file).iter_batches(_ROWS)
+        return
+    with need("pyarrow", "arrow").ipc.open_file(file) as reader:
+        for at in range(reader.num_record_batches):
+            yield reader.get_batch(at)
 
 
 def _lines_of(chunks: Iterable[Any]) -> Iterator[bytes]:

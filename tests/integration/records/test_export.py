@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from holdall.drivers.memory import MemoryStore
 from holdall.engine.table import default_table
 from holdall.errors import ConfigError, NotFoundError
-from holdall.records import Filter, ObjectDatabase, QueryError, Record, SQLDatabase
+from holdall.records import CorruptRecordError, Filter, ObjectDatabase, QueryError, Record, SQLDatabase
 from holdall.records.export import Columns, kind_of, table_of
 from holdall.records.export_files import format_of, records_from, write_file
 
@@ -92,6 +92,25 @@ def test_csv(db, tmp_path):
     assert (tmp_path / "x.csv").read_text() == "id,n,address.city,on\na,1,,true\nb,2,,\nc,3,Ghent,\n"
     with pytest.raises(ConfigError, match="no types"):
         list(records_from(str(tmp_path / "x.csv")))
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x.arrow", "x.jsonl"])
+@pytest.mark.parametrize("data", [b"junk \xff", b"", b"[1]\n"])
+def test_a_damaged_file_is_told(tmp_path, name, data):
+    (tmp_path / name).write_bytes(data)
+    if (name, data) == ("x.jsonl", b""):
+        assert list(records_from(str(tmp_path / name))) == []
+        return
+    with pytest.raises(CorruptRecordError, match="is damaged, or no"):
+        list(records_from(str(tmp_path / name)))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("-", "needs a file"), ("out.xlsx", "'out.xlsx' does not tell"), ("out", "'out' does not tell")]
+)
+def test_a_target_that_names_no_format(name, said):
+    with pytest.raises(ConfigError, match=said):
+        format_of(name, None)
 
 
 EXACT = [
