@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.integration.records.s3 import opened
@@ -173,6 +174,8 @@ def test_a32_cancelled_in_a_statement(request, tmp_path, engine):
 
     async def body():
         tasks = asyncio.all_tasks()
+        threads = ThreadPoolExecutor(4)
+        asyncio.get_running_loop().set_default_executor(threads)
         db = SQLDatabase(url)
         for call in CALLS.values():
             for turns in (0, 1, 2, 4, 7, 11):
@@ -182,6 +185,8 @@ def test_a32_cancelled_in_a_statement(request, tmp_path, engine):
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
                 assert asyncio.all_tasks() == tasks
+        threads.shutdown()  # a statement that was under way may still be at its end, in a thread
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(4))
         async with asyncio.timeout(WAIT):
             while await asyncio.to_thread(in_transactions) != "0":  # noqa: ASYNC110  # a server hears of a closed connection a little later
                 await asyncio.sleep(0.05)
