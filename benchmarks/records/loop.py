@@ -36,6 +36,7 @@ class Watch(selectors.DefaultSelector):
 
     def __init__(self):
         super().__init__()
+        self._began = None
         self.begin()
 
     def begin(self):
@@ -49,11 +50,10 @@ class Watch(selectors.DefaultSelector):
         now = time.perf_counter(), time.process_time()
         if phase == "start":
             self._began = now
-        else:
+        elif self._began is not None:
             self.collected = max(self.collected, now[1] - self._began[1])
-            self._pauses = tuple(
-                total + end - begin for total, end, begin in zip(self._pauses, now, self._began, strict=True)
-            )
+            self._pauses = self._pauses[0] + now[0] - self._began[0], self._pauses[1] + now[1] - self._began[1]
+            self._began = None
 
     def select(self, timeout=None):
         """Wait as any selector does."""
@@ -63,6 +63,8 @@ class Watch(selectors.DefaultSelector):
         self.most_clock = max(self.most_clock, self._late[0] + busy)
         self._pauses = 0.0, 0.0
         found = super().select(timeout)
+        if self._began is not None:  # who collected has lost its turn before it could say that it has done so
+            self.collecting("stop", {})
         self._went_on = time.perf_counter(), time.process_time()
         late = max(0.0, self._went_on[0] - clock - (timeout or 0.0) - self._pauses[0])
         self._late = late, min(late, max(0.0, self._went_on[1] - work - self._pauses[1]))
