@@ -351,9 +351,9 @@ def _held(value: Any, name: str, *, env: Mapping[str, str] | None, expanded: boo
 
 def _fault(name: str, param: Param, value: Any, error: Exception) -> str:
     if isinstance(error, OSError) and not isinstance(error, ConfigError):
-        return f"{name!r}: cannot read the file: {error.strerror or type(error).__name__}"
+        return f"cannot read the file: {error.strerror or type(error).__name__} (in {name!r})"
     if isinstance(error, ConfigError):
-        return f"{name!r}: {error.message}"
+        return f"{error.message} (in {name!r})"  # not "'password': …", whose sequel would be masked
     shown = f", not {mask(repr(value))}" if isinstance(value, (str, int, float)) and not param.secret else ""
     return f"{name!r} {error}{shown}"
 

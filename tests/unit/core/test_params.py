@@ -155,7 +155,7 @@ def test_twins_read_files(tmp_path):
         assert values["secret"].reference == f"file:{tmp_path / 'pw'}"
     assert bound({"secret_file": "pw"}, base=str(tmp_path))["secret"].reveal() == "hunter2"
     assert "two values" in faulty({"secret": "x", "secret_file": str(tmp_path / "pw")})
-    assert "'secret_file': cannot read the file: No such file" in faulty({"secret_file": "/absent/x"})
+    assert "cannot read the file: No such file or directory (in 'secret_file')" in faulty({"secret_file": "/absent/x"})
     assert "'secret_file' must be an absolute path" in faulty({"secret_file": "pw"})
     (tmp_path / "pw").write_bytes(b"\xff")
     assert "not UTF-8" in faulty({"secret_file": str(tmp_path / "pw")})
@@ -165,7 +165,7 @@ def test_an_unreadable_file_without_words():
     def read(path):
         raise OSError
 
-    assert "'secret_file': cannot read the file: OSError" in faulty({"secret_file": "/x"}, read=read)
+    assert "cannot read the file: OSError (in 'secret_file')" in faulty({"secret_file": "/x"}, read=read)
 
 
 def test_all_faults_at_once_and_no_secret():
@@ -175,7 +175,7 @@ def test_all_faults_at_once_and_no_secret():
     assert "'port' must be a whole number, not 'ninety'" in text
     assert "'secret' must be text (in quotes), not int" in text
     assert "12345678" not in text
-    assert "'region': environment variable UNSET" in text
+    assert "environment variable UNSET is not set and has no default (in 'region')" in text
     assert "unknown field '7'" in text
 
 
