@@ -34,7 +34,7 @@ def beside(function: Callable[[], T]) -> T:
     try:
         return function()
     finally:
-        del BESIDE[thread]
+        BESIDE.pop(thread, None)  # a call within a call has done so already
 
 
 def give_way() -> None:
