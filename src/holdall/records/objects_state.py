@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from holdall.core.options import PutOptions
+from holdall.records.callers import level
 from holdall.records.drafts import Draft, Written
 from holdall.records.encoding import Body, Content, Stamp, iso
 from holdall.records.errors import RecordArchivedError, SerializationError
@@ -204,10 +205,10 @@ class ObjectState:
         names = None if isinstance(policy, str) else policy
         tags, omitted = fit_tags(stamp.id, iso(stamp.created), draft.metadata, names=names)
         if omitted:
-            text = f"these do not fit into the tags of {stamp.id!r} and are in its body alone: {', '.join(omitted)}"
+            text = f"these do not fit into the tags of {stamp.id!r}"
             if policy == "strict":
-                raise SerializationError(text, id=stamp.id)
-            warnings.warn(TagsOmittedWarning(text), stacklevel=2)
+                raise SerializationError(f"{text}, and tags are 'strict': {', '.join(omitted)}", id=stamp.id)
+            warnings.warn(TagsOmittedWarning(f"{text} and are in its body alone: {', '.join(omitted)}"), stacklevel=level())
         return tags
 
     def archived(self, id: str, storage_class: str | None) -> RecordArchivedError:

@@ -1,6 +1,7 @@
 """Acceptance 9, 10, 13 to 15 and 33: several processes, killed ones, and a mirror file that is deleted or damaged under way."""
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import signal
@@ -11,6 +12,7 @@ import textwrap
 import threading
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -175,11 +177,20 @@ def _truncated(path):
     os.truncate(path, path.stat().st_size // 2)
 
 
+def _told(sql, path):
+    with sqlite3.connect(path) as connection:
+        connection.execute(sql)
+    connection.close()
+
+
 DAMAGE = {
     "deleted": lambda path: path.unlink(),
     "noise": _noise,
     "truncated": _truncated,
     "emptied": lambda path: os.truncate(path, 0),
+    "no meta": partial(_told, "DELETE FROM meta"),
+    "no counter": partial(_told, "DELETE FROM meta WHERE name = 'seq'"),
+    "odd time": partial(_told, "UPDATE meta SET value = 'x' WHERE name = 'started'"),
 }
 
 
@@ -262,8 +273,23 @@ def test_a15_a_file_that_cannot_be_used(tmp_path, colour):
             assert [r["n"] for r in seen.search()] == [1]
             assert seen.count() == 1
         assert [w.category for w in caught] == [MirrorWarning]
+        if colour.name == "blocking":  # the other one asks an index from threads, which have no line of ours
+            assert caught[0].filename == __file__
         db.close()
     assert foreign.read_bytes() == before
+
+
+def test_a15_a_file_that_cannot_be_opened_is_not_mourned(tmp_path, monkeypatch):
+    """What Python tells of objects that die with an error would be on the screen of every user."""
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    (tmp_path / "mirror.sqlite").mkdir()
+    with opened(tmp_path) as db:
+        with pytest.warns(MirrorWarning, match="unable to open"):
+            db.create(Record({"id": "a"}))
+        assert db.count() == 1
+    gc.collect()
+    assert [each for each in told if "_Connection" in repr(each.object)] == []
 
 
 def test_a33_after_fork_and_in_threads(tmp_path):

@@ -238,8 +238,9 @@ def test_a24_tags(moto_bucket, colour):
         tags = seen.tags(name)
         assert tags["team"] == "é=+ x"
         assert (tags["flag"], tags["n"], tags["id"]) == ("true", "5", "a")
-        with pytest.warns(TagsOmittedWarning, match="bad, deep, long"):
+        with pytest.warns(TagsOmittedWarning, match="body alone: bad, deep, long") as caught:
             seen.create(Record({"id": "b"}, {"bad": "a?b", "deep": {"x": 1}, "long": "x" * 300, "ok": "y"}))
+        assert [each.filename for each in caught] == [__file__], "a warning points to who wrote"
         assert set(seen.tags("b")) == {"id", "created_at", "ok"}
         assert seen.require("b").metadata["deep"] == {"x": 1}, "the body has it all"
         seen.update("a", Record({}, {"team": "new"}))
@@ -248,8 +249,10 @@ def test_a24_tags(moto_bucket, colour):
         with pytest.warns(TagsOmittedWarning, match="k08, k09, k10, k11"):
             seen.create(Record({"id": "twelve"}, {f"k{n:02}": n for n in range(12)}))
         assert set(seen.tags("twelve")) == {"id", "created_at", *(f"k{n:02}" for n in range(8))}
-    with opened(moto_bucket, tags="strict") as db, pytest.raises(SerializationError, match="bad"):
-        colour(db).create(Record({"id": "c"}, {"bad": "a?b"}))
+    with opened(moto_bucket, tags="strict") as db:
+        with pytest.raises(SerializationError, match="'strict': bad$"):
+            colour(db).create(Record({"id": "c"}, {"bad": "a?b"}))
+        assert colour(db).read("c") is None
     with opened(moto_bucket, tags=["team"]) as db:
         colour(db).create(Record({"id": "d"}, {"team": "x", "other": "y"}))
         assert set(colour(db).tags("d")) == {"id", "created_at", "team"}

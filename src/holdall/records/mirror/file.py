@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from holdall._concurrency import ForkGuard
 from holdall.drivers._local_system import lock_now, unlock
+from holdall.records.callers import level
 from holdall.records.mirror.flight import Flight
 from holdall.records.mirror.schema import FORMAT, index_sql, statements
 
@@ -36,7 +37,8 @@ class _Connection(sqlite3.Connection):
     """Closes when it is dropped: the index of a database that nobody closed loses nothing, so that Python 3.13 need not warn."""
 
     def __del__(self) -> None:
-        self.close()
+        with contextlib.suppress(sqlite3.Error):  # the file could not be opened
+            self.close()
 
 
 class MirrorFile:
@@ -257,7 +259,7 @@ class MirrorFile:
     def _to_memory(self, error: BaseException) -> None:
         warnings.warn(
             MirrorWarning(f"the index file {self.path} cannot be used ({error}); this process keeps its index in memory"),
-            stacklevel=2,
+            stacklevel=level(),
         )
         self._drop()
         self.path = None

@@ -36,10 +36,16 @@ class Intent:
 
 
 def next_number(connection: sqlite3.Connection, count: int = 1) -> int:
-    """Return the next number of the mirror's one counter, the first of so many that are taken."""
+    """Return the next number of the mirror's one counter, the first of so many that are taken.
+
+    Raises:
+        sqlite3.DatabaseError: Somebody removed the counter.
+    """
     sql = "UPDATE meta SET value = value + ? WHERE name = 'seq' RETURNING value"
-    (number,) = connection.execute(sql, (count,)).fetchone()
-    return int(number) - count + 1
+    found = connection.execute(sql, (count,)).fetchone()
+    if found is None or not isinstance(found[0], int):
+        raise sqlite3.DatabaseError("the mirror has no counter")
+    return int(found[0]) - count + 1
 
 
 def begin(connection: sqlite3.Connection, process: str, ids: Sequence[str]) -> list[Intent]:

@@ -53,7 +53,7 @@ def fresh(connection: sqlite3.Connection, since: float) -> bool:
     """Tell whether the last complete listing started at or after a time."""
     meta = dict(connection.execute("SELECT name, value FROM meta WHERE name IN ('started', 'boot')").fetchall())
     started = meta.get("started")
-    return started is not None and meta.get("boot") == _boot() and since <= float(started) <= time.time()
+    return isinstance(started, float) and meta.get("boot") == _boot() and since <= started <= time.time()
 
 
 def started(connection: sqlite3.Connection) -> float:
