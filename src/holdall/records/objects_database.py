@@ -18,6 +18,7 @@ from holdall.records.database import Database
 from holdall.records.keys import SUFFIX, normalise_prefix
 from holdall.records.mirror.mirror import Mirror
 from holdall.records.objects_state import ObjectOptions, ObjectState, OnCorrupt
+from holdall.records.paths import index_paths
 from holdall.records.results import DatabaseCapabilities
 from holdall.store import Store
 
@@ -77,8 +78,9 @@ class ObjectDatabase(Database):
             storage_class=storage_class,
         )
         self._state = ObjectState(store, normalise_prefix(prefix), options, owned=owned)
+        chosen = index_paths(indexes)
         if mirror != "off":
-            self._state.make_mirror = partial(_make_mirror, self._state, os.fspath(mirror), tuple(indexes))
+            self._state.make_mirror = partial(_make_mirror, self._state, os.fspath(mirror), chosen)
         super().__init__(objects.ObjectEngine(self._state), objects_async.ObjectEngine(self._state), mint=new_id)
 
     @property
@@ -136,7 +138,7 @@ def _made_again(cls: type[ObjectDatabase], options: dict[str, Any]) -> ObjectDat
     return cls(**options)
 
 
-def _make_mirror(state: ObjectState, where: str, indexes: tuple[str | Sequence[str], ...]) -> Mirror:
+def _make_mirror(state: ObjectState, where: str, indexes: tuple[tuple[str, ...], ...]) -> Mirror:
     """Make the mirror of a database; its file is named by storage, prefix and principal, so that no two share one."""
     store = state.store
     identity = store.identity

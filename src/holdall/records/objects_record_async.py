@@ -142,13 +142,14 @@ def _lost(state: ObjectState, id: str, expected: str | None, actual: str | None)
 
 
 def _check_versioned(state: ObjectState, expected: str | None) -> None:
-    if expected is not None and not state.compares:
+    if expected is not None and not state.compares and state.store.capabilities.write:
         raise NotSupportedError("expected_version needs a store with compare-and-set and strong etags", store=state.store)
 
 
 async def create_async(state: ObjectState, draft: Draft) -> Stored:
     """Insert; a minted id that is taken is minted again."""
-    if not state.store.capabilities.create:
+    can = state.store.capabilities
+    if can.write and not can.create:  # a store that is read-only says so itself
         raise NotSupportedError("create needs a store whose writes can be conditional; upsert does not", store=state.store)
     while True:
         try:
@@ -208,7 +209,8 @@ async def delete_async(state: ObjectState, id: str, expected: str | None) -> boo
     """Delete and tell whether it was there; exactly one of many deleters hears that it was."""
     key = state.key(id)
     if expected is not None:
-        if not state.store.capabilities.conditional_delete or not state.store.capabilities.strong_etag:
+        can = state.store.capabilities
+        if can.delete and not (can.conditional_delete and can.strong_etag):
             raise NotSupportedError("delete with expected_version needs a store with conditional deletes", store=state.store)
         try:
             await state.store.delete_async(key, if_match=expected)

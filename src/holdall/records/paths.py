@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from typing import Any, Final, cast
 
-__all__ = ["MISSING", "find", "place", "remove"]
+from holdall.errors import ConfigError
+
+__all__ = ["MISSING", "find", "index_paths", "place", "remove"]
 
 
 class _Missing:
@@ -93,3 +95,26 @@ def _step(here: Any, segment: str) -> Any:
 
 def _is_position(segment: str) -> bool:
     return segment.isascii() and segment.isdigit()
+
+
+def index_paths(indexes: object) -> tuple[tuple[str, ...], ...]:
+    """Return the paths of each index that a user asked for.
+
+    Raises:
+        ConfigError: They are something else.
+
+    Example:
+        >>> index_paths(["age", ("city", "address.zip")])
+        (('age',), ('city', 'address.zip'))
+    """
+    if isinstance(indexes, str) or not isinstance(indexes, Iterable):
+        raise ConfigError(f"indexes are a list, of one path or several paths together each, not {indexes!r}")
+    made: list[tuple[str, ...]] = []
+    for index in cast("Iterable[object]", indexes):
+        paths = (index,) if isinstance(index, str) else tuple(index) if isinstance(index, (list, tuple)) else ()
+        if not paths or not all(isinstance(path, str) and path for path in paths):
+            raise ConfigError(
+                f"an index is a path, as 'age', or several paths together, as ('city', 'address.zip'), not {index!r}"
+            )
+        made.append(cast("tuple[str, ...]", paths))
+    return tuple(made)

@@ -12,10 +12,10 @@ except ImportError as error:  # pragma: no cover  # the tests have it
 
     raise MissingExtraError('records in SQL need SQLAlchemy: pip install "holdall[sql]"') from error
 
-from holdall.core.secrets import refuse_pickle
 from holdall.errors import ConfigError
 from holdall.records import sql_engine, sql_engine_async
 from holdall.records.database import Database
+from holdall.records.paths import index_paths
 from holdall.records.results import DatabaseCapabilities
 from holdall.records.sql_link import Link, checked_url
 from holdall.records.sql_rows import MOST_ID_BYTES
@@ -62,15 +62,15 @@ class SQLDatabase(Database):
             checked_url(target.url)
         elif not isinstance(target, (str, sa.URL)):
             raise ConfigError(f"an SQL database is a URL or a sqlalchemy.Engine, not {type(target).__name__}")
-        chosen = [(paths,) if isinstance(paths, str) else tuple(paths) for paths in indexes]
+        chosen = index_paths(indexes)
         link = Link(target if isinstance(target, sa.Engine) else checked_url(target), pool_size=pool_size)
         dialect: Any = "sqlite" if link.lite else "postgresql"
         made = table_of(table, schema, dialect)
         name = link.url.get_dialect()().identifier_preparer.format_table(made)
-        link.layout = Layout(dialect, made, name, tuple(chosen), gin, create_table)
+        link.layout = Layout(dialect, made, name, chosen, gin, create_table)
         self._link = link
         self._again = {
-            "table": table, "schema": schema, "indexes": tuple(chosen), "gin": gin, "create_table": create_table, "pool_size": pool_size,
+            "table": table, "schema": schema, "indexes": chosen, "gin": gin, "create_table": create_table, "pool_size": pool_size,
             "new_id": new_id,
         }  # fmt: skip
         super().__init__(sql_engine.SQLEngine(link), sql_engine_async.SQLEngine(link), mint=new_id)
@@ -110,8 +110,17 @@ class SQLDatabase(Database):
 
     def __reduce__(self) -> tuple[Any, ...]:
         url = self._link.url
-        if url.password is not None or self._link.memory or not self._link.owned:
-            refuse_pickle(repr(self))
+        why = (
+            "its engine is yours, and stays in this process"
+            if not self._link.owned
+            else "its records are in the memory of this process"
+            if self._link.memory
+            else "its URL holds a password; PostgreSQL takes it from PGPASSWORD or a password file too"
+            if url.password is not None
+            else None
+        )
+        if why is not None:
+            raise ConfigError(f"{self!r} cannot be pickled: {why}")
         return _again, (url.render_as_string(), self._again)
 
 

@@ -34,6 +34,7 @@ from holdall.records import (
 )
 from holdall.testing import Fault, FaultProxy
 from holdall.wrappers.forwarding import ForwardingStore
+from holdall.wrappers.readonly import ReadOnlyStore
 
 
 def body_of(store, key):
@@ -437,3 +438,27 @@ def test_a33_databases_travel(tmp_path):
     again = pickle.loads(pickle.dumps(db))
     assert repr(again) == repr(db)
     assert again.require("a")["n"] == 1
+
+
+def test_a_store_that_is_read_only_says_so(colour):
+    """All verbs that write give the store's own reason, also those that need conditions where something can be written."""
+    store = MemoryStore()
+    ObjectDatabase(store).create(Record({"id": "a", "n": 1}))
+    db = colour(ObjectDatabase(ReadOnlyStore(store)))
+    record, version = db.require("a"), db.get_version("a")
+    writes = [
+        lambda: db.create(Record({"id": "b"})),
+        lambda: db.upsert(record),
+        lambda: db.update("a", record),
+        lambda: db.update("a", record, expected_version=version),
+        lambda: db.modify("a", lambda record: record.set_value("n", 2)),
+        lambda: db.delete("a"),
+        lambda: db.delete("a", expected_version=version),
+    ]
+    for write in writes:
+        with pytest.raises(PermissionDeniedError, match="read-only"):
+            write()
+    with pytest.raises(BatchError) as caught:
+        db.batch_create([Record({"id": "b"})])
+    assert isinstance(caught.value.outcomes[0].error, PermissionDeniedError)
+    assert [found["n"] for found in db.search()] == [1]

@@ -163,8 +163,15 @@ def test_pickles(url):
         db.create(Record({"id": "a"}))
         with pickle.loads(pickle.dumps(db)) as again:
             assert again.require("a").id == "a" and again.table.name == "t"
-    with pytest.raises((TypeError, pickle.PicklingError, ConfigError)):
-        pickle.dumps(SQLDatabase("postgresql://me:hunter2@localhost/d"))
+    engine = sa.create_engine("sqlite://")
+    for target, why in [
+        ("sqlite://", "memory"),
+        (engine, "engine is yours"),
+        ("postgresql://me:hunter2@localhost/d", "a password"),
+    ]:
+        with pytest.raises(ConfigError, match=why) as caught:
+            pickle.dumps(SQLDatabase(target))
+        assert "hunter2" not in str(caught.value)
 
 
 def test_a12_a_connection_that_died_is_replaced(postgres, postgres_database):

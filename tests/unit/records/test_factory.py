@@ -187,3 +187,12 @@ def test_a_backend_that_is_not_installed_names_its_extra(monkeypatch):
     monkeypatch.setattr(backends.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(BackendNotFoundError, match=r'pip install "holdall\[postgres\]"'):
         DatabaseFactory().create(backend="pg", host="h")
+
+
+@pytest.mark.parametrize("made", [ObjectDatabase, SQLDatabase])
+@pytest.mark.parametrize("indexes", [[5], "age", 5, [("city", 5)], [()], [""]])
+def test_what_an_index_is(made, indexes):
+    target = MemoryStore() if made is ObjectDatabase else "sqlite://"
+    with pytest.raises(ConfigError, match=r"^(an index is a path|indexes are a list)"):
+        made(target, indexes=indexes)
+    assert made(target, indexes=iter(["age", ["city", "address.zip"]])).batch_create([Record({"id": "a"})]) == ["a"]
