@@ -23,7 +23,6 @@ def open_database(url: str, **options: Any) -> Database:
         return cast("Database", records.SQLDatabase(url, **options))
     from holdall.records.objects_database import ObjectDatabase  # noqa: PLC0415  # only where it is used
 
-    given: dict[str, Any] = {"prefix": "", **options}
-    if not scheme and mount_reference(url) is not None:
-        return ObjectDatabase(url, **given)
-    return ObjectDatabase(open_store(url), **{"owned": True, **given})
+    mounted = not scheme and mount_reference(url) is not None  # its manager closes the store of a mount
+    given: dict[str, Any] = {"prefix": "", "owned": not mounted, **options}
+    return ObjectDatabase(url if mounted else open_store(url), **given)
