@@ -122,7 +122,10 @@ def test_a_key_file_may_be_given_as_json():
 
 
 def test_a_key_file_that_is_not_there_is_named(tmp_path, colour: Colour):
-    with pytest.raises(ConfigError, match=r"no such file, '.*/key\.json'"), GCSStore("b", token=tmp_path / "key.json") as store:
+    with (
+        pytest.raises(ConfigError, match=r"no such file, '.*/key\.json'"),
+        GCSStore("b", token=tmp_path / "key.json") as store,
+    ):
         colour(store).get("k")
 
 
