@@ -41,6 +41,8 @@ ROWS = [
     "count, repeated",
     "stream, cold",
     "batch_delete",
+    "migrate from SQLite",
+    "migrate to SQLite",
 ]
 
 
@@ -104,16 +106,28 @@ class Holdall:
     """An S3Database."""
 
     def __init__(self, known):
+        from holdall import records
         from holdall.records import Filter, Query, Record, S3Database
 
+        self.records = records
         self.filter, self.query, self.record, self.type, self.known = Filter, Query, Record, S3Database, known
         self.prefix = f"{type(self).__name__.lower()}/"
         self.db = self.database()
 
-    def database(self):
+    def database(self, prefix=None):
         return self.type.from_config(
-            {**self.known["s3"], "prefix": self.prefix, "indexes": ["city"], "create_bucket": False}
+            {**self.known["s3"], "prefix": prefix or self.prefix, "indexes": ["city"], "create_bucket": False}
         )
+
+    def lite(self, path, values=()):
+        """Return a database of SQLite that has these records."""
+        made = self.records.SQLDatabase(f"sqlite:///{path}")
+        made.batch_create(self.record(one) for one in values)
+        return made
+
+    def carry(self, source, target):
+        """Migrate, and return how many records."""
+        return self.records.migrate(source, target).written
 
     def fresh(self):
         """Be a database that knows nothing yet, with connections that are open: those of the others are, too."""
@@ -173,6 +187,9 @@ class Tasks(Holdall):
         self.runner = asyncio.Runner()
         super().__init__(known)
 
+    def carry(self, source, target):
+        return self.runner.run(self.records.migrate_async(source, target)).written
+
     def close(self):
         self.runner.run(self.db.close_async())
         self.runner.close()
@@ -227,6 +244,7 @@ class Peer:
         from dataknobs_data import Query, Record
         from dataknobs_data.backends.s3 import SyncS3Database
 
+        self.s3, self.type = known["s3"], SyncS3Database
         self.query, self.record = Query, Record
         self.db = SyncS3Database({**known["s3"], "prefix": "peer/"})
         self.db.connect()
@@ -248,6 +266,25 @@ class Peer:
     def number(self, record):
         return record.get_value("n")
 
+    def database(self, prefix):
+        made = self.type({**self.s3, "prefix": prefix})
+        made.connect()
+        return made
+
+    def lite(self, path, values=()):
+        from dataknobs_data.backends.sqlite import SyncSQLiteDatabase
+
+        made = SyncSQLiteDatabase({"path": path})
+        made.connect()
+        if values:
+            made.create_batch([self.record(one) for one in values])
+        return made
+
+    def carry(self, source, target):
+        from dataknobs_data.migration import Migrator
+
+        return Migrator().migrate(source, target).succeeded
+
     def search(self):
         return len(self.db.search(self.query().filter("city", "=", "Ghent")))
 
@@ -263,7 +300,9 @@ def work(library, known):
     os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()  # where mirrors are, by default
     db = LIBRARIES[library](known)
     values = people(known["records"] // (TENTH if library == "dataknobs-data" else 1))
-    measuring.answer({row: (act, 1) for row, act in (points(db, people(POINTS)) | many(db, values)).items()})
+    measuring.answer(
+        {row: (act, 1) for row, act in (points(db, people(POINTS)) | many(db, values) | moves(db, values)).items()}
+    )
 
 
 def points(db, values):
@@ -345,6 +384,25 @@ def many(db, values):
     if hasattr(db, "search"):
         acts["search, unchanged"] = (lambda: search(max_age=0)) if hasattr(db, "fresh") else search
     return acts
+
+
+def moves(db, values):
+    """Return the acts that migrate: from a database that has all to a new one on the server, and from that to a new file."""
+    if not hasattr(db, "carry"):
+        return {}
+    folder, made = tempfile.mkdtemp(), []
+    source = db.lite(f"{folder}/all.db", values)
+
+    def out():
+        made.append(db.database(f"m{uuid.uuid4().hex}/"))
+        assert db.carry(source, made[-1]) == len(values)
+
+    def back():
+        if hasattr(made[-1], "mirror"):
+            made[-1].mirror.drop()
+        assert db.carry(made[-1], db.lite(f"{folder}/{uuid.uuid4().hex}.db")) == len(values)
+
+    return {"migrate from SQLite": out, "migrate to SQLite": back}
 
 
 def carried(url, calls=4000):

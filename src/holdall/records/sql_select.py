@@ -144,7 +144,8 @@ def _big(connection: sa.Connection, layout: Layout, statement: Statement, time_l
     names = statement.columns(sorted(kinds))
     system = [f"{layout.column(name)} AS {name}" for name in SYSTEM_COLUMNS]
     fields = [
-        f"{'NULL' if field is None else _typed(field, kinds[field])} AS {identifier(name)}" for name, field in names.items()
+        f"{_absent(statement, name) if field is None else _typed(field, kinds[field])} AS {identifier(name)}"
+        for name, field in names.items()
     ]
     where = "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
     table = run(connection, layout, f"{where} WHERE c.oid = to_regclass({MARK})", (layout.name,)).scalar_one()
@@ -198,6 +199,11 @@ def _kinds(connection: sa.Connection, layout: Layout, statement: Statement) -> d
     for name, kind in found:
         kinds.setdefault(name_of(str(name)), set()).update({str(kind)} - {"null"})
     return kinds
+
+
+def _absent(statement: Statement, name: str) -> str:
+    """Return the SQL of a field that no record has: of the type that it is compared with."""
+    return "CAST(NULL AS numeric)" if statement.counted(name) else "NULL"
 
 
 def _typed(name: str, kinds: set[str]) -> str:

@@ -206,6 +206,20 @@ class Statement:
                     found[field] = field
         return found
 
+    def counted(self, name: str) -> bool:
+        """Tell whether a name is compared with a number somewhere, by the few words behind it."""
+        values = iter(self.params)
+        numbers = [
+            token.kind == "number" or (token.kind == "mark" and type(next(values)) in {int, float, Decimal})
+            for token in self._solid
+        ]
+        return any(
+            token.kind in {"word", "name"}
+            and token.name.lower() == name.lower()
+            and any(_until(self._solid, numbers, at + 1))
+            for at, token in enumerate(self._solid)
+        )
+
     def words(self) -> Iterator[str]:
         """Yield names and words that stand before a dot: aliases, or schemas."""
         for token, after in zip(self._solid, self._solid[1:], strict=False):
@@ -255,6 +269,14 @@ class Statement:
         if found is None:
             return f"WITH {head} {text}"
         return f"WITH{found[1] or ''} {head}, {text[found.end() :]}"
+
+
+def _until(tokens: Sequence[Token], numbers: Sequence[bool], begin: int) -> Iterator[bool]:
+    """Yield which of the next few words are numbers, up to the end of a comparison."""
+    for at in range(begin, min(begin + 4, len(tokens))):
+        if tokens[at].text in {",", ")"} or tokens[at].word in {"and", "or", "from", "then"}:
+            return
+        yield numbers[at]
 
 
 def _given(value: Any) -> Any:

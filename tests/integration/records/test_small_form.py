@@ -1,7 +1,7 @@
 """Section 9 in its small form: each row of benchmarks/records with 1,000 records, judged by requests alone."""
 
 import pytest
-from benchmarks.records.objects import POINTS, ROWS, Holdall, Tasks, many, people, points
+from benchmarks.records.objects import POINTS, ROWS, Holdall, Tasks, many, moves, people, points
 from benchmarks.records.quick import QuickS3
 
 N = 1000
@@ -18,6 +18,8 @@ MANY = {
     "count, repeated": 0,
     "stream, cold": 1 + N,
     "batch_delete": 1,
+    "migrate from SQLite": N + 2,  # the target is counted before and after
+    "migrate to SQLite": 1 + N,
 }
 
 
@@ -29,7 +31,7 @@ def test_section_9_by_requests(library):
         first = bench.create(bench.record({"n": 0}))  # what a service honours, and how it spells etags, is found out once
         assert bench.update(first, bench.record({"n": 1}))
         assert bench.delete(first)
-        acts = points(bench, people(POINTS)) | many(bench, people(N))
+        acts = points(bench, people(POINTS)) | many(bench, people(N)) | moves(bench, people(N))
         found = {}
         for row in ROWS:
             before = len(server.traffic.requests)
