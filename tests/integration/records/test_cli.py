@@ -114,6 +114,7 @@ def test_migrate(command):
         (("query", "old", "--sql", "SELECT 1", "--limit", "1"), "--sql says it all"),
         (("migrate", "old", "new", "--verify", "some"), "verify is"),
         (("count", "nonsense://x"), "nonsense"),
+        (("count", "sqllite:///old.db"), "did you mean 'sqlite'"),
     ],
 )
 def test_mistakes_are_one_line(command, arguments, said):

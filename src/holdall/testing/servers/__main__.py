@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import threading
 
+from holdall.errors import HoldallError
 from holdall.testing.servers import SERVERS
 from holdall.testing.servers.installing import APT_PACKAGES, install_all
 
@@ -27,12 +29,14 @@ def main(arguments: list[str] | None = None) -> int:
         for fault in faults:
             print(f"not installed: {fault}", file=sys.stderr)  # noqa: T201
         return len(faults)
-    with SERVERS[chosen.name].running() as server:
-        print(json.dumps(server.to_dict(), indent=2), flush=True)  # noqa: T201
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            return 0
+    try:
+        with SERVERS[chosen.name].running() as server:
+            print(json.dumps(server.to_dict(), indent=2), flush=True)  # noqa: T201
+            with contextlib.suppress(KeyboardInterrupt):
+                threading.Event().wait()
+    except HoldallError as error:  # it is not installed, or does not start
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
     return 0
 
 
