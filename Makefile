@@ -21,7 +21,7 @@ tour: $(STAMP)          ## run the main job on embedded defaults
 	$(BIN)/python -m holdall.cli.tour
 
 test: $(STAMP) servers  ## set up and pass the tests; ARGS="tests/unit -k name" for some of them
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: style mypy pyright  ## format, lint, twins, types; with -j at once
 
