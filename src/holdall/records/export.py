@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Context, Decimal
+from itertools import islice
 from typing import Any, Literal
 from uuid import UUID
 
-from holdall._turns import in_turns
+from holdall._turns import give_way, in_turns
 from holdall.errors import MissingExtraError
 from holdall.records.encoding import encode_value
 from holdall.records.errors import QueryError
@@ -40,6 +41,8 @@ Kind = str
 """``null bool int float text bytes datetime naive date time json``, ``decimal(p,s)``, ``whole(p,0)`` for integers beyond 64 bits,
 ``digits`` and ``whole digits`` for numbers too long for Arrow's 38 digits, which are text."""
 _INT64 = 2**63
+_AT_ONCE = 500
+"""Rows that one call into Arrow gets."""
 _MOST_DIGITS = 38
 _LONGEST = 1000
 _MARKED = {"json": "json", "decimal": "decimal", "digits": "decimal", "whole": "int", "whole digits": "int"}
@@ -264,9 +267,12 @@ def table_of(records: Iterable[Record], chosen: tuple[str, ...] | None = None) -
         columns.see(record)
     kinds = columns.kinds()
     schema = schema_of(kinds)
-    return need("pyarrow", "arrow").Table.from_pylist(
-        [columns.row(record, kinds) for record in in_turns(held)], schema=schema
-    )
+    rows = (columns.row(record, kinds) for record in in_turns(held))
+    batches: list[Any] = []
+    while some := list(islice(rows, _AT_ONCE)):
+        give_way()
+        batches.append(batch_of(some, schema))
+    return need("pyarrow", "arrow").Table.from_batches(batches, schema).combine_chunks()
 
 
 def as_pandas(table: Any) -> Any:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from holdall._concurrency import gather, run
+from holdall._turns import in_turns
 from holdall.engine.colours import closed, told
 from holdall.engine.resolve import Resolved, resolve
 from holdall.errors import ConfigError, HoldallError, NotFoundError, NotSupportedError
@@ -150,7 +151,7 @@ class _Migration:
         report, rules = self._report, self._rules
         made: list[tuple[Record, Record, Content]] = []
         pairs = [(record, record) for record in batch] if rules.transform is None else self._transformed(batch)
-        contents = run(lambda: [_content(changed) for _, changed in pairs])
+        contents = run(lambda: [_content(changed) for _, changed in in_turns(pairs)])
         for (record, changed), content in zip(pairs, contents, strict=True):
             if isinstance(content, Exception):
                 report.fail(str(record.id), content)
@@ -173,7 +174,7 @@ class _Migration:
         """Return what the user's function makes of records, with each of them; what it drops, or fails on, is left out."""
         assert self._rules.transform is not None
         pairs: list[tuple[Record, Record]] = []
-        copies = run(lambda: [record.copy() for record in batch])
+        copies = run(lambda: [record.copy() for record in in_turns(batch)])
         for record, copied in zip(batch, copies, strict=True):
             try:
                 changed: Record | None = told(self._rules.transform, copied)
@@ -342,7 +343,9 @@ def _content(record: Record) -> Content | Exception:
 
 def _equal(there: Sequence[Record | None], wanted: Sequence[Content]) -> list[bool]:
     """Tell of each record that was read whether it has the content that is wanted."""
-    return [found is not None and content_of(found) == content for found, content in zip(there, wanted, strict=True)]
+    return [
+        found is not None and content_of(found) == content for found, content in in_turns(zip(there, wanted, strict=True))
+    ]
 
 
 def _batch(records: Iterator[Record], size: int) -> list[Record]:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from holdall._concurrency import gather_async, run_async
+from holdall._turns import in_turns
 from holdall.engine.colours import closed_async, told_async
 from holdall.engine.resolve import Resolved, resolve
 from holdall.errors import ConfigError, HoldallError, NotFoundError, NotSupportedError
@@ -149,7 +150,7 @@ class _Migration:
         report, rules = self._report, self._rules
         made: list[tuple[Record, Record, Content]] = []
         pairs = [(record, record) for record in batch] if rules.transform is None else await self._transformed_async(batch)
-        contents = await run_async(lambda: [_content(changed) for _, changed in pairs])
+        contents = await run_async(lambda: [_content(changed) for _, changed in in_turns(pairs)])
         for (record, changed), content in zip(pairs, contents, strict=True):
             if isinstance(content, Exception):
                 report.fail(str(record.id), content)
@@ -172,7 +173,7 @@ class _Migration:
         """Return what the user's function makes of records, with each of them; what it drops, or fails on, is left out."""
         assert self._rules.transform is not None
         pairs: list[tuple[Record, Record]] = []
-        copies = await run_async(lambda: [record.copy() for record in batch])
+        copies = await run_async(lambda: [record.copy() for record in in_turns(batch)])
         for record, copied in zip(batch, copies, strict=True):
             try:
                 changed: Record | None = await told_async(self._rules.transform, copied)
@@ -345,7 +346,9 @@ def _content(record: Record) -> Content | Exception:
 
 def _equal(there: Sequence[Record | None], wanted: Sequence[Content]) -> list[bool]:
     """Tell of each record that was read whether it has the content that is wanted."""
-    return [found is not None and content_of(found) == content for found, content in zip(there, wanted, strict=True)]
+    return [
+        found is not None and content_of(found) == content for found, content in in_turns(zip(there, wanted, strict=True))
+    ]
 
 
 async def _batch_async(records: AsyncIterator[Record], size: int) -> list[Record]:
