@@ -263,10 +263,11 @@ class _Migration:
         return list(zip(made, run(lambda: _equal(there, wanted)), strict=True))
 
     def _first_deleted(self, arrived: list[tuple[Record, Record, Content]]) -> list[tuple[Record, Record, Content]]:
-        """Delete one record and look if the target still has it: two names may mean one storage. Return the others."""
-        if self._apart or not arrived:
+        """Delete one record that keeps its id and look if the target still has it: two names may mean one storage. Return the others."""
+        first = next((each for each in arrived if each[0].id == each[1].id), None)
+        if self._apart or first is None:
             return arrived
-        (record, changed, _), *rest = arrived
+        record, changed, _ = first
         before = self._report.deleted
         self._delete(record)
         if self._report.deleted > before:
@@ -278,7 +279,7 @@ class _Migration:
                     report=self._report,
                 )
             self._apart = True
-        return rest
+        return [each for each in arrived if each is not first]
 
     def _delete(self, record: Record) -> None:
         """Remove a record from the source, unless it was changed since it was read."""

@@ -266,10 +266,11 @@ class _Migration:
     async def _first_deleted_async(
         self, arrived: list[tuple[Record, Record, Content]]
     ) -> list[tuple[Record, Record, Content]]:
-        """Delete one record and look if the target still has it: two names may mean one storage. Return the others."""
-        if self._apart or not arrived:
+        """Delete one record that keeps its id and look if the target still has it: two names may mean one storage. Return the others."""
+        first = next((each for each in arrived if each[0].id == each[1].id), None)
+        if self._apart or first is None:
             return arrived
-        (record, changed, _), *rest = arrived
+        record, changed, _ = first
         before = self._report.deleted
         await self._delete_async(record)
         if self._report.deleted > before:
@@ -281,7 +282,7 @@ class _Migration:
                     report=self._report,
                 )
             self._apart = True
-        return rest
+        return [each for each in arrived if each is not first]
 
     async def _delete_async(self, record: Record) -> None:
         """Remove a record from the source, unless it was changed since it was read."""

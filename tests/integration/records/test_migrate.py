@@ -172,6 +172,14 @@ def test_another_name_of_the_source_loses_nothing(migrate, moto_bucket):
             with pytest.raises(MigrationError, match="put back") as caught:
                 migrate(source, alias, delete_source=True)
             assert caught.value.report.deleted == 0
+            with pytest.raises(MigrationError, match="put back"):  # the first record that keeps its id tells
+                migrate(
+                    source,
+                    alias,
+                    transform=lambda each: Record(each.data, id="new") if each.id == "r0000" else each,
+                    delete_source=True,
+                )
+            assert alias.delete("new")
             report = migrate(source, alias, on_conflict="upsert", delete_source=True)  # every version is another one now
             assert (report.deleted, len(report.kept)) == (0, 5)
             assert [(each["n"], each.metadata["team"]) for each in source.search()] == [(n, f"t{n % 3}") for n in range(5)]
