@@ -51,6 +51,16 @@ def _of_amazon(endpoint: str) -> bool:
     return (urlsplit(endpoint).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
 
+@lru_cache(maxsize=64)
+def _service(endpoint: str | None) -> str:
+    """Return the service at an address; each write asks several times."""
+    if endpoint is None or (_of_amazon(endpoint) and not endpoint.endswith(".cn") and "vpce" not in endpoint):
+        return f"s3+{AMAZON}"
+    parts = urlsplit(endpoint)
+    port = "" if parts.port in {None, 443 if parts.scheme == "https" else 80} else f":{parts.port}"
+    return f"s3+{parts.scheme}://{parts.hostname}{port}{parts.path}"  # the host is in small letters
+
+
 @dataclass(frozen=True, kw_only=True)
 class S3Settings:
     """Where a bucket is and who asks.
@@ -121,11 +131,7 @@ class S3Settings:
     @property
     def service(self) -> str:
         """The service for identities: equal for equal objects, however the region was given."""
-        if self.endpoint is None or (self.amazon and not self.endpoint.endswith(".cn") and "vpce" not in self.endpoint):
-            return f"s3+{AMAZON}"
-        parts = urlsplit(self.endpoint)
-        port = "" if parts.port in {None, 443 if parts.scheme == "https" else 80} else f":{parts.port}"
-        return f"s3+{parts.scheme}://{parts.hostname}{port}{parts.path}"  # the host is in small letters
+        return _service(self.endpoint)
 
     @property
     def principal(self) -> str:
