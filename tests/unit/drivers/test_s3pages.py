@@ -2,11 +2,16 @@
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from urllib.parse import quote
+from xml.sax.saxutils import escape
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdall.core.meta import ObjectMeta
 from holdall.drivers.s3pages import BODY, keep_bodies, keep_body, parse_page
+from holdall.errors import UnavailableError
 
 LISTING = b'<?xml version="1.0"?><ListBucketResult><Contents><Key>&lt;Error&gt;</Key></Contents></ListBucketResult>'
 ERROR = b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>InternalError</Code></Error>'
@@ -64,3 +69,75 @@ def test_a_page_is_read():
         ObjectMeta(key="d/", size=0, kind="directory"),
     ]
     assert (list(page.prefixes), token) == (["x/"], "t")
+
+
+TEXTS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), min_size=1, max_size=12)
+WRITTEN = [escape, lambda text: escape(text, {'"': "&quot;", "'": "&#39;"}), quote, lambda text: f"<![CDATA[{text}]]>"]
+
+
+@st.composite
+def pages(draw):
+    """Draw the XML of a page, as one service or another writes it."""
+    gap = draw(st.sampled_from(["", "\n  "]))
+    rows = []
+    for key in draw(st.lists(TEXTS.filter(lambda text: "]]>" not in text), max_size=5)):
+        etag = draw(st.sampled_from(["&quot;e&quot;", '"e-2"', "&#34;e&#34;", 'W/"e"', "e", "", "&amp;"]))
+        members = [
+            f"<Key>{draw(st.sampled_from(WRITTEN))(key)}</Key>",
+            "<LastModified>2026-01-02T03:04:05.000Z</LastModified>",
+            f"<ETag>{etag}</ETag>",
+            *draw(st.sampled_from([(), ("<ChecksumAlgorithm>CRC32</ChecksumAlgorithm>", "<ChecksumType>FULL_OBJECT</ChecksumType>")])),
+            f"<Size>{draw(st.sampled_from([0, 7, 10**20]))}</Size>",
+            *draw(st.sampled_from([("<StorageClass>GLACIER</StorageClass>",), (), ("<Owner><ID>me</ID></Owner>",)])),
+        ]  # fmt: skip
+        rows.append(
+            f"<Contents>{gap}{gap.join(draw(st.permutations(members)) if draw(st.booleans()) else members)}{gap}</Contents>"
+        )
+    encoding = draw(st.sampled_from(["", "<EncodingType>url</EncodingType>"]))
+    head = draw(st.sampled_from(["", '<?xml version="1.0" encoding="UTF-8"?>\n']))
+    more = "<IsTruncated>true</IsTruncated><NextContinuationToken>a&amp;b</NextContinuationToken>"
+    space = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+    return f"{head}<ListBucketResult{space}>{encoding}{more}{gap.join(rows)}<CommonPrefixes><Prefix>x/</Prefix></CommonPrefixes></ListBucketResult>"
+
+
+@given(pages())
+def test_what_is_read_without_expat_is_what_expat_reads(text):
+    alone = text.replace("</ListBucketResult>", "<!-- expat reads this page --></ListBucketResult>")
+    assert parse_page(text.encode(), 0) == parse_page(alone.encode(), 0)
+
+
+@given(pages(), st.data())
+def test_a_page_that_was_cut_off_is_none(text, data):
+    body = text.encode()
+    with pytest.raises(UnavailableError):
+        parse_page(body[: data.draw(st.integers(0, len(body) - 1))], 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<Contents><Key>\x01</Key><LastModified>2026-01-02T03:04:05Z</LastModified><ETag>&quot;&quot;</ETag><Size>1</Size></Contents>",
+        "<Contents><Key>&eacute;</Key><LastModified>2026-01-02T03:04:05Z</LastModified><ETag>&quot;&quot;</ETag><Size>1</Size></Contents>",
+        "<Contents><Key>a</Key>",
+        "<Contents>" * 50_000,
+        "<Contents><Key>" + "a" * 50_000,
+        f"<Contents>{' ' * 50_000}" * 3,
+    ],
+)
+def test_what_is_no_xml_is_no_page(text):
+    with pytest.raises(UnavailableError):
+        parse_page(f"<ListBucketResult>{text}</ListBucketResult>".encode(), 0)
+
+
+def test_a_page_of_another_code_is_read():
+    row = "<Contents><Key>é</Key><LastModified>2026-01-02T03:04:05Z</LastModified><ETag>&quot;e&quot;</ETag><Size>1</Size></Contents>"
+    for code in ("utf-8", "iso-8859-1", "utf-16"):
+        body = f'<?xml version="1.0" encoding="{code}"?><ListBucketResult>{row}</ListBucketResult>'.encode(code)
+        assert [meta.key for meta in parse_page(body, 0)[0].objects] == ["é"]
+
+
+@pytest.mark.parametrize("hidden", ["<!-- {} -->", "<Prefix><![CDATA[{}]]></Prefix>"])
+def test_what_only_looks_like_an_object_is_none(hidden):
+    row = "<Contents><Key>a</Key><LastModified>2026-01-02T03:04:05Z</LastModified><ETag>&quot;e&quot;</ETag><Size>1</Size></Contents>"
+    page, _ = parse_page(f"<ListBucketResult>{hidden.format(row)}</ListBucketResult>".encode(), 0)
+    assert not page.objects
