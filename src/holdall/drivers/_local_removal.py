@@ -84,10 +84,10 @@ class Remover:
     def _remove(self, key: str, name: str, folder: int | None, if_match: str | None) -> bool:
         stat = os.stat(name, dir_fd=folder, follow_symlinks=False)
         kind = modes.S_IFMT(stat.st_mode)
-        if kind == modes.S_IFLNK:
+        directory = key[-1] == "/"
+        if kind == modes.S_IFLNK and (directory or if_match is not None):
             with contextlib.suppress(OSError):  # a link that leads nowhere is removed as a file
                 kind = modes.S_IFMT(os.stat(name, dir_fd=folder).st_mode)
-        directory = key[-1] == "/"
         if directory and kind == modes.S_IFDIR:
             return self._remove_directory(key, name, folder, stat, if_match)
         if directory or kind not in {modes.S_IFREG, modes.S_IFLNK}:  # a FIFO, or a directory: no object

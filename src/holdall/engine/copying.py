@@ -22,6 +22,7 @@ from holdall.engine.carrying import Carried, Carrier
 from holdall.engine.colours import closed, finish
 from holdall.engine.crew import Crew
 from holdall.engine.jobs import Arrived, Job
+from holdall.engine.links import Links
 from holdall.engine.places import Side, look_alike
 from holdall.engine.progress import Outcome, TransferItem, TransferOptions
 from holdall.engine.ranging import Ranges, update
@@ -68,6 +69,7 @@ class Copier:
         self.renamer = renamer
         self.carrier = Carrier(source, target, options)
         self.verifier = Verifier(source.store, target.store, options.verify or ("checksum" if moving else "size"))
+        self.links = Links(source.store, source.prefix, itself=True) if moving and source.tree else None
         self._tells = options.on_progress is not None
         self._doubt = moving and look_alike(source, target)
 
@@ -90,7 +92,8 @@ class Copier:
             key = target if target.endswith("/") else f"{target}/"
             self.target.store.put(key, b"")
             return TransferItem(source=source, target=target, action="directory")
-        if item.method == "rename" and self.renamer is not None:
+        linked = self.links is not None and self.links.above(source) is not None  # not the tree's own: copied, not taken
+        if item.method == "rename" and self.renamer is not None and not linked:
             try:
                 self.renamer.rename(item.path, overwrite=self.options.overwrite)
                 if self._tells and item.size is not None:
@@ -100,7 +103,7 @@ class Copier:
                 log.debug("no rename: %s", error)
                 self.renamer = None
         done = self._copy(job, source, target)
-        if self.moving:
+        if self.moving and not linked:
             self._check_apart(source, target)
             self._remove_source(source, done.meta)
         return TransferItem(

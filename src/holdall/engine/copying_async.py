@@ -21,6 +21,7 @@ from holdall.engine.carrying import Carried, Carrier
 from holdall.engine.colours import closed_async, finish_async
 from holdall.engine.crew import AsyncCrew
 from holdall.engine.jobs import Arrived, Job
+from holdall.engine.links import Links
 from holdall.engine.places import Side, look_alike
 from holdall.engine.progress import Outcome, TransferItem, TransferOptions
 from holdall.engine.ranging_async import Ranges, update_async
@@ -67,6 +68,7 @@ class Copier:
         self.renamer = renamer
         self.carrier = Carrier(source, target, options)
         self.verifier = Verifier(source.store, target.store, options.verify or ("checksum" if moving else "size"))
+        self.links = Links(source.store, source.prefix, itself=True) if moving and source.tree else None
         self._tells = options.on_progress is not None
         self._doubt = moving and look_alike(source, target)
 
@@ -89,7 +91,8 @@ class Copier:
             key = target if target.endswith("/") else f"{target}/"
             await self.target.store.put_async(key, b"")
             return TransferItem(source=source, target=target, action="directory")
-        if item.method == "rename" and self.renamer is not None:
+        linked = self.links is not None and self.links.above(source) is not None  # not the tree's own: copied, not taken
+        if item.method == "rename" and self.renamer is not None and not linked:
             try:
                 await self.renamer.rename_async(item.path, overwrite=self.options.overwrite)
                 if self._tells and item.size is not None:
@@ -99,7 +102,7 @@ class Copier:
                 log.debug("no rename: %s", error)
                 self.renamer = None
         done = await self._copy_async(job, source, target)
-        if self.moving:
+        if self.moving and not linked:
             await self._check_apart_async(source, target)
             await self._remove_source_async(source, done.meta)
         return TransferItem(

@@ -10,6 +10,7 @@ from holdall.core.choices import hidden, judge
 from holdall.core.meta import ObjectMeta
 from holdall.core.plans import PlanItem, Route, SkipStrategy
 from holdall.engine.colours import closed, told
+from holdall.engine.links import Links
 from holdall.engine.places import Side
 from holdall.engine.progress import TransferOptions
 from holdall.engine.walking import Pair, pairs, walk
@@ -58,6 +59,8 @@ class Planner:
         self.directories: set[str] = set()
         self.refusal: str | None = None
         self._doomed: list[PlanItem] = []
+        self._links = Links(target.store, target.prefix) if options.delete and target.tree else None
+        self._held: set[str] = set()
 
     def single(self) -> PlanItem:
         """Plan one file, with as few requests as the options allow.
@@ -96,6 +99,7 @@ class Planner:
                     continue
                 seen += 1
                 path = meta.key[start:]
+                self._hold(path)
                 if meta.kind == "directory" and meta.size == 0:
                     item = self._directory(path, meta, other)
                     if item is not None:
@@ -109,6 +113,7 @@ class Planner:
                 yield item
         if self.options.delete:
             most = self.options.max_delete
+            self._spare()
             if not files and self._doomed and not self.options.allow_empty:
                 self.refusal = "the source is empty: nothing was deleted (allow_empty=True would allow it)"
             elif most is not None and len(self._doomed) > most:
@@ -200,6 +205,27 @@ class Planner:
         path = other.key[len(self.target.prefix) :]
         if self._hidden(path, other) is None:
             self._doomed.append(PlanItem(path, "delete", size=other.size, reason="not in the source"))
+
+    def _hold(self, path: str) -> None:
+        """Note the link that a file of the source is reached through in the target."""
+        link = None if self._links is None else self._links.above(self.target.key(path))
+        if link is not None:
+            self._held.add(link)
+
+    def _spare(self) -> None:
+        """Take back deletions of what is only reached through a link; the link goes, if nothing of the source lies behind it."""
+        if self._links is None:
+            return
+        doomed, gone = self._doomed, set[str]()
+        self._doomed = []
+        for item in doomed:
+            link = self._links.above(self.target.key(item.path))
+            if link is None:
+                self._doomed.append(item)
+            elif link not in self._held and link not in gone:
+                gone.add(link)
+                path = link[len(self.target.prefix) :]
+                self._doomed.append(PlanItem(path, "delete", reason="a link to what is not in the source"))
 
     def _empty(self, source: Side) -> PlanItem | None:
         """Decide about a source without anything below it: an empty directory, or nothing at all."""

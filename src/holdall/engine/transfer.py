@@ -27,6 +27,7 @@ from holdall.engine.colours import closed, told
 from holdall.engine.copying import Copier
 from holdall.engine.crew import Crew, Ended, StoppedError
 from holdall.engine.jobs import Arrived, Budget, Job, quick
+from holdall.engine.links import Links
 from holdall.engine.places import Side, relation
 from holdall.engine.planning import Planner
 from holdall.engine.progress import ProgressEvent, TransferItem, TransferOptions, TransferReport
@@ -332,12 +333,22 @@ class _Transfer:
         if copier.carrier.unread:
             self.report.lost["tags (not read)"] = copier.carrier.unread
         if self.moving and self._behind and not self.options.dry_run:
-            tidy(self.source.store, self._behind)
+            self._leave(copier.links)
         if planner.refusal is not None and not self.report.failed:
             self.report.seconds = time.perf_counter() - self._started
             raise TransferError(planner.refusal, report=self.report, key=self.target.prefix, store=self.target.store)
         if self._gone and not self.options.dry_run:
             tidy(self.target.store, self._gone - planner.directories)
+
+    def _leave(self, links: Links | None) -> None:
+        """Remove the directories that were emptied by a move, and links to others, if all that lies behind them was copied."""
+        through = {name: None if links is None else links.above(name) for name in self._behind}
+        linked = {link for link in through.values() if link is not None}
+        if linked and not (self.report.failed or self.report.skipped):
+            for result in self.source.store.delete(sorted(linked)):
+                if result.error is not None:
+                    raise result.error
+        tidy(self.source.store, [name for name, link in through.items() if link is None])
 
     def _renamed(self, planner: Planner) -> bool:
         """Move a whole directory by one rename, if nothing speaks against it."""

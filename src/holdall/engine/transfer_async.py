@@ -27,6 +27,7 @@ from holdall.engine.copying_async import Copier
 from holdall.engine.crew import AsyncCrew, Ended, StoppedError
 from holdall.engine.jobs import Arrived, Budget, Job, quick
 from holdall.engine.lanes import lane_of  # async only
+from holdall.engine.links import Links
 from holdall.engine.places import Side, relation
 from holdall.engine.planning_async import Planner
 from holdall.engine.progress import ProgressEvent, TransferItem, TransferOptions, TransferReport
@@ -333,12 +334,22 @@ class _Transfer:
         if copier.carrier.unread:
             self.report.lost["tags (not read)"] = copier.carrier.unread
         if self.moving and self._behind and not self.options.dry_run:
-            await tidy_async(self.source.store, self._behind)
+            await self._leave_async(copier.links)
         if planner.refusal is not None and not self.report.failed:
             self.report.seconds = time.perf_counter() - self._started
             raise TransferError(planner.refusal, report=self.report, key=self.target.prefix, store=self.target.store)
         if self._gone and not self.options.dry_run:
             await tidy_async(self.target.store, self._gone - planner.directories)
+
+    async def _leave_async(self, links: Links | None) -> None:
+        """Remove the directories that were emptied by a move, and links to others, if all that lies behind them was copied."""
+        through = {name: None if links is None else links.above(name) for name in self._behind}
+        linked = {link for link in through.values() if link is not None}
+        if linked and not (self.report.failed or self.report.skipped):
+            for result in await self.source.store.delete_async(sorted(linked)):
+                if result.error is not None:
+                    raise result.error
+        await tidy_async(self.source.store, [name for name, link in through.items() if link is None])
 
     async def _renamed_async(self, planner: Planner) -> bool:
         """Move a whole directory by one rename, if nothing speaks against it."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from holdall.core.meta import ObjectMeta
 from holdall.core.options import PutOptions
 from holdall.engine.colours import closed
+from holdall.engine.links import Links, is_link
 from holdall.errors import AlreadyExistsError, HoldallError, IsDirectoryError, NotEmptyError, NotFoundError
 from holdall.mounts.entries import folder, in_order, parents
 from holdall.mounts.globs import Glob, literal_start, segment_regex
@@ -110,27 +111,33 @@ def _deep(store: Store, key: str, start: str, pattern: Glob) -> Iterator[ObjectM
 def delete_tree(store: Store, key: str) -> None:
     """Delete a file, and a directory with everything below it; what is absent counts as deleted.
 
-    All items are tried; the first failure is raised afterwards.
+    A link to a directory is deleted itself: what it leads to stays. All items are tried; the first failure is raised afterwards.
     """
     check_may_delete(store, key)
     failed: HoldallError | None = None
     folders: set[str] = set()
     below = f"{key}/" if key else ""
     real = store.capabilities.directories == "real"
-    if key and (not real or directory(store, key) is None):
+    if key and (not real or is_link(store, key) or directory(store, key) is None):
         store.delete(key)
         if real:
             return
+    links, linked = Links(store, below), set[str]()
     if store.capabilities.list:
         with closed(store.list(below)) as pages:
             for page in pages:
-                keys = [meta.key for meta in page.objects]
+                paths = [*(meta.key for meta in page.objects), *page.prefixes]
+                linked.update(link for path in paths if (link := links.above(path)) is not None)
+                keys = [meta.key for meta in page.objects if links.above(meta.key) is None]
                 for at in range(0, len(keys), BATCH):
                     for result in store.delete(keys[at : at + BATCH]):
                         failed = failed or result.error
                 if real:
-                    for path in (*keys, *page.prefixes):
-                        folders.update(parents(path, len(below)))
+                    for path in paths:
+                        folders.update(parents(links.above(path) or path, len(below)))
+    if linked:
+        for result in store.delete(sorted(linked)):
+            failed = failed or result.error
     if real:
         if key:
             folders.add(key)

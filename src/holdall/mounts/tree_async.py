@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from holdall.core.meta import ObjectMeta
 from holdall.core.options import PutOptions
 from holdall.engine.colours import closed_async
+from holdall.engine.links import Links, is_link
 from holdall.errors import AlreadyExistsError, HoldallError, IsDirectoryError, NotEmptyError, NotFoundError
 from holdall.mounts.entries import folder, in_order, parents
 from holdall.mounts.globs import Glob, literal_start, segment_regex
@@ -110,27 +111,33 @@ async def _deep_async(store: Store, key: str, start: str, pattern: Glob) -> Asyn
 async def delete_tree_async(store: Store, key: str) -> None:
     """Delete a file, and a directory with everything below it; what is absent counts as deleted.
 
-    All items are tried; the first failure is raised afterwards.
+    A link to a directory is deleted itself: what it leads to stays. All items are tried; the first failure is raised afterwards.
     """
     check_may_delete(store, key)
     failed: HoldallError | None = None
     folders: set[str] = set()
     below = f"{key}/" if key else ""
     real = store.capabilities.directories == "real"
-    if key and (not real or await directory_async(store, key) is None):
+    if key and (not real or is_link(store, key) or await directory_async(store, key) is None):
         await store.delete_async(key)
         if real:
             return
+    links, linked = Links(store, below), set[str]()
     if store.capabilities.list:
         async with closed_async(store.list_async(below)) as pages:
             async for page in pages:
-                keys = [meta.key for meta in page.objects]
+                paths = [*(meta.key for meta in page.objects), *page.prefixes]
+                linked.update(link for path in paths if (link := links.above(path)) is not None)
+                keys = [meta.key for meta in page.objects if links.above(meta.key) is None]
                 for at in range(0, len(keys), BATCH):
                     for result in await store.delete_async(keys[at : at + BATCH]):
                         failed = failed or result.error
                 if real:
-                    for path in (*keys, *page.prefixes):
-                        folders.update(parents(path, len(below)))
+                    for path in paths:
+                        folders.update(parents(links.above(path) or path, len(below)))
+    if linked:
+        for result in await store.delete_async(sorted(linked)):
+            failed = failed or result.error
     if real:
         if key:
             folders.add(key)

@@ -31,6 +31,7 @@ from holdall.errors import (
     NotDirectoryError,
     NotFoundError,
     PermissionDeniedError,
+    PreconditionError,
     StorageFullError,
     StoreTimeoutError,
     UnavailableError,
@@ -531,9 +532,13 @@ def test_deleting_linked_directories(colour, store, root, linked):
     verbs = colour(store)
     with pytest.raises(OSError, match="not empty"):
         verbs.delete("dir/")
-    [result] = verbs.delete(["dir"])
-    assert (result.error, result.existed) == (None, False), "a link to a directory is no object"
     assert (root / "dir").is_symlink()
+    with pytest.raises(PreconditionError):
+        verbs.delete("dir", if_match="*")
+    [result] = verbs.delete(["dir"])
+    assert (result.error, result.existed) == (None, True), "by its bare name a link is deleted, and nothing behind it"
+    assert not (root / "dir").is_symlink()
+    assert (root / "d/file").read_bytes() == b"inside"
     (root / "hollow").mkdir()
     (root / "tohollow").symlink_to("hollow")
     verbs.delete("tohollow/")
