@@ -287,7 +287,7 @@ class S3Store(ObstoreStore):
 
     def puts_aside(self, options: PutOptions) -> bool:
         """Tell whether a write goes by boto3: obstore writes spaces in tags as ``+``, which Ceph's gateway takes for a plus."""
-        return self.has_side and bool(options.tags) and any(" " in text for pair in options.tags.items() for text in pair)
+        return self.has_side and bool(options.tags) and " " in "".join((*options.tags, *options.tags.values()))
 
     def adjusted(self, facts: Facts, verb: str) -> Facts:
         """Read "forbidden" as "not there", if that was asked for."""

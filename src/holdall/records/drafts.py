@@ -59,7 +59,7 @@ class Written(NamedTuple):
     updated: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Draft:
     """What is to be stored: taken from a caller's record at one moment, which is neither kept nor changed.
 
@@ -186,7 +186,7 @@ def record_of(body: Body, version: str | None) -> Record:
 # -- batches -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Item:
     """One item of a batch: a draft to write, or an outcome that was clear before any I/O."""
 

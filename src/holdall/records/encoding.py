@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -65,7 +66,7 @@ class Content(NamedTuple):
         return len(self.fields) + len(self.metadata) + len(self.info or "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Body:
     """What an object of engine A says of its record, in values."""
 
@@ -88,6 +89,7 @@ class Body:
         return encode_content(self.fields, self.metadata, self.info)
 
 
+@lru_cache(maxsize=256)  # a write says the same time three times, an unchanged record twice
 def iso(moment: datetime) -> str:
     """Return UTC text with microseconds, whose order as text is its order in time.
 

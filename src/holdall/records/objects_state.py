@@ -9,9 +9,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from holdall.core.options import PutOptions
+from holdall.core.options import PutMode, PutOptions
 from holdall.records.callers import level
 from holdall.records.drafts import Draft, Written
 from holdall.records.encoding import Body, Content, Stamp, iso
@@ -179,26 +179,20 @@ class ObjectState:
 
     def put_options(self, draft: Draft, stamp: Stamp, *, create: bool = False, if_match: str | None = None) -> PutOptions:
         """Return how to write a record: its condition, type, tags and storage class."""
-        if create and self.options.tags == "off":
-            if self._creating is None:
-                self._creating = PutOptions(**self._named(mode="create"))
+        if create and self._creating is not None:
             return self._creating
-        named = self._named()
-        if create:
-            named["mode"] = "create"
-        elif if_match is not None:
-            named["if_match"] = if_match
-        if self.options.tags != "off" and (tags := self._tags(draft, stamp)):
-            named["tags"] = tags
-        return PutOptions(**named)
-
-    def _named(self, **named: Any) -> dict[str, Any]:
-        """Return the options that all writes have, and these."""
-        if self.store.capabilities.attributes:
-            named["content_type"] = "application/json"
-        if self.options.storage_class is not None:
-            named["storage_class"] = self.options.storage_class
-        return named
+        mode: PutMode = "create" if create else "overwrite" if if_match is None else "update"
+        tagged = self.options.tags != "off"
+        made = PutOptions(
+            mode=mode,
+            if_match=if_match,
+            content_type="application/json" if self.store.capabilities.attributes else None,
+            storage_class=self.options.storage_class,
+            tags=self._tags(draft, stamp) if tagged else {},
+        )
+        if create and not tagged:
+            self._creating = made
+        return made
 
     def _tags(self, draft: Draft, stamp: Stamp) -> dict[str, str]:
         policy = self.options.tags

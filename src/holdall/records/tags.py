@@ -10,6 +10,7 @@ from typing import Any
 __all__ = ["LEGAL", "MOST", "TagsOmittedWarning", "fit_tags"]
 
 MOST = 10
+_SYSTEM = frozenset({"id", "created_at", "updated_at"})
 LEGAL = re.compile(r"[\w\s+\-=.:/@]*", re.UNICODE)
 
 
@@ -35,13 +36,13 @@ def fit_tags(
         >>> fit_tags("x", "2024", {"team": "é", "bad": "a?b", "deep": {}})
         ({'id': 'x', 'created_at': '2024', 'team': 'é'}, ['bad', 'deep'])
     """
-    chosen = set(names) if names is not None else None
-    tags: dict[str, str] = {}
-    omitted: list[str] = []
-    system = {"id", "created_at", "updated_at"}
-    wanted = [("id", id), ("created_at", created_at)]
-    wanted += [(k, v) for k, v in metadata.items() if k not in system and (chosen is None or k in chosen)]
-    for name, value in wanted:
+    fits = len(id) <= 256 and LEGAL.fullmatch(id)
+    tags, omitted = ({"id": id}, list[str]()) if fits else ({}, ["id"])
+    tags["created_at"] = created_at
+    chosen = metadata if names is None else set(names)
+    for name, value in metadata.items():
+        if name in _SYSTEM or name not in chosen:
+            continue
         text = _scalar_text(value)
         if text is None or len(tags) >= MOST or not _legal_name(name) or len(text) > 256 or not LEGAL.fullmatch(text):
             omitted.append(name)
