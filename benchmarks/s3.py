@@ -66,7 +66,13 @@ def holdall(endpoint):
     """Return the calls of holdall."""
     from holdall.drivers.s3 import S3Store
 
-    store = S3Store(BUCKET, endpoint_url=endpoint, region="us-east-1", access_key_id="test", secret_access_key="testtest")
+    return calls_of(
+        S3Store(BUCKET, endpoint_url=endpoint, region="us-east-1", access_key_id="test", secret_access_key="testtest")
+    )
+
+
+def calls_of(store):
+    """Return the calls of one of holdall's stores."""
 
     async def get(key):
         return await (await store.get_async(key)).bytes_async()

@@ -1,33 +1,52 @@
-"""What holdall adds to obstore: single calls to S3, and 32 at once, turn by turn in one process.
+"""What holdall adds to obstore: single calls to S3, and 32 at once.
 
-``python -m benchmarks.wrapper [--rounds N] [--json]``. Three clients of the same nginx stub: obstore set up as most would, obstore set up as
-holdall does (a limit on silence instead of one on the whole request: it is set for every piece of a body), and holdall. Of each round
-the differences are taken, and of those the median: what the machine does meanwhile meets all three. Goals: at most 20 µs of processor
-time per call (obstore's own threads included), at least 95 % of the throughput at 32 at once. "caller" is what the calling thread alone
-has of the difference: Python, and copies.
+``python -m benchmarks.wrapper [--rounds N] [--json]``. First turn by turn in one process, all against one nginx stub: obstore set up as
+most would, the very obstore instances that holdall holds, called without holdall, and holdall. Of each round the differences to the
+second are taken, and of those the median: what the machine and the connection do meanwhile meets both. "caller" is what the calling thread
+alone has of it: Python, and copies. Then each as a program of its own, several in turn: there obstore alone lacks what holdall does to
+its process (`holdall.drivers.objects_room`). Goals: at most 20 µs of processor time per call (obstore's own threads included), at least 95 %
+of the throughput at 32 at once.
 """
 
 import asyncio
 import gc
+import json
+import os
 import statistics
+import subprocess
+import sys
 import time
+from functools import cache
+from pathlib import Path
 
 from benchmarks import measuring, s3
 
 ROUNDS = 60
+PROGRAMS = 8
+"""Programs of each kind that run in turn."""
+BARE = "obstore within holdall"
 CALLS = {"get 4 KiB": 50, "put 4 KiB": 50, "head": 50, "get 1 MiB": 10, "put 1 MiB": 10}
 AT_ONCE = {"get 4 KiB": 320, "put 4 KiB": 320, "get 1 MiB": 64, "put 1 MiB": 64}
 
 
-def alike(endpoint):
-    """Return the calls of the obstore client that holdall itself makes."""
+@cache
+def store(endpoint):
+    """Return holdall's store, one for both who use its instances."""
     from holdall.drivers.s3 import S3Store
 
-    ours = S3Store(s3.BUCKET, endpoint_url=endpoint, region="us-east-1", access_key_id="test", secret_access_key="testtest")
-    return s3.calls(ours.native, ours.writer)
+    return S3Store(s3.BUCKET, endpoint_url=endpoint, region="us-east-1", access_key_id="test", secret_access_key="testtest")
 
 
-CLIENTS = {"obstore": s3.obstore, "obstore, set up alike": alike, "holdall": s3.holdall}
+def within(endpoint):
+    """Return the calls of the obstore instances that holdall holds."""
+    return s3.calls(store(endpoint).native, store(endpoint).writer)
+
+
+CLIENTS = {
+    "obstore": s3.obstore,
+    BARE: within,
+    "holdall": lambda endpoint: s3.calls_of(store(endpoint)),
+}
 
 
 def ways(calls, runner):
@@ -81,7 +100,7 @@ def compare(endpoint, rounds):
                     if turn >= 0:  # the first two warm up
                         samples[name].append(one)
                 gc.enable()
-            bare = samples["obstore"]
+            bare = samples[BARE]
             found[title] = {
                 name: {
                     "seconds": statistics.median(one[0] for one in taken),
@@ -95,19 +114,43 @@ def compare(endpoint, rounds):
     return found
 
 
-def main():
-    asked = measuring.arguments(__doc__)
-    from pathlib import Path
+def one(name, endpoint):
+    """Print the processor seconds per call of a program that uses one client."""
+    with asyncio.Runner() as runner:
+        acts = ways(CLIENTS[name](endpoint), runner)
+        found = {title: [measured(*acts[title])[1] for _ in range(7)][2:] for title in CALLS}
+    print(json.dumps({title: statistics.median(taken) for title, taken in found.items()}))
 
+
+def apart(endpoint, programs):
+    """Return title -> client -> median processor seconds per call of programs of their own."""
+    found = {name: [] for name in ("obstore", "holdall")}
+    for turn in range(programs):
+        for name in list(found)[:: 1 if turn % 2 else -1]:
+            command = [sys.executable, "-m", "benchmarks.wrapper", "--one", name, endpoint]
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=True, env={**os.environ, "AWS_ALLOW_HTTP": "true"}
+            )
+            found[name].append(json.loads(done.stdout))
+    return {
+        title: {name: statistics.median(one[title] for one in taken) for name, taken in found.items()} for title in CALLS
+    }
+
+
+def main():
+    if sys.argv[1:2] == ["--one"]:
+        return one(*sys.argv[2:])
+    asked = measuring.arguments(__doc__)
     from holdall.testing.servers import NginxS3Stub
 
     with NginxS3Stub.running() as server:
         for label, data in s3.SIZES.items():
             (Path(server.files) / s3.BUCKET / label).write_bytes(data)
         found = compare(server.endpoint, max(3, round(ROUNDS * asked.scale)))
-    measuring.save("benchmarks.wrapper", found, as_json=asked.json)
+        programs = apart(server.endpoint, max(2, round(PROGRAMS * asked.scale)))
+    measuring.save("benchmarks.wrapper", {"one process": found, "programs": programs}, as_json=asked.json)
     if asked.json:
-        return
+        return None
     print(
         f"goals: <= {s3.GOAL_CPU:.0f} µs above obstore for a call alone; >= {s3.GOAL_RATIO:.0%} of its throughput at once\n"
     )
@@ -118,6 +161,11 @@ def main():
                 f"{title if name == 'obstore' else '':26}{name:24}{row['seconds'] * 1e6:8,.0f}µs{row['cpu'] * 1e6:8,.0f}µs"
                 f"{row['above'] * 1e6:+8.1f}µs{row['caller'] * 1e6:+8.1f}µs{row['throughput']:12.1%}"
             )
+    print(f"\n{'as programs of their own':26}{'obstore':>12}{'holdall':>12}{'above':>12}  processor time per call")
+    for title, row in programs.items():
+        bare, ours = row["obstore"], row["holdall"]
+        print(f"{title:26}{bare * 1e6:10,.0f}µs{ours * 1e6:10,.0f}µs{(ours - bare) * 1e6:+10.1f}µs")
+    return None
 
 
 if __name__ == "__main__":

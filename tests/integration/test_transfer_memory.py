@@ -9,8 +9,8 @@ import pytest
 from holdall.testing.servers import NginxS3Stub
 
 MIB = 1024 * 1024
-BOUND = 8 * 8 + 32
-"""Parts in flight times part size, and 32 MiB (in MiB)."""
+BOUND = 8 * 8 + 48
+"""Parts in flight times part size, and 48 MiB (in MiB)."""
 
 PROGRAM = """
 import asyncio, json, sys

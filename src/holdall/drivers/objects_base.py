@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from holdall.core.keys import check_key, check_prefix
 from holdall.core.options import PutOptions
 from holdall.core.secrets import refuse_pickle
+from holdall.drivers import objects_fork
 from holdall.drivers.objects_client import ClientSettings
 from holdall.drivers.objects_errors import Facts
-from holdall.drivers.objects_fork import check_fork
 from holdall.drivers.objects_pause import THROTTLED, Pause
+from holdall.drivers.objects_room import keep_room
 from holdall.drivers.objects_values import is_odd, quoted
 from holdall.errors import ClosedError, InvalidKeyError, NotSupportedError
 from holdall.store import Store
@@ -29,6 +30,7 @@ __all__ = ["ObjectsBase", "Opener", "Update"]
 
 SEEN = 60.0
 """Seconds for which a bucket that answered is taken to exist."""
+NATIVES = ("native", "writer", "strict")
 
 
 Update = Literal["etag", "quoted", "generation"]
@@ -82,10 +84,15 @@ class ObjectsBase(Store):
     """Whether a put without options needs no further thought."""
     client: ClientSettings = ClientSettings()
     """Time limits and certificates of requests of our own."""
+    native: Any
+    """Obstore's instance for reading and other quick requests."""
+    writer: Any
+    """Obstore's instance for writing: its time limits leave room for a slow line."""
+    strict: Any
+    """Obstore's instance for conditional writes: it never sends again on its own."""
+    answered: float
+    """When the bucket answered, in seconds of `time.monotonic`."""
     _given: Any
-    _native: Any
-    _writer: Any
-    _strict: Any
     update: Update = "etag"
     """What ``mode="update"`` compares: an etag (in either form, or quoted) or a generation."""
 
@@ -101,12 +108,11 @@ class ObjectsBase(Store):
             check_prefix(prefix)
         self.prefix = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
         self._given = None
-        self._native = self._writer = self._strict = None
         self._opener: Opener | None = None
         self._opening = threading.Lock()
         self._readying = threading.Lock()
         self._closed = False
-        self._seen = -SEEN
+        self.answered = -SEEN
         self._settled: int | None = None
         self._pause = Pause()
         self._recipe = given if not any(given[name] for name in secret) else None
@@ -118,7 +124,7 @@ class ObjectsBase(Store):
 
     # -- what the verbs ask of the store ------------------------------------------------------------------------------
 
-    def check_open(self) -> None:
+    def check_open(self, key: str | None = None) -> None:
         """Refuse to work after `close` or in a forked child.
 
         Raises:
@@ -126,16 +132,14 @@ class ObjectsBase(Store):
             ForkedProcessError: The process was forked after object stores had been used.
         """
         if self._closed:
-            raise ClosedError(f"{type(self).__name__} is closed", store=self)
-        check_fork(self)
+            raise ClosedError(f"{type(self).__name__} is closed", key=key if isinstance(key, str) else None, store=self)
+        objects_fork.check_fork(self)
 
     def at(self, key: str) -> str:
         """Return the path of a key in the bucket, checked; the store must be open."""
-        if self._closed:
-            raise ClosedError(f"{type(self).__name__} is closed", key=key if isinstance(key, str) else None, store=self)
-        check_key(key)
-        check_fork(self)
-        path = self.prefix + key
+        if self._closed or objects_fork.stale:
+            self.check_open(key)
+        path = self.prefix + check_key(key)
         if self.prefix and len(path) > 341 and len(path.encode()) > 1024:  # 341 characters are at most 1024 bytes
             raise InvalidKeyError("with the store's prefix the key is longer than 1024 bytes", key=key, store=self)
         return path
@@ -145,30 +149,26 @@ class ObjectsBase(Store):
         self.check_open()
         return self.prefix + check_prefix(prefix)
 
-    @property
-    def native(self) -> Any:
-        """Obstore's instance for reading and other quick requests."""
-        return self._native or self._opened("_native")
+    if not TYPE_CHECKING:
 
-    @property
-    def writer(self) -> Any:
-        """Obstore's instance for writing: its time limits leave room for a slow line."""
-        return self._writer or self._opened("_writer")
-
-    @property
-    def strict(self) -> Any:
-        """Obstore's instance for conditional writes: it never sends again on its own."""
-        return self._strict or self._opened("_strict")
+        def __getattr__(self, name: str) -> Any:
+            """Open what is asked for the first time; from then on it is an attribute like others."""
+            if name not in NATIVES:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+            return self._opened(name)
 
     def _opened(self, name: str) -> Any:
         with self._opening:
-            if self._given is not None:
-                self._native = self._writer = self._strict = self._given
-            elif getattr(self, name) is None:
-                assert self._opener is not None  # set by every subclass
-                patient = name != "_native"
-                setattr(self, name, self._opener(patient=patient, retries=0 if name == "_strict" else self.retries))
-            return getattr(self, name)
+            if name not in vars(self):
+                objects_fork.check_fork(self)
+                objects_fork.use()
+                keep_room()
+                opened = self._given
+                if opened is None:
+                    assert self._opener is not None  # set by every subclass
+                    opened = self._opener(patient=name != "native", retries=0 if name == "strict" else self.retries)
+                setattr(self, name, opened)
+            return vars(self)[name]
 
     def make_ready(self) -> None:
         """Open what takes time to open, once: whoever comes meanwhile waits. Blocks."""
@@ -210,10 +210,6 @@ class ObjectsBase(Store):
         """Tell whether content that is too large for one request goes by the side channel."""
         return self.has_side and options.mode != "overwrite"
 
-    def seen(self) -> None:
-        """Note that the bucket answered."""
-        self._seen = time.monotonic()
-
     def adjusted(self, facts: Facts, verb: str) -> Facts:
         """Return a failure as this store reads it."""
         return facts
@@ -236,7 +232,7 @@ class ObjectsBase(Store):
 
     def in_doubt(self) -> bool:
         """Tell whether a miss may mean that the bucket is missing."""
-        return self.doubts_place and time.monotonic() - self._seen > SEEN
+        return self.doubts_place and time.monotonic() - self.answered > SEEN
 
     def put_options(self, options: PutOptions) -> PutOptions:
         """Return the options of a write, with the store's own defaults.
@@ -277,7 +273,8 @@ class ObjectsBase(Store):
     def close(self) -> None:
         """Let go of connections; idempotent."""
         self._closed = True
-        self._native = self._writer = self._strict = None
+        for name in NATIVES:
+            vars(self).pop(name, None)
 
 
 def _remade(kind: type[ObjectsBase], given: dict[str, Any]) -> ObjectsBase:

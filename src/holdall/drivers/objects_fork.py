@@ -2,7 +2,7 @@
 
 Its Rust runtime and sockets are shared by the whole process. A forked child that uses them hangs for ever, with a new
 store as well, and damages the parent's event queue so that the parent hangs too. A process that had not used obstore yet
-forks freely. Therefore one mark for the whole process, set by the first I/O, looked at by every call.
+forks freely. Therefore one mark for the whole process, set when a store is opened, looked at by every call.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ import os
 from holdall.drivers.objects_exit import let_go
 from holdall.errors import ForkedProcessError
 
-__all__ = ["check_fork", "used"]
+__all__ = ["check_fork", "stale", "use", "used"]
 
 _used = False
-_stale = False
+stale = False
+"""Whether this process was forked from one that had used obstore."""
 
 
 def _after_fork() -> None:
-    global _stale  # noqa: PLW0603  # written in the child only
-    _stale = _used
+    global stale  # noqa: PLW0603  # written in the child only
+    stale = _used
 
 
 if hasattr(os, "register_at_fork"):
@@ -29,21 +30,25 @@ if hasattr(os, "register_at_fork"):
 
 
 def check_fork(store: object = None) -> None:
-    """Note that obstore is used in this process, or refuse.
+    """Refuse to work where obstore cannot.
 
     Raises:
         ForkedProcessError: This process was forked from one that had used obstore.
     """
-    global _used  # noqa: PLW0603  # one runtime per process, so one mark
-    if not _used:
-        _used = True
-        atexit.register(let_go)
-    elif _stale:
+    if stale:
         raise ForkedProcessError(
             "object stores were used before fork() and cannot work in the child: "
             'start processes with "spawn" or "forkserver"',
             store=store,
         )
+
+
+def use() -> None:
+    """Note that obstore is used in this process."""
+    global _used  # noqa: PLW0603  # one runtime per process, so one mark
+    if not _used:
+        _used = True
+        atexit.register(let_go)
 
 
 def used() -> bool:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import obstore
@@ -27,8 +28,10 @@ __all__ = ["failed", "get", "head", "timed"]
 _HEAD: Any = {"head": True}
 
 
-def get(store: ObstoreStore, key: str, options: GetOptions | None) -> GetResult:
+def get(store: ObstoreStore, key: str, options: GetOptions | None = None) -> GetResult:
     """Open an object for reading. See `Store.get`."""
+    if options is not None:
+        store.check_version(options.version)
     path = store.at(key)
     if store.unready:
         run(store.make_ready)
@@ -40,7 +43,7 @@ def get(store: ObstoreStore, key: str, options: GetOptions | None) -> GetResult:
         data = native.bytes() if end - start <= SMALL else None
     except FAILURES as error:
         return _get_otherwise(store, key, path, options, error)
-    store.seen()
+    store.answered = monotonic()
     if data is None:
         result: ObjectResult = StreamedResult(key, native, within, store)
     else:
@@ -89,7 +92,7 @@ def head(store: ObstoreStore, key: str, version: str | None) -> ObjectMeta:
         if facts.undecodable and store.has_side:
             return run(lambda: store.side(f"describe {key!r}", key).head(key, path, version))
         raise failed(store, facts, "describe", key, path, version=version) from masked(error)
-    store.seen()
+    store.answered = monotonic()
     return head_meta(key, native)
 
 
@@ -123,7 +126,7 @@ def failed(store: ObstoreStore, facts: Facts, verb: str, key: str, path: str, *,
             other = facts_of(error)
             if other.no_bucket or other.status == 404:
                 return failure(Facts(code="NoSuchBucket"), verb=verb, key=key, store=store, place=store.place)
-        store.seen()
+        store.answered = monotonic()
     return failure(facts, verb=verb, key=key, store=store, place=store.place, version=version)
 
 

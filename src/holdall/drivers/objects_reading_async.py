@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import obstore
@@ -26,8 +27,10 @@ __all__ = ["failed_async", "get_async", "head_async", "timed_async"]
 _HEAD: Any = {"head": True}
 
 
-async def get_async(store: ObstoreStore, key: str, options: GetOptions | None) -> GetResult:
+async def get_async(store: ObstoreStore, key: str, options: GetOptions | None = None) -> GetResult:
     """Open an object for reading. See `Store.get`."""
+    if options is not None:
+        store.check_version(options.version)
     path = store.at(key)
     if store.unready:
         await run_async(store.make_ready)
@@ -39,7 +42,7 @@ async def get_async(store: ObstoreStore, key: str, options: GetOptions | None) -
         data = await native.bytes_async() if end - start <= SMALL else None
     except FAILURES as error:
         return await _get_otherwise_async(store, key, path, options, error)
-    store.seen()
+    store.answered = monotonic()
     if data is None:
         result: ObjectResult = StreamedResult(key, native, within, store)
     else:
@@ -92,7 +95,7 @@ async def head_async(store: ObstoreStore, key: str, version: str | None) -> Obje
         if facts.undecodable and store.has_side:
             return await run_async(lambda: store.side(f"describe {key!r}", key).head(key, path, version))
         raise await failed_async(store, facts, "describe", key, path, version=version) from masked(error)
-    store.seen()
+    store.answered = monotonic()
     return head_meta(key, native)
 
 
@@ -128,7 +131,7 @@ async def failed_async(
             other = facts_of(error)
             if other.no_bucket or other.status == 404:
                 return failure(Facts(code="NoSuchBucket"), verb=verb, key=key, store=store, place=store.place)
-        store.seen()
+        store.answered = monotonic()
     return failure(facts, verb=verb, key=key, store=store, place=store.place, version=version)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from holdall.core.meta import ObjectMeta
 from holdall.core.ranges import ByteRange
+from holdall.drivers import objects_fork
 from holdall.drivers.objects_errors import FAILURES, facts_of, failure, masked
-from holdall.drivers.objects_fork import check_fork
 from holdall.drivers.objects_values import meta_of
 from holdall.errors import HoldallError
 from holdall.results import CHUNK, Body, GetResult
@@ -49,7 +49,12 @@ class StreamedResult(ObjectResult):
     __slots__ = ("_store",)
 
     def __init__(self, key: str, native: Any, range: tuple[int, int], store: object) -> None:
-        super().__init__(key, native, native, range)
+        self._key = key
+        self._native = self._body = native
+        self.range = range
+        self.tags = None
+        self._close = None
+        self._taken = False
         self._store = store
 
     def bytes(self) -> builtins.bytes:
@@ -87,8 +92,10 @@ class StreamedResult(ObjectResult):
         self.close()
 
     def _taken_body(self) -> Any:
-        check_fork()
-        self._take()
+        if self._taken or objects_fork.stale:
+            objects_fork.check_fork()
+            self._take()
+        self._taken = True
         native, self._body = self._body, None  # type: ignore[assignment]
         return native
 

@@ -19,7 +19,7 @@ import obstore.store
 
 from holdall.core.capabilities import Capabilities, Identity
 from holdall.core.meta import ListPage, ObjectMeta
-from holdall.core.options import CopyOptions, GetOptions, Method, PutOptions, SignOptions
+from holdall.core.options import CopyOptions, Method, SignOptions
 from holdall.core.ranges import Coalesce
 from holdall.core.ranges import coalesce as merge
 from holdall.drivers import (
@@ -35,8 +35,7 @@ from holdall.drivers.objects_errors import FAILURES, facts_of, failure, masked
 from holdall.drivers.objects_pause import asked_pause
 from holdall.drivers.objects_values import is_odd
 from holdall.errors import HoldallError
-from holdall.results import DeleteResult, GetResult, PutResult
-from holdall.sources import AsyncSource, Source
+from holdall.results import DeleteResult, PutResult
 from holdall.store import Store
 from holdall.store import _scatter as scatter
 
@@ -89,17 +88,8 @@ class ObstoreStore(ObjectsBase):
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    def get(self, key: str, options: GetOptions | None = None) -> GetResult:
-        """Open an object for reading. See `Store.get`."""
-        if options is not None:
-            self._check_version(options.version)
-        return objects_reading.get(self, key, options)
-
-    async def get_async(self, key: str, options: GetOptions | None = None) -> GetResult:
-        """Open an object for reading. See `Store.get`."""
-        if options is not None:
-            self._check_version(options.version)
-        return await objects_reading_async.get_async(self, key, options)
+    get = objects_reading.get  # pyright: ignore[reportAssignmentType]  # for the name of its first parameter
+    get_async = objects_reading_async.get_async  # pyright: ignore[reportAssignmentType]  # for the name of its first parameter
 
     def get_ranges(
         self, key: str, ranges: Sequence[tuple[int, int]], *, if_match: str | None = None, coalesce: Coalesce | None = None
@@ -133,12 +123,12 @@ class ObstoreStore(ObjectsBase):
 
     def head(self, key: str, *, version: str | None = None) -> ObjectMeta:
         """Describe an object. See `Store.head`."""
-        self._check_version(version)
+        self.check_version(version)
         return objects_reading.head(self, key, version)
 
     async def head_async(self, key: str, *, version: str | None = None) -> ObjectMeta:
         """Describe an object. See `Store.head`."""
-        self._check_version(version)
+        self.check_version(version)
         return await objects_reading_async.head_async(self, key, version)
 
     def list(self, prefix: str = "", *, delimiter: str | None = None, start_after: str | None = None) -> Iterator[ListPage]:
@@ -151,19 +141,19 @@ class ObstoreStore(ObjectsBase):
         """List lazily, page by page. See `Store.list`."""
         return objects_listing_async.pages_async(self, prefix, delimiter=delimiter, start_after=start_after)
 
-    def _check_version(self, version: str | None) -> None:
+    def check_version(self, version: str | None) -> None:
+        """Refuse a version where none are kept.
+
+        Raises:
+            NotSupportedError: The store keeps no versions.
+        """
         if version is not None and not self.capabilities.versions:
             raise self._refusal("read versions")
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    def put(self, key: str, source: Source, options: PutOptions | None = None) -> PutResult:
-        """Write an object. See `Store.put`."""
-        return objects_writing.put(self, key, source, options)
-
-    async def put_async(self, key: str, source: AsyncSource, options: PutOptions | None = None) -> PutResult:
-        """Write an object. See `Store.put`."""
-        return await objects_writing_async.put_async(self, key, source, options)
+    put = objects_writing.put  # pyright: ignore[reportAssignmentType]  # for the name of its first parameter
+    put_async = objects_writing_async.put_async  # pyright: ignore[reportAssignmentType]  # for the name of its first parameter
 
     def delete(self, keys: str | Iterable[str], *, if_match: str | None = None) -> builtins.list[DeleteResult]:
         """Delete one key or many. See `Store.delete`."""

@@ -44,7 +44,7 @@ _NO_SUCH = frozenset({400, 405, 501})
 _TRIES: Sequence[tuple[Any, bool]] = (({"e_tag": BOGUS}, False), ("create", True), ("create", False))
 
 
-def put(store: ObstoreStore, key: str, source: Source, options: PutOptions | None) -> PutResult:
+def put(store: ObstoreStore, key: str, source: Source, options: PutOptions | None = None) -> PutResult:
     """Write an object. See `Store.put`."""
     path = store.at(key)
     if type(source) is not bytes:
@@ -111,7 +111,7 @@ def _send(store: ObstoreStore, key: str, path: str, data: bytes, attributes: Any
         native = obstore.put(store.writer, path, data, attributes=attributes, tags=tags, use_multipart=False)
     except FAILURES as error:
         raise failed(store, facts_of(error), "write", key, path) from masked(error)
-    store.seen()
+    store.answered = time.monotonic()
     result = result_of(key, len(data), native)
     return result if result.etag is not None else _asked(store, result)
 
@@ -139,7 +139,7 @@ def _put_if(store: ObstoreStore, key: str, path: str, data: bytes, options: PutO
         except FAILURES as error:
             facts, cause = facts_of(error), masked(error)
         else:
-            store.seen()
+            store.answered = time.monotonic()
             store.settle(modes[0])
             return _published(store, key, len(data), native)
         if facts.conflict and not facts.busy:
@@ -257,7 +257,7 @@ def _put_large(
         written, native = upload(store.writer, path, body, plan, attributes=attributes, tags=dict(options.tags) or None)
     except FAILURES as error:
         raise failed(store, facts_of(error), "write", key, path) from masked(error)
-    store.seen()
+    store.answered = time.monotonic()
     return _published(store, key, written, native)
 
 
@@ -277,7 +277,7 @@ def delete(store: ObstoreStore, keys: Sequence[str]) -> list[DeleteResult]:
     def batch(indexes: list[int]) -> None:
         try:
             obstore.delete(store.writer, [paths[i] for i in indexes])
-            store.seen()
+            store.answered = time.monotonic()
         except FAILURES as error:  # of which key it does not say
             for i, found in zip(indexes, _delete_again(store, indexes, keys, paths, error), strict=True):
                 results[i] = DeleteResult(key=keys[i], error=found)

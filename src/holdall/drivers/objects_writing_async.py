@@ -43,7 +43,7 @@ _NO_SUCH = frozenset({400, 405, 501})
 _TRIES: Sequence[tuple[Any, bool]] = (({"e_tag": BOGUS}, False), ("create", True), ("create", False))
 
 
-async def put_async(store: ObstoreStore, key: str, source: AsyncSource, options: PutOptions | None) -> PutResult:
+async def put_async(store: ObstoreStore, key: str, source: AsyncSource, options: PutOptions | None = None) -> PutResult:
     """Write an object. See `Store.put`."""
     path = store.at(key)
     if type(source) is not bytes:
@@ -111,7 +111,7 @@ async def _send_async(store: ObstoreStore, key: str, path: str, data: bytes, att
         native = await obstore.put_async(store.writer, path, data, attributes=attributes, tags=tags, use_multipart=False)
     except FAILURES as error:
         raise await failed_async(store, facts_of(error), "write", key, path) from masked(error)
-    store.seen()
+    store.answered = time.monotonic()
     result = result_of(key, len(data), native)
     return result if result.etag is not None else await _asked_async(store, result)
 
@@ -139,7 +139,7 @@ async def _put_if_async(store: ObstoreStore, key: str, path: str, data: bytes, o
         except FAILURES as error:
             facts, cause = facts_of(error), masked(error)
         else:
-            store.seen()
+            store.answered = time.monotonic()
             store.settle(modes[0])
             return await _published_async(store, key, len(data), native)
         if facts.conflict and not facts.busy:
@@ -259,7 +259,7 @@ async def _put_large_async(
         )
     except FAILURES as error:
         raise await failed_async(store, facts_of(error), "write", key, path) from masked(error)
-    store.seen()
+    store.answered = time.monotonic()
     return await _published_async(store, key, written, native)
 
 
@@ -279,7 +279,7 @@ async def delete_async(store: ObstoreStore, keys: Sequence[str]) -> list[DeleteR
     async def batch(indexes: list[int]) -> None:
         try:
             await obstore.delete_async(store.writer, [paths[i] for i in indexes])
-            store.seen()
+            store.answered = time.monotonic()
         except FAILURES as error:  # of which key it does not say
             for i, found in zip(indexes, await _delete_again_async(store, indexes, keys, paths, error), strict=True):
                 results[i] = DeleteResult(key=keys[i], error=found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -141,7 +142,7 @@ class S3Extra:
                 if boto_facts(error).answer == "not_found" and self.store.in_doubt():
                     self._check_bucket(key)
                 raise
-        self.store.seen()
+        self.store.answered = time.monotonic()
         return _meta(key, answer)
 
     def _check_bucket(self, key: str) -> None:
@@ -156,7 +157,7 @@ class S3Extra:
             if boto_facts(error).answer == "not_found":
                 facts = Facts(status=404, code="NoSuchBucket")
                 raise failure(facts, verb="describe", key=key, store=self.store) from error
-        self.store.seen()
+        self.store.answered = time.monotonic()
 
     def put(self, key: str, path: str, data: Any, options: PutOptions) -> PutResult:
         """Write an object in one request. See `SideChannel.put`."""
