@@ -196,7 +196,7 @@ def run(function: Callable[[], T]) -> T:
 
 async def run_async(function: Callable[[], T]) -> T:
     """Call a blocking function in a worker thread, so that the event loop goes on."""
-    return await asyncio.to_thread(beside, function)
+    return await asyncio.to_thread(beside, asyncio.get_running_loop(), function)
 
 
 _generation = 0

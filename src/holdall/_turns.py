@@ -1,36 +1,41 @@
 """Turns for an event loop, given by the threads that work beside it.
 
 Python hands its interpreter over on request, and a loop's thread asks for it only when it has waited for 5 ms: a thread that computes, or lets
-go for too short a time, keeps it. So long work beside a loop is done in steps, and sleeps for a moment between two of them.
+go for too short a time, keeps it. So long work beside a loop is done in steps, and waits between two of them until the loop has had a turn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
-from threading import get_ident
-from time import perf_counter, sleep
-from typing import TypeVar
+from threading import Lock, get_ident
+from time import perf_counter
+from typing import TYPE_CHECKING, TypeVar
 
-__all__ = ["BESIDE", "beside", "give_way", "in_turns"]
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+__all__ = ["BESIDE", "MANY", "beside", "give_way", "in_turns"]
 
 T = TypeVar("T")
 
 HELD = 0.001
 """Seconds of work after which a thread gives way."""
-PAUSE = 0.000_05
-"""Seconds for which it does: enough to wake up the loop's thread, which has waited all the time."""
+LONGEST = 0.005
+"""Seconds for which it waits at most: the loop may be busy itself, or at its end."""
 MANY = 64
 """Elements after which it is time to look at the clock."""
 
-BESIDE: dict[int, float] = {}
-"""Threads that work beside an event loop, and since when each has done so without a pause. False in a program that only blocks."""
+BESIDE: dict[int, tuple[AbstractEventLoop, float]] = {}
+"""Threads that work beside an event loop: which one, and since when without a pause. False in a program that only blocks."""
+_wanted: dict[AbstractEventLoop, Lock] = {}
+"""Turns that loops are to have: all threads beside a loop wait for the same one, else they would hand the interpreter to each other."""
 
 
-def beside(function: Callable[[], T]) -> T:
+def beside(loop: AbstractEventLoop, function: Callable[[], T]) -> T:
     """Call a function in a thread beside an event loop: what it calls gives way."""
     thread = get_ident()
-    BESIDE[thread] = perf_counter()
+    BESIDE[thread] = loop, perf_counter()
     try:
         return function()
     finally:
@@ -43,10 +48,33 @@ def give_way() -> None:
     A step is what takes less than a millisecond. Where steps are so short that a call costs too much, ask `BESIDE` first.
     """
     thread = get_ident()
-    since = BESIDE.get(thread)
-    if since is not None and perf_counter() - since >= HELD:
-        sleep(PAUSE)
-        BESIDE[thread] = perf_counter()
+    held = BESIDE.get(thread)
+    if held is not None:
+        loop, since = held
+        if perf_counter() - since >= HELD or loop in _wanted:
+            _wait(loop)
+            BESIDE[thread] = loop, perf_counter()
+
+
+def _wait(loop: AbstractEventLoop) -> None:
+    ours = Lock()
+    ours.acquire()
+    turn = _wanted.setdefault(loop, ours)
+    if turn is ours:
+        try:
+            loop.call_soon_threadsafe(_had, loop, turn)
+        except RuntimeError:  # it is closed
+            _had(loop, turn)
+    if turn.acquire(timeout=LONGEST):
+        turn.release()
+    elif _wanted.get(loop) is turn:
+        _wanted.pop(loop, None)
+
+
+def _had(loop: AbstractEventLoop, turn: Lock) -> None:
+    if _wanted.get(loop) is turn:
+        del _wanted[loop]
+    turn.release()
 
 
 def in_turns(values: Iterable[T]) -> Iterable[T]:

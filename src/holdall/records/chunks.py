@@ -42,6 +42,6 @@ def chunked(
                 yield chunk
                 chunk, held = [], 0
             else:
-                turn(len(chunk))
+                turn()
     if chunk:
         yield chunk

@@ -42,6 +42,6 @@ async def chunked_async(
                 yield chunk
                 chunk, held = [], 0
             else:
-                await turn_async(len(chunk))
+                await turn_async()
     if chunk:
         yield chunk

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
 from holdall._tokens import random_bytes
+from holdall._turns import in_turns
 from holdall.errors import HoldallError, InvalidKeyError
 from holdall.records.encoding import Body, Content, Stamp, decode_content, encodable, encode_content, encode_value, iso
 from holdall.records.errors import BatchError, DuplicateRecordError, Outcome, SerializationError
@@ -246,14 +246,16 @@ def settled(outcomes: list[Outcome], verb: str, *, missing_is_false: bool = Fals
     Raises:
         BatchError: At least one item was not done.
     """
-    outcomes = sorted(outcomes, key=attrgetter("index"))
+    placed = list(outcomes)
+    for outcome in in_turns(outcomes):
+        placed[outcome.index] = outcome
     fine = {"written", "missing"} if missing_is_false else {"written"}
-    failed = [outcome for outcome in outcomes if outcome.status not in fine]
+    failed = [outcome for outcome in in_turns(placed) if outcome.status not in fine]
     if not failed:
-        return outcomes
+        return placed
     first = next((outcome.error for outcome in failed if outcome.error is not None), None)
     raise BatchError(
-        f"{verb}: {len(failed)} of {len(outcomes)} items were not done, the first one because: {first}",
-        outcomes=outcomes,
+        f"{verb}: {len(failed)} of {len(placed)} items were not done, the first one because: {first}",
+        outcomes=placed,
         database=database,
     ) from first

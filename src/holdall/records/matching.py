@@ -17,7 +17,7 @@ from uuid import UUID
 from holdall._turns import BESIDE, give_way, in_turns
 from holdall.records.encoding import decode_value, encode_value
 from holdall.records.errors import QueryError
-from holdall.records.lengthy import STEP, base64, binary, compact, unbase64
+from holdall.records.lengthy import STEP, base64, binary, compact, let_go, unbase64
 from holdall.records.lengthy_reading import loads
 from holdall.records.paths import MISSING
 from holdall.records.query import And, Condition, Filter, Not, Or, Query
@@ -30,6 +30,7 @@ __all__ = [
     "cursor_mark",
     "cut",
     "equal",
+    "ids_of",
     "matches",
     "ordered",
     "page",
@@ -294,7 +295,7 @@ def _clock(value: time) -> int:
 
 
 _URL = b"-_"
-_SORTED_AT_ONCE = 256
+_SORTED_AT_ONCE = 64
 T = TypeVar("T")
 
 # -- order and pages ---------------------------------------------------------------------------------------------------
@@ -372,8 +373,21 @@ def cut(query: Query, records: Iterable[Record]) -> tuple[list[Record], bool]:
         return found[query.skip : end], end is not None and len(found) > end
     rows = ordered(((row_key(query, record), record) for record in in_turns(records)), key=itemgetter(0))
     if mark is not None:
-        rows = [row for row in rows if mark < row[0]]
-    return [record for _, record in rows[query.skip : end]], end is not None and len(rows) > end
+        before, rows = rows, [row for row in in_turns(rows) if mark < row[0]]
+        let_go(before)
+    found, more = [record for _, record in rows[query.skip : end]], end is not None and len(rows) > end
+    let_go(rows)
+    return found, more
+
+
+def ids_of(query: Query, keys: list[tuple[Any, ...]]) -> list[str]:
+    """Return the ids of a query's page by the places (`row_key`) of all its records, of which the list is emptied."""
+    mark = cursor_mark(query)
+    found = ordered(keys, key=tuple)
+    let_go(keys)
+    ids = [str(key[-1]) for key in in_turns(found) if mark is None or mark < key]
+    let_go(found)
+    return ids[query.skip : None if query.count is None else query.skip + query.count]
 
 
 def ordered(values: Iterable[T], *, key: Callable[[T], Any]) -> list[T]:

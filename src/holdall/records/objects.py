@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from holdall._concurrency import run
+from holdall._turns import in_turns
 from holdall.engine.colours import closed, finish
 from holdall.errors import MissingExtraError, NotFoundError
 from holdall.records import objects_bare as bare
@@ -22,7 +23,8 @@ from holdall.records.drafts import Draft, Item, WriteVerb, Written, draft, recor
 from holdall.records.encoding import decode_body
 from holdall.records.engine import Engine
 from holdall.records.errors import CorruptRecordError, Outcome, RecordArchivedError, RecordNotFoundError
-from holdall.records.matching import cursor_after, cursor_mark, cut, predicate, row_key
+from holdall.records.lengthy import let_go
+from holdall.records.matching import cursor_after, cursor_mark, cut, ids_of, predicate, row_key
 from holdall.records.mirror.mirror import Interrupted, Mirror
 from holdall.records.mirror.rows import Row
 from holdall.records.objects_journal import journaled
@@ -155,32 +157,22 @@ class ObjectEngine(Engine):
     def stream(self, query: Query, batch_size: int, max_age: float | None) -> Iterator[Record]:
         """Yield the records of a query. See `Engine`."""
         records = self._sorted(query, batch_size, max_age) if query.sorting else self._paged(query, max_age)
-        passed = 0
         with closed(records):
             for record in records:
                 if query.paths:
-                    passed += 1
-                    turn(passed)
+                    turn()
                     yield aside_for(record, partial(record.project, *query.paths))
                 else:
                     yield record
 
     def _sorted(self, query: Query, batch_size: int, max_age: float | None) -> Iterator[Record]:
         """Yield the records of a query's page in its order, which is found first, from sort values and ids alone."""
-        places: list[tuple[Any, str | None]] = []
+        keys: list[tuple[Any, ...]] = []
         with closed(self._matched(query, [], max_age)) as matched:
             for record in matched:
-                places.append((aside_for(record, partial(row_key, query, record)), record.id))
-                turn(len(places))
-        mark = cursor_mark(query)
-
-        def page() -> list[str]:
-            places.sort()
-            ids = [id for place, id in places if id is not None and (mark is None or mark < place)]
-            places.clear()
-            return ids[query.skip : None if query.count is None else query.skip + query.count]
-
-        wanted = run(page)
+                keys.append(aside_for(record, partial(row_key, query, record)))
+                turn()
+        wanted = run(lambda: ids_of(query, keys))
         for start in range(0, len(wanted), batch_size):
             for found in self.read_many(wanted[start : start + batch_size]):
                 if isinstance(found, Exception):
@@ -209,8 +201,8 @@ class ObjectEngine(Engine):
         """Yield ids in order. See `Engine`."""
         mirror = self.state.mirror
         if mirror is None:
-            for number, id in enumerate(bare.sorted_ids(self.state, Scope(None, prefix))):
-                turn(number)
+            for id in bare.sorted_ids(self.state, Scope(None, prefix)):
+                turn()
                 yield id
             return
         with closed(mirrored.ids(self.state, mirror, Scope(None, prefix))) as ids:
@@ -320,7 +312,7 @@ class ObjectEngine(Engine):
                     row = held.get(id)
                     if row is not None and aside_for(found, partial(mirrored.drifted, row, found)):
                         drift.append(id)
-                    turn(records)
+                    turn()
         if drift and self.state.mirror is not None:
             run(self.state.mirror.drop)
         return CheckReport(records=records, corrupt=tuple(corrupt), foreign=tuple(foreign), drift=tuple(drift))
@@ -390,6 +382,7 @@ class ObjectEngine(Engine):
 def _result(query: Query, matched: list[Record], problems: list[Problem]) -> SearchResult:
     """Return the page of a query, of the records for which its conditions hold."""
     chosen, more = cut(query, matched)
+    let_go(matched)
     cursor = cursor_after(query, chosen[-1]) if more and chosen else None
-    shown = [record.project(*query.paths) for record in chosen] if query.paths else chosen
+    shown = [record.project(*query.paths) for record in in_turns(chosen)] if query.paths else chosen
     return SearchResult(shown, cursor=cursor, unreadable=problems)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from holdall._concurrency import run_async
+from holdall._turns import in_turns
 from holdall.engine.colours import closed_async, finish_async
 from holdall.errors import MissingExtraError, NotFoundError
 from holdall.records import objects_bare_async as bare
@@ -21,7 +22,8 @@ from holdall.records.drafts import Draft, Item, WriteVerb, Written, draft, recor
 from holdall.records.encoding import decode_body
 from holdall.records.engine_async import Engine
 from holdall.records.errors import CorruptRecordError, Outcome, RecordArchivedError, RecordNotFoundError
-from holdall.records.matching import cursor_after, cursor_mark, cut, predicate, row_key
+from holdall.records.lengthy import let_go
+from holdall.records.matching import cursor_after, cursor_mark, cut, ids_of, predicate, row_key
 from holdall.records.mirror.mirror import Interrupted, Mirror
 from holdall.records.mirror.rows import Row
 from holdall.records.objects_journal import journaled_async
@@ -156,32 +158,22 @@ class ObjectEngine(Engine):
     async def stream_async(self, query: Query, batch_size: int, max_age: float | None) -> AsyncIterator[Record]:
         """Yield the records of a query. See `Engine`."""
         records = self._sorted_async(query, batch_size, max_age) if query.sorting else self._paged_async(query, max_age)
-        passed = 0
         async with closed_async(records):
             async for record in records:
                 if query.paths:
-                    passed += 1
-                    await turn_async(passed)
+                    await turn_async()
                     yield await aside_for_async(record, partial(record.project, *query.paths))
                 else:
                     yield record
 
     async def _sorted_async(self, query: Query, batch_size: int, max_age: float | None) -> AsyncIterator[Record]:
         """Yield the records of a query's page in its order, which is found first, from sort values and ids alone."""
-        places: list[tuple[Any, str | None]] = []
+        keys: list[tuple[Any, ...]] = []
         async with closed_async(self._matched_async(query, [], max_age)) as matched:
             async for record in matched:
-                places.append((await aside_for_async(record, partial(row_key, query, record)), record.id))
-                await turn_async(len(places))
-        mark = cursor_mark(query)
-
-        def page() -> list[str]:
-            places.sort()
-            ids = [id for place, id in places if id is not None and (mark is None or mark < place)]
-            places.clear()
-            return ids[query.skip : None if query.count is None else query.skip + query.count]
-
-        wanted = await run_async(page)
+                keys.append(await aside_for_async(record, partial(row_key, query, record)))
+                await turn_async()
+        wanted = await run_async(lambda: ids_of(query, keys))
         for start in range(0, len(wanted), batch_size):
             for found in await self.read_many_async(wanted[start : start + batch_size]):
                 if isinstance(found, Exception):
@@ -210,8 +202,8 @@ class ObjectEngine(Engine):
         """Yield ids in order. See `Engine`."""
         mirror = self.state.mirror
         if mirror is None:
-            for number, id in enumerate(await bare.sorted_ids_async(self.state, Scope(None, prefix))):
-                await turn_async(number)
+            for id in await bare.sorted_ids_async(self.state, Scope(None, prefix)):
+                await turn_async()
                 yield id
             return
         async with closed_async(mirrored.ids_async(self.state, mirror, Scope(None, prefix))) as ids:
@@ -323,7 +315,7 @@ class ObjectEngine(Engine):
                     row = held.get(id)
                     if row is not None and await aside_for_async(found, partial(mirrored.drifted, row, found)):
                         drift.append(id)
-                    await turn_async(records)
+                    await turn_async()
         if drift and self.state.mirror is not None:
             await run_async(self.state.mirror.drop)
         return CheckReport(records=records, corrupt=tuple(corrupt), foreign=tuple(foreign), drift=tuple(drift))
@@ -393,6 +385,7 @@ class ObjectEngine(Engine):
 def _result(query: Query, matched: list[Record], problems: list[Problem]) -> SearchResult:
     """Return the page of a query, of the records for which its conditions hold."""
     chosen, more = cut(query, matched)
+    let_go(matched)
     cursor = cursor_after(query, chosen[-1]) if more and chosen else None
-    shown = [record.project(*query.paths) for record in chosen] if query.paths else chosen
+    shown = [record.project(*query.paths) for record in in_turns(chosen)] if query.paths else chosen
     return SearchResult(shown, cursor=cursor, unreadable=problems)

@@ -8,11 +8,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from holdall._concurrency import run
+from holdall._turns import in_turns
 from holdall.core.meta import ListPage, ObjectMeta
 from holdall.engine.colours import closed
 from holdall.errors import ConfigError, HoldallError, PermissionDeniedError, ThrottledError
 from holdall.records import objects_record as record
-from holdall.records.aside import aside
+from holdall.records.aside import aside, turn
 from holdall.records.drafts import Item, WriteVerb
 from holdall.records.errors import BatchError, ConcurrencyError, DuplicateRecordError, Outcome, Status
 from holdall.records.mirror.rows import Row, row_of
@@ -126,7 +127,7 @@ def listed(state: ObjectState, prefix: str = "") -> Iterator[list[tuple[str | No
 
 def named(state: ObjectState, page: ListPage, prefix: str) -> list[tuple[str | None, ObjectMeta]]:
     """Return the objects of a page with their ids. See `listed`."""
-    found = [(state.id(meta.key), meta) for meta in page.objects if meta.kind == "file"]
+    found = [(state.id(meta.key), meta) for meta in in_turns(page.objects) if meta.kind == "file"]
     return [(id, meta) for id, meta in found if id is None or id.startswith(prefix)]
 
 
@@ -139,7 +140,7 @@ def delete_chunk(state: ObjectState, ids: list[str], base: int, there: set[str])
         base: Outcomes are counted from here.
         there: What `present` told; what is deleted is taken out.
     """
-    keys = run(lambda: {id: state.key(id) for id in dict.fromkeys(ids)})
+    keys = run(lambda: {id: state.key(id) for id in in_turns(dict.fromkeys(ids))})
     results: Sequence[DeleteResult] = ()
     if found := [key for id, key in keys.items() if id in there]:
         results = state.store.delete(found)
@@ -153,7 +154,7 @@ def _deleted(
     failed = {result.key: result.error for result in results if result.error is not None}
     gone = {result.key for result in results if result.existed is False}  # somebody else was quicker
     outcomes: list[Outcome] = []
-    for index, id in enumerate(ids, base):
+    for index, id in enumerate(in_turns(ids), base):
         error = failed.get(keys[id])
         if error is not None:
             state.known.forget(id)
@@ -206,7 +207,7 @@ def _seen(state: ObjectState, ids: list[str]) -> tuple[set[str], list[str]]:
     since = -math.inf if state.near else time.monotonic() - ttl
     there: set[str] = set()
     unknown: list[str] = []
-    for id in dict.fromkeys(ids):
+    for id in in_turns(dict.fromkeys(ids)):
         state.key(id)  # what cannot be an id is said before any request
         seen = state.known.get(id)
         if seen is not None and seen.etag is not None and seen.at >= since:
@@ -229,7 +230,9 @@ def clear(state: ObjectState) -> int:
             ids = {meta.key: id for id, meta in page if id is not None}
             if not ids:
                 continue
+            turn()
             for result in state.store.delete(list(ids)):
+                turn()
                 id = ids[result.key]
                 state.known.note(id, None, None)
                 if result.error is None:

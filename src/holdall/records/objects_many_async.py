@@ -7,11 +7,12 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from holdall._concurrency import run_async
+from holdall._turns import in_turns
 from holdall.core.meta import ListPage, ObjectMeta
 from holdall.engine.colours import closed_async
 from holdall.errors import ConfigError, HoldallError, PermissionDeniedError, ThrottledError
 from holdall.records import objects_record_async as record
-from holdall.records.aside import aside_async
+from holdall.records.aside import aside_async, turn_async
 from holdall.records.drafts import Item, WriteVerb
 from holdall.records.errors import BatchError, ConcurrencyError, DuplicateRecordError, Outcome, Status
 from holdall.records.mirror.rows import Row, row_of
@@ -125,7 +126,7 @@ async def listed_async(state: ObjectState, prefix: str = "") -> AsyncIterator[li
 
 def named(state: ObjectState, page: ListPage, prefix: str) -> list[tuple[str | None, ObjectMeta]]:
     """Return the objects of a page with their ids. See `listed_async`."""
-    found = [(state.id(meta.key), meta) for meta in page.objects if meta.kind == "file"]
+    found = [(state.id(meta.key), meta) for meta in in_turns(page.objects) if meta.kind == "file"]
     return [(id, meta) for id, meta in found if id is None or id.startswith(prefix)]
 
 
@@ -138,7 +139,7 @@ async def delete_chunk_async(state: ObjectState, ids: list[str], base: int, ther
         base: Outcomes are counted from here.
         there: What `present_async` told; what is deleted is taken out.
     """
-    keys = await run_async(lambda: {id: state.key(id) for id in dict.fromkeys(ids)})
+    keys = await run_async(lambda: {id: state.key(id) for id in in_turns(dict.fromkeys(ids))})
     results: Sequence[DeleteResult] = ()
     if found := [key for id, key in keys.items() if id in there]:
         results = await state.store.delete_async(found)
@@ -152,7 +153,7 @@ def _deleted(
     failed = {result.key: result.error for result in results if result.error is not None}
     gone = {result.key for result in results if result.existed is False}  # somebody else was quicker
     outcomes: list[Outcome] = []
-    for index, id in enumerate(ids, base):
+    for index, id in enumerate(in_turns(ids), base):
         error = failed.get(keys[id])
         if error is not None:
             state.known.forget(id)
@@ -205,7 +206,7 @@ def _seen(state: ObjectState, ids: list[str]) -> tuple[set[str], list[str]]:
     since = -math.inf if state.near else time.monotonic() - ttl
     there: set[str] = set()
     unknown: list[str] = []
-    for id in dict.fromkeys(ids):
+    for id in in_turns(dict.fromkeys(ids)):
         state.key(id)  # what cannot be an id is said before any request
         seen = state.known.get(id)
         if seen is not None and seen.etag is not None and seen.at >= since:
@@ -228,7 +229,9 @@ async def clear_async(state: ObjectState) -> int:
             ids = {meta.key: id for id, meta in page if id is not None}
             if not ids:
                 continue
+            await turn_async()
             for result in await state.store.delete_async(list(ids)):
+                await turn_async()
                 id = ids[result.key]
                 state.known.note(id, None, None)
                 if result.error is None:

@@ -13,6 +13,7 @@ from holdall._concurrency import sleep
 from holdall.engine.colours import closed
 from holdall.engine.crew import Crew
 from holdall.errors import ThrottledError
+from holdall.records.aside import turn
 from holdall.records.objects_state import ObjectState
 from holdall.records.window import Ask
 
@@ -83,6 +84,7 @@ def _answers(state: ObjectState, ask: Ask[T, R], items: Sequence[T]) -> Iterator
     most, width = min(state.options.max_workers, len(items)), state.window.width
     if most == 1:
         for item in items:
+            turn()
             yield item, ask(item)
         return
     lock = threading.Lock()
@@ -109,6 +111,7 @@ def _answers(state: ObjectState, ask: Ask[T, R], items: Sequence[T]) -> Iterator
             if ring:  # for a round of answers at once: to wake the caller for each costs more than to ask
                 crew.post(None)
             try:
+                turn()
                 pair = item, ask(item)
             except BaseException:
                 with lock:

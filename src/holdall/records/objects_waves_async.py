@@ -12,6 +12,7 @@ from holdall._concurrency import sleep_async
 from holdall.engine.colours import closed_async
 from holdall.engine.crew import AsyncCrew
 from holdall.errors import ThrottledError
+from holdall.records.aside import turn_async
 from holdall.records.objects_state import ObjectState
 from holdall.records.window import AsyncAsk
 
@@ -82,6 +83,7 @@ async def _answers_async(state: ObjectState, ask: AsyncAsk[T, R], items: Sequenc
     most, width = min(state.options.max_workers, len(items)), state.window.width
     if most == 1:
         for item in items:
+            await turn_async()
             yield item, await ask(item)
         return
     lock = threading.Lock()
@@ -108,6 +110,7 @@ async def _answers_async(state: ObjectState, ask: AsyncAsk[T, R], items: Sequenc
             if ring:  # for a round of answers at once: to wake the caller for each costs more than to ask
                 crew.post(None)
             try:
+                await turn_async()
                 pair = item, await ask(item)
             except BaseException:
                 with lock:

@@ -10,15 +10,17 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from holdall._turns import in_turns
 from holdall.records.errors import CorruptRecordError
-from holdall.records.matching import cursor_after, cursor_mark, cut, ordered, predicate, row_key
+from holdall.records.lengthy import let_go
+from holdall.records.matching import cursor_after, cursor_mark, cut, ids_of, predicate, row_key
 from holdall.records.pieces import MARK, SQL, Pushed, render
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.records.results import Explanation, SearchResult
 from holdall.records.sql_aside import aside, drawn
 from holdall.records.sql_rows import possible, record_of_row
-from holdall.records.sql_table import Layout, run
+from holdall.records.sql_table import Layout, fetched, run
 from holdall.records.sql_writing import BATCH, listed
 
 T = TypeVar("T")
@@ -83,7 +85,7 @@ class Plan:
         last = self._behind if self.by_id else None
         while True:
             sql = self._select(last, f" LIMIT {size}")
-            rows = run(connection, self.layout, sql.text, sql.values).fetchall()
+            rows = fetched(connection, self.layout, sql.text, sql.values)
             yield from drawn(map(of, filter(self.test, map(record_of_row, rows))), rows)
             if len(rows) < size:
                 return
@@ -92,7 +94,7 @@ class Plan:
     def shown(self, records: list[Record]) -> list[Record]:
         """Return the parts of records that the query selects."""
         paths = self.query.paths
-        return aside(lambda: [record.project(*paths) for record in records]) if paths and records else records
+        return aside(lambda: [record.project(*paths) for record in in_turns(records)]) if paths and records else records
 
     def explain(self) -> Explanation:
         """Say how the query is answered."""
@@ -122,7 +124,7 @@ def read(connection: sa.Connection, layout: Layout, id: str) -> Record | None:
 def read_many(connection: sa.Connection, layout: Layout, ids: Sequence[str]) -> dict[str, Record | Exception]:
     """Return those records of some ids that are there; an error for one that is unreadable."""
     marks, values = listed(layout, ids)
-    rows = run(connection, layout, f"SELECT {layout.selected} FROM {layout.name} AS t WHERE t.id {marks}", values).fetchall()
+    rows = fetched(connection, layout, f"SELECT {layout.selected} FROM {layout.name} AS t WHERE t.id {marks}", values)
     return dict(drawn(map(_answer, rows), rows))
 
 
@@ -140,11 +142,17 @@ def search(connection: sa.Connection, plan: Plan) -> SearchResult:
         return SearchResult()
     if not plan.by_id:
         matched = [*plan.matching(connection)]
-        found, more = aside(lambda: cut(replace(query, paths=()), matched))
+
+        def page() -> tuple[list[Record], bool]:
+            answer = cut(replace(query, paths=()), matched)
+            let_go(matched)
+            return answer
+
+        found, more = aside(page)
     else:
         if plan.single:
             sql = plan.whole()
-            rows = run(connection, plan.layout, sql.text, sql.values).fetchall()
+            rows = fetched(connection, plan.layout, sql.text, sql.values)
             found = [*drawn(map(record_of_row, rows), rows)]
         else:
             found = [*plan.matching(connection)]
@@ -178,7 +186,7 @@ def ids_after(connection: sa.Connection, layout: Layout, prefix: str, last: str 
     values = [prefix, prefix] if last is None else [prefix, last]
     sign = ">=" if last is None else ">"
     text = f"SELECT t.id FROM {layout.name} AS t WHERE {starts} AND t.id {sign} {MARK} ORDER BY t.id LIMIT {BATCH}"
-    return [str(id) for (id,) in run(connection, layout, text, values)]
+    return [str(id) for (id,) in fetched(connection, layout, text, values)]
 
 
 class Reader:
@@ -225,15 +233,8 @@ class Reader:
     def _ordered(self, connection: sa.Connection) -> list[str]:
         """Return the ids of the query's page in its order; records are let go of as they pass."""
         query = self._plan.query
-        mark = cursor_mark(query)
         keys = list(self._plan.made(connection, BATCH, partial(row_key, query)))
-        end = None if query.count is None else query.skip + query.count
-
-        def page() -> list[str]:
-            chosen = [key for key in ordered(keys, key=tuple) if mark is None or mark < key]
-            return [str(key[-1]) for key in chosen[query.skip : end]]
-
-        return aside(page)
+        return aside(lambda: ids_of(query, keys))
 
     def all(self, connection: sa.Connection) -> list[Record]:
         """Return what is left."""

@@ -10,12 +10,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from holdall._turns import MANY, give_way
 from holdall.errors import ConfigError
 from holdall.records.pieces import SQL, Dialect, Pushed, render
 from holdall.records.pushdown import expression, pushed
 from holdall.records.query import Condition
 
-__all__ = ["COLUMNS", "Layout", "table_of"]
+__all__ = ["COLUMNS", "Layout", "fetched", "run", "table_of"]
 
 COLUMNS = ("id", "fields", "metadata", "info", "created_at", "updated_at", "version")
 _DOCUMENTS = {"fields", "metadata", "info"}
@@ -137,3 +138,12 @@ def run(connection: sa.Connection, layout: Layout, text: str, values: Sequence[A
     """Execute SQL that has a `holdall.records.pieces.MARK` for each value."""
     statement, parameters = render(SQL(text, tuple(values)), layout.dialect)
     return connection.exec_driver_sql(statement, tuple(parameters))
+
+
+def fetched(connection: sa.Connection, layout: Layout, text: str, values: Sequence[Any] = ()) -> list[sa.Row[Any]]:
+    """Return the rows of a statement, see `run`: a few in a call, since SQLite keeps Python's interpreter from row to row."""
+    found: list[sa.Row[Any]] = []
+    for some in run(connection, layout, text, values).partitions(MANY):
+        give_way()
+        found += some
+    return found

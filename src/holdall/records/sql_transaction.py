@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from holdall._turns import in_turns
 from holdall.records import sql_writing as writing
 from holdall.records.aside import LONG
 from holdall.records.errors import DuplicateRecordError, Outcome, RecordError, RecordNotFoundError, Status
@@ -24,7 +25,7 @@ def commit(connection: sa.Connection, layout: Layout, changes: Sequence[Change])
         TransactionError: One failed; the caller rolls back.
     """
     outcomes: list[Outcome] = []
-    for index, change in enumerate(changes):
+    for index, change in enumerate(in_turns(changes)):
         try:
             status = _written(connection, layout, change)
         except RecordError as error:

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from holdall._turns import in_turns
 from holdall.errors import HoldallError
 from holdall.records.drafts import Draft, Item, WriteVerb, Written
 from holdall.records.errors import ConcurrencyError, DuplicateRecordError, Outcome, SerializationError
@@ -17,7 +18,7 @@ from holdall.records.pieces import MARK
 from holdall.records.sql_aside import aside
 from holdall.records.sql_errors import translate
 from holdall.records.sql_rows import possible, row_of, written_of
-from holdall.records.sql_table import COLUMNS, Layout, run
+from holdall.records.sql_table import COLUMNS, Layout, fetched, run
 
 __all__ = [
     "BATCH",
@@ -147,11 +148,10 @@ class Batch:
         lacking = [id for id in self._rows if id not in written]
         if lacking and self.verb == "create":  # perhaps of our own first try
             marks, values = listed(layout, lacking)
-            found: Any = run(
-                connection, layout, f"SELECT t.id, t.version FROM {layout.name} AS t WHERE t.id {marks}", values
-            )
+            text = f"SELECT t.id, t.version FROM {layout.name} AS t WHERE t.id {marks}"
+            found: Any = fetched(connection, layout, text, values)
             written |= {id for id, version in found if version == self._rows[id][1][-1]}
-        return [self._settled(connection, layout, item, item.id in written) for item, _ in self._rows.values()]
+        return [self._settled(connection, layout, item, item.id in written) for item, _ in in_turns(self._rows.values())]
 
     def write_each(self, connection: sa.Connection, layout: Layout) -> list[Outcome]:
         """Send a statement for each item, to find out which one the database refuses."""
@@ -181,7 +181,7 @@ class Batch:
             chosen = ", ".join(layout.given(name, f"v.{name}") for name in COLUMNS)
             action = "ON CONFLICT (id) DO NOTHING" if self.verb == "create" else _ON_CONFLICT
             text = f"INSERT INTO {layout.name} ({names}) SELECT {chosen} FROM {table} WHERE TRUE {action} RETURNING id"
-        return {str(id) for (id,) in run(connection, layout, text, values)}
+        return {str(id) for (id,) in fetched(connection, layout, text, values)}
 
     def _settled(self, connection: sa.Connection, layout: Layout, item: Item, written: bool) -> Outcome:
         if written:
@@ -201,7 +201,8 @@ class Batch:
 def delete_many(connection: sa.Connection, layout: Layout, ids: Sequence[str]) -> set[str]:
     """Delete rows and return the ids of those that were there."""
     marks, values = listed(layout, ids)
-    return {str(id) for (id,) in run(connection, layout, f"DELETE FROM {layout.name} WHERE id {marks} RETURNING id", values)}
+    text = f"DELETE FROM {layout.name} WHERE id {marks} RETURNING id"
+    return {str(id) for (id,) in fetched(connection, layout, text, values)}
 
 
 def clear(connection: sa.Connection, layout: Layout) -> int:

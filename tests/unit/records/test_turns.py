@@ -37,17 +37,17 @@ class Between:
             self.now += 1
             self.most = max(self.most, self.now)
 
-    def sleep(self, seconds):
-        assert seconds == _turns.PAUSE
+    def call_soon_threadsafe(self, callback, *args):
+        """Have a turn at once, as a loop."""
         self.now = 0
         self.pauses += 1
+        callback(*args)
 
 
 def counted(monkeypatch, function):
     """Call a function as beside a loop, a pause at every opportunity; return what it did, and the counts."""
     between = Between()
     monkeypatch.setattr(_turns, "HELD", -1)
-    monkeypatch.setattr(_turns, "sleep", between.sleep)
 
     def watched():
         sys.setprofile(between)
@@ -56,7 +56,7 @@ def counted(monkeypatch, function):
         finally:
             sys.setprofile(None)
 
-    return _turns.beside(watched), between
+    return _turns.beside(between, watched), between
 
 
 def deep():
@@ -121,7 +121,7 @@ def _row(record):
 
 def test_who_only_blocks_never_pauses(monkeypatch):
     monkeypatch.setattr(_turns, "HELD", -1)
-    monkeypatch.setattr(_turns, "sleep", None)
+    monkeypatch.setattr(_turns, "_wait", None)
     _turns.give_way()
     assert list(_turns.in_turns([1, 2])) == [1, 2]
     assert unbase64(base64(bytes(200_000))) == bytes(200_000)
@@ -144,23 +144,23 @@ def test_a_thread_is_beside_a_loop_as_long_as_it_works():
 
 
 def test_a_pause_comes_when_the_interpreter_was_held(monkeypatch):
-    clock, slept = [0.0], []
+    clock, waited = [0.0], []
     monkeypatch.setattr(_turns, "perf_counter", lambda: clock[0])
-    monkeypatch.setattr(_turns, "sleep", lambda _: slept.append(clock[0]))
+    monkeypatch.setattr(_turns, "_wait", lambda _: waited.append(clock[0]))
 
     def work():
         for _ in range(10):
             clock[0] += _turns.HELD * 0.4
             _turns.give_way()
 
-    _turns.beside(work)
-    assert slept == pytest.approx([_turns.HELD * 0.4 * turn for turn in (3, 6, 9)])
+    _turns.beside(Between(), work)
+    assert waited == pytest.approx([_turns.HELD * 0.4 * turn for turn in (3, 6, 9)])
 
 
 @given(st.lists(st.integers(0, 5)))
 @settings(deadline=None, suppress_health_check=SLOW)
 def test_values_in_turns_are_the_values(values):
-    assert _turns.beside(lambda: list(_turns.in_turns(values))) == values
+    assert _turns.beside(Between(), lambda: list(_turns.in_turns(values))) == values
 
 
 @given(st.integers(0, 2000).flatmap(lambda n: st.randoms().map(lambda random: [random.randrange(50) for _ in range(n)])))
@@ -168,7 +168,7 @@ def test_values_in_turns_are_the_values(values):
 def test_ordered_in_turns_is_sorted(numbers):
     pairs = [(number, at) for at, number in enumerate(numbers)]  # equal ones stay in their order
     wanted = sorted(pairs, key=lambda pair: pair[0])
-    assert _turns.beside(lambda: ordered(pairs, key=lambda pair: pair[0])) == wanted
+    assert _turns.beside(Between(), lambda: ordered(pairs, key=lambda pair: pair[0])) == wanted
     assert ordered(pairs, key=lambda pair: pair[0]) == wanted
 
 

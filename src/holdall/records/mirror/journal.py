@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from holdall._turns import in_turns
 from holdall.records.mirror.rows import COLUMNS, Row
 
 __all__ = ["Intent", "begin", "doubt", "end", "next_number", "store_row", "sweep"]
@@ -54,10 +55,10 @@ def begin(connection: sqlite3.Connection, process: str, ids: Sequence[str]) -> l
     if not busy and len(set(ids)) == len(ids):  # nobody to meet
         intents = [Intent(_ticket(), id) for id in ids]
         now = time.time()
-        connection.executemany(_BEGIN, [(intent.ticket, intent.id, process, now, 0) for intent in intents])
+        connection.executemany(_BEGIN, ((intent.ticket, intent.id, process, now, 0) for intent in in_turns(intents)))
         return intents
     intents = []
-    for id in ids:
+    for id in in_turns(ids):
         others = connection.execute("UPDATE intent SET overlapped = 1 WHERE id = ?", (id,)).rowcount
         intent = Intent(_ticket(), id)
         connection.execute(_BEGIN, (intent.ticket, id, process, time.time(), int(others > 0)))
@@ -76,20 +77,20 @@ def end(connection: sqlite3.Connection, intents: Sequence[Intent], effects: Mapp
     tickets = json.dumps([intent.ticket for intent in intents])
     alone = {  # nobody else wrote this id, or listed, meanwhile
         ticket
-        for ticket, overlapped, before, now in connection.execute(_ENDING, (tickets,))
+        for ticket, overlapped, before, now in in_turns(connection.execute(_ENDING, (tickets,)))
         if not overlapped and before == now
     }
     connection.execute("DELETE FROM intent WHERE ticket IN (SELECT value FROM json_each(?))", (tickets,))
     sure: list[tuple[Any, ...]] = []
     others = set(effects).difference([intent.id for intent in intents])  # minted again, as what was minted first was taken
     first = next_number(connection, len(intents) + len(others))
-    for number, intent in enumerate(intents, first):
+    for number, intent in enumerate(in_turns(intents), first):
         effect = effects.get(intent.id)
         if effect is None or effect.etag == "" or intent.ticket not in alone:
             doubt(connection, intent.id, number)
         else:
             sure.append((*effect, number, number))
-    connection.executemany(_STORE_OWN, sure)
+    connection.executemany(_STORE_OWN, in_turns(sure))
     for number, id in enumerate(others, first + len(intents)):
         doubt(connection, id, number)
 

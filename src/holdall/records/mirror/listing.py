@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
+from holdall._turns import in_turns
 from holdall.core.meta import ObjectMeta
 from holdall.records.mirror.journal import next_number, sweep
 
@@ -80,9 +81,9 @@ def note(connection: sqlite3.Connection, listing: Listing, page: Iterable[tuple[
     rows = [
         (id, meta.etag, meta.size, meta.last_modified.isoformat() if listing.weak and meta.last_modified else None,
          int(listing.weak and (meta.last_modified is None or meta.last_modified >= recent)))
-        for id, meta in page
+        for id, meta in in_turns(page)
     ]  # fmt: skip  # the times matter where etags are weak
-    connection.executemany(f"INSERT OR REPLACE INTO {listing.table} VALUES (?, ?, ?, ?, ?)", rows)
+    connection.executemany(f"INSERT OR REPLACE INTO {listing.table} VALUES (?, ?, ?, ?, ?)", in_turns(rows))
 
 
 def drop(connection: sqlite3.Connection, listing: Listing) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from holdall._turns import in_turns
 from holdall.core.meta import ObjectMeta
 from holdall.records.mirror import journal, listing, selecting
 from holdall.records.mirror.file import MirrorFile
@@ -122,7 +123,7 @@ class Mirror:
         sql = f"SELECT id FROM rec WHERE id IN (SELECT value FROM json_each(?)) AND {HELD} AND etag IS NOT NULL"
 
         def work(connection: sqlite3.Connection) -> list[str]:
-            return [id for (id,) in connection.execute(sql, (json.dumps(ids),))]
+            return [id for (id,) in in_turns(connection.execute(sql, (json.dumps(ids),)))]
 
         return self._file.call(work, writes=False)
 
@@ -190,16 +191,17 @@ class Mirror:
         where, values = scoped(scope)
         extra = " AND etag IS NULL" if unknown else ""
         sql = f"SELECT id, rev FROM rec WHERE state <> 'loaded' AND state = 'listed'{extra} AND {where} ORDER BY id"
-        return [
-            Pending(*row)
-            for row in self._file.call(lambda connection: connection.execute(sql, values).fetchall(), writes=False)
-        ]
+
+        def work(connection: sqlite3.Connection) -> list[Pending]:
+            return [Pending(*row) for row in in_turns(connection.execute(sql, values))]
+
+        return self._file.call(work, writes=False)
 
     def loaded(self, found: Sequence[tuple[Pending, Row | None]]) -> None:
         """Keep fetched rows, ``None`` for an object that is gone, unless the row has moved on (S6)."""
 
         def work(connection: sqlite3.Connection) -> None:
-            for pending, row in found:
+            for pending, row in in_turns(found):
                 if row is None:
                     connection.execute("DELETE FROM rec WHERE id = ? AND rev = ?", (pending.id, pending.rev))
                     continue
@@ -232,8 +234,8 @@ class Mirror:
         odd = f"SELECT {COLUMNS} FROM rec WHERE state <> 'loaded' AND {HELD} AND {bound} ORDER BY id{tail}"
 
         def work(connection: sqlite3.Connection) -> tuple[list[Row], bool]:
-            plain = [*map(Row._make, connection.execute(first, (*bounds, *values)))]
-            others = [*map(Row._make, connection.execute(odd, bounds))]
+            plain = [*map(Row._make, in_turns(connection.execute(first, (*bounds, *values))))]
+            others = [*map(Row._make, in_turns(connection.execute(odd, bounds)))]
             whole = limit is None or (len(plain) < limit and len(others) < limit)
             merged = sorted([*plain, *others], key=_by_id) if others else plain
             if not whole and others:  # behind the last row of a list that was cut, rows may be missing
@@ -291,7 +293,7 @@ class Mirror:
         if after is not None:
             bound, bounds = f"{bound} AND id > ?", [*bounds, after]
         sql = f"SELECT id FROM rec WHERE {HELD} AND {bound} ORDER BY id LIMIT {int(limit)}"
-        return [id for (id,) in self._answer(lambda connection: connection.execute(sql, bounds).fetchall())]
+        return self._answer(lambda connection: [id for (id,) in in_turns(connection.execute(sql, bounds))])
 
     def select(self, statement: Statement, whole: Mapping[str, tuple[str, str]], time_limit: float) -> list[dict[str, Any]]:
         """Answer a ``SELECT``. See `holdall.records.mirror.selecting.select`."""
@@ -309,7 +311,7 @@ class Mirror:
     def odd(self) -> list[Row]:
         """Return the rows of which the content is not held whole."""
         sql = f"SELECT {COLUMNS} FROM rec WHERE state <> 'loaded' AND {HELD} ORDER BY id"
-        return [Row(*row) for row in self._answer(lambda connection: connection.execute(sql).fetchall())]
+        return self._answer(lambda connection: [*map(Row._make, in_turns(connection.execute(sql)))])
 
     # -- care ---------------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from holdall._turns import in_turns
 from holdall.records.errors import QueryError
 from holdall.records.pieces import MARK
 from holdall.records.sql_outline import HIDDEN, VIEWS, answers, identifier, lite_exact, lite_field
@@ -94,7 +95,7 @@ def _run(
     connection.set_progress_handler(late, 10_000)
     try:
         cursor = connection.execute(text, params)
-        return [column[0] for column in cursor.description], cursor.fetchall()
+        return [column[0] for column in cursor.description], list(in_turns(cursor))
     finally:
         connection.set_authorizer(None)
         connection.set_progress_handler(None, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from holdall._turns import in_turns
 from holdall.engine.colours import closed_async
 from holdall.records.aside import aside_async
 from holdall.records.chunks_async import chunked_async, each_async
@@ -107,23 +108,23 @@ _COST = 16
 
 
 def _ids(outcomes: list[Outcome], verb: str) -> list[str]:
-    return [outcome.id or "" for outcome in settled(outcomes, verb)]
+    return [outcome.id or "" for outcome in in_turns(settled(outcomes, verb))]
 
 
 def _done(outcomes: list[Outcome], verb: str) -> list[bool]:
-    return [outcome.status == "written" for outcome in settled(outcomes, verb, missing_is_false=True)]
+    return [outcome.status == "written" for outcome in in_turns(settled(outcomes, verb, missing_is_false=True))]
 
 
 def _read(ids: Sequence[str], found: Sequence[Record | Exception | None]) -> list[Record | None]:
     """Return what a batch read, or raise for what it could not read."""
-    errors = [each for each in found if isinstance(each, Exception)]
+    errors = [each for each in in_turns(found) if isinstance(each, Exception)]
     if errors:
         outcomes = [_read_outcome(index, id, each) for index, (id, each) in enumerate(zip(ids, found, strict=True))]
         raise BatchError(
             f"batch_read: {len(errors)} of {len(ids)} could not be read, the first one because: {errors[0]}",
             outcomes=outcomes,
         ) from errors[0]
-    return [each for each in found if not isinstance(each, Exception)]
+    return [each for each in in_turns(found) if not isinstance(each, Exception)]
 
 
 def _read_outcome(index: int, id: str, found: Record | Exception | None) -> Outcome:

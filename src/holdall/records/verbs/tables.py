@@ -7,6 +7,7 @@ from typing import Any
 
 from holdall._concurrency import run_async
 from holdall.records.export import ExportReport, Format, as_pandas, as_polars, table_of
+from holdall.records.lengthy import let_go
 from holdall.records.query import Condition, Query
 from holdall.records.verbs.questions import QuestionVerbs
 
@@ -23,7 +24,13 @@ class TableVerbs(QuestionVerbs):
     async def to_arrow_async(self, query: Query | Condition | None = None) -> Any:
         """Return a `pyarrow.Table`. See `to_arrow`."""
         records = [record async for record in self.stream_async(query)]
-        return await run_async(lambda: table_of(records))
+
+        def made() -> Any:
+            table = table_of(records)
+            let_go(records)
+            return table
+
+        return await run_async(made)
 
     def to_pandas(self, query: Query | Condition | None = None) -> Any:
         """Return a `pandas.DataFrame`. See `to_arrow`."""
