@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from holdall.cli.signals import Terminated, ending
 from holdall.core.secrets import mask
 from holdall.errors import ConfigError, HoldallError, TransferError, UnknownMountError
 
@@ -16,6 +17,7 @@ __all__ = ["FAILED", "INTERRUPTED", "PIPE_CLOSED", "USAGE", "complain", "exit_co
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
+SIGNALLED = 128
 PIPE_CLOSED = 141
 
 
@@ -26,14 +28,17 @@ def run(arguments: Sequence[str]) -> int:
     """
     import typer  # noqa: PLC0415  # with the extra only
 
-    from holdall.cli.app import app  # noqa: PLC0415  # builds the commands
-
     try:
+        from holdall.cli.app import app  # noqa: PLC0415  # builds the commands
+
         # Not `app()`: that would turn Ctrl-C and closed pipes into exits of its own.
         command: Any = typer.main.get_command(app)
-        with command.make_context("holdall", list(arguments)) as context:
+        with ending(), command.make_context("holdall", list(arguments)) as context:
             command.invoke(context)
         sys.stdout.flush()
+    except Terminated as asked:
+        complain(f"ended by {asked}")
+        return SIGNALLED + asked.number
     except KeyboardInterrupt:
         complain("interrupted")
         return INTERRUPTED

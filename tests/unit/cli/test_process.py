@@ -45,7 +45,14 @@ def test_names_come_before_the_listing_ends(spawn, here):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_interrupting_a_copy_leaves_nothing_half_done(spawn, here):
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        ("SIGINT", 130, b"holdall: interrupted\n"),
+        ("SIGTERM", 143, b"holdall: ended by SIGTERM\n"),
+    ],
+)
+def test_interrupting_a_copy_leaves_nothing_half_done(spawn, here, number, code, said):
     (here / "big").mkdir()
     for i in range(40):
         with open(here / "big" / f"{i}", "wb") as file:
@@ -54,10 +61,9 @@ def test_interrupting_a_copy_leaves_nothing_half_done(spawn, here):
     end = time.monotonic() + 30
     while not (here / "store/big").exists() and time.monotonic() < end:
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(getattr(signal, number))
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert err == b"holdall: interrupted\n"
+    assert (process.returncode, err) == (code, said)
     left = [path for path in (here / "store").rglob("*") if path.is_file()]
     assert all(path.stat().st_size == 64 * 1024 * 1024 for path in left)
     assert not [path for path in left if path.name.startswith(".holdall")]
