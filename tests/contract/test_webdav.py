@@ -8,7 +8,7 @@ import pytest
 
 from holdall.core.options import PutOptions
 from holdall.drivers.webdav import WebDAVStore
-from holdall.errors import InvalidKeyError, NotFoundError, NotSupportedError
+from holdall.errors import InvalidKeyError, NotFoundError, NotSupportedError, UnavailableError
 from holdall.store import Store
 from holdall.testing import Ground, StoreContract
 from holdall.testing.colour import Colour
@@ -73,3 +73,31 @@ class TestWebDAV(StoreContract):
         with pytest.raises(NotSupportedError):
             verbs.delete("k", if_match=etag)
         assert ground.read("k") == b"old"
+
+
+@pytest.mark.parametrize("first", ["head", "list", "put", "directory"])
+def test_the_root_is_made_once_or_never(webdav: WebDav, webdav_folder: Folder, colour: Colour, first: str) -> None:
+    """A missing root is made by whatever comes first; told not to make it, by nothing."""
+
+    def begin(store: Store) -> None:
+        verbs = colour(store)
+        if first == "head":
+            with pytest.raises(NotFoundError):
+                verbs.head("k")
+        elif first == "list":
+            assert list(verbs.list()) == []
+        else:
+            verbs.put("k/" if first == "directory" else "sub/k", b"")
+
+    place = {"username": webdav.user, "password": webdav.password}
+    path = f"{webdav_folder.path}/not/yet"
+    with (
+        WebDAVStore(webdav.url, path=path, create=False, **place) as store,
+        pytest.raises(UnavailableError, match="base directory"),
+    ):
+        begin(store)
+    assert not webdav_folder.ground.snapshot()
+    with WebDAVStore(webdav.url, path=path, **place) as store:
+        begin(store)
+    with WebDAVStore(webdav.url, path=path, create=False, **place) as store:
+        list(colour(store).list())

@@ -143,7 +143,7 @@ class WebDAVStore(TreeStore):
 
     def _make_tree(self) -> WebDAVTree:
         try:
-            from holdall.drivers.webdav_client import DavClient, connected  # noqa: PLC0415  # httpx is an extra
+            from holdall.drivers.webdav_client import DavClient, connected, proxy_of  # noqa: PLC0415  # httpx is an extra
             from holdall.drivers.webdav_tree import WebDAVTree  # noqa: PLC0415
         except ImportError as error:
             raise MissingExtraError('WebDAV needs a package: pip install "holdall[webdav]"', store=self) from error
@@ -155,6 +155,7 @@ class WebDAVStore(TreeStore):
             timeout=self._timeout,
             connect_timeout=self._connect_timeout,
             limit=self._max_connections,
+            proxy=proxy_of(self.address),
         )
         client = DavClient(self.address, http, timeout=self._timeout, retries=self._retries)
         return WebDAVTree(client, create=self._create)

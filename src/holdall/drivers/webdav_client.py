@@ -16,6 +16,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote, unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -25,9 +26,9 @@ from holdall.core.retry import retry_after
 from holdall.drivers.os_errors import of_status
 from holdall.drivers.tree import Entry
 from holdall.drivers.webdav import PLAIN
-from holdall.errors import HoldallError, NotFoundError, NotSupportedError, UnavailableError
+from holdall.errors import ConfigError, HoldallError, NotFoundError, NotSupportedError, UnavailableError
 
-__all__ = ["BUSY", "LOST", "DavClient", "Upload", "connected", "raise_for", "through"]
+__all__ = ["BUSY", "LOST", "DavClient", "Upload", "connected", "proxy_of", "raise_for", "through"]
 
 LOST = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.CloseError)
 """What a connection raises that the server closed while it was idle, or in the middle."""
@@ -103,8 +104,9 @@ def connected(
     timeout: float,
     connect_timeout: float,
     limit: int,
+    proxy: str | None = None,
 ) -> httpx.Client:
-    """Return a client for one server.
+    """Return a client for one server. Nothing of the environment counts: a ``.netrc`` is not meant.
 
     Args:
         username: For Basic or Digest.
@@ -114,16 +116,37 @@ def connected(
         timeout: Seconds without a byte or an answer.
         connect_timeout: Seconds that connecting may take.
         limit: Connections at most.
+        proxy: Address of a proxy.
+
+    Raises:
+        ConfigError: It is no address of a proxy.
     """
-    return httpx.Client(
-        auth=_Login(username, password or "") if username is not None else None,
-        headers=_HEADERS if token is None else {**_HEADERS, "Authorization": f"Bearer {token}"},
-        verify=tls if tls is not None else True,
-        timeout=httpx.Timeout(timeout, connect=connect_timeout),
-        limits=httpx.Limits(max_connections=limit, max_keepalive_connections=limit),
-        follow_redirects=False,
-        trust_env=False,
+    try:
+        return httpx.Client(
+            auth=_Login(username, password or "") if username is not None else None,
+            headers=_HEADERS if token is None else {**_HEADERS, "Authorization": f"Bearer {token}"},
+            verify=tls if tls is not None else True,
+            timeout=httpx.Timeout(timeout, connect=connect_timeout),
+            limits=httpx.Limits(max_connections=limit, max_keepalive_connections=limit),
+            follow_redirects=False,
+            trust_env=False,
+            proxy=proxy,
+        )
+    except (ValueError, ImportError, httpx.InvalidURL):
+        if proxy is None:
+            raise
+    raise ConfigError(
+        "the proxy that the environment names (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) cannot be used: http://host:port is meant"
     )
+
+
+def proxy_of(address: str) -> str | None:
+    """Return the proxy that the environment names for an address: ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY``, ``NO_PROXY``."""
+    parts, known = urlsplit(address), getproxies()
+    found = known.get(parts.scheme) or known.get("all")
+    if not found or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    return found if "://" in found else f"http://{found}"
 
 
 class DavClient:

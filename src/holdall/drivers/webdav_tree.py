@@ -33,6 +33,7 @@ from holdall.drivers.tree import (
 from holdall.drivers.webdav_client import BUSY, LOST, DavClient, Upload, raise_for
 from holdall.errors import (
     AlreadyExistsError,
+    HoldallError,
     IntegrityError,
     InvalidKeyError,
     IsDirectoryError,
@@ -64,13 +65,22 @@ class WebDAVTree(BlockingTree):
     def __init__(self, client: DavClient, *, create: bool) -> None:
         self.client = client
         self._may_create = create
+        self._made = False
         self._odd_names: bool | None = None
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def stat(self, path: str, version: str | None = None) -> Entry:
-        """Describe a file or directory. See `Tree.stat`."""
-        return self.client.describe(path)
+        """Describe a file or directory; the root is made, once, if it is missing. See `Tree.stat`."""
+        try:
+            return self.client.describe(path)
+        except NotFoundError:
+            if path or self._made or not self._may_create:
+                raise
+        self._made = True
+        with suppress(HoldallError):  # if it cannot be made, it is still missing
+            self.make_parents("")
+        return self.client.describe("")
 
     def scan(self, path: str) -> Sequence[Entry]:
         """Return what a directory holds. See `Tree.scan`."""
@@ -120,9 +130,16 @@ class WebDAVTree(BlockingTree):
 
         Raises:
             NotDirectoryError: A file stands in the way.
+            UnavailableError: The root is missing, and is not to be made.
         """
+        if not folder and not self._may_create:
+            try:
+                self.client.describe("")
+            except NotFoundError as error:
+                raise UnavailableError("the base directory is not there") from error
+            return
         response = self.client.request("MKCOL", self.client.url(folder, collection=True))
-        if response.status_code in {403, 404, 409} and (folder or self._may_create):
+        if response.status_code in {403, 404, 409}:
             if folder:
                 self.make_parents(parent(folder))
             elif "/" in self.client.root.partition("://")[2]:
