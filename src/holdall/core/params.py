@@ -180,7 +180,7 @@ COMMON: tuple[Param, ...] = (
     Param(name="options", kind="mapping", form="mapping", help="handed to the driver's library"),
     Param(name="retries", kind="int", help="repetitions of a failed request"),
     Param(name="attempts", kind="int", help="the same counted with the first try"),
-    Param(name="timeout", kind="duration", aliases=("stall_timeout",), help="longest time without progress"),
+    Param(name="timeout", kind="duration", aliases=("stall_timeout",), help="longest time without progress; object stores: five times as long for a write's answer"),
     Param(name="connect_timeout", kind="duration", help="longest time to connect"),
     Param(name="deadline", kind="duration", help="longest time for a call with all its repetitions"),
     Param(name="concurrency", kind="int", help="operations (or, where the driver has it, parts of an upload) at once"),
