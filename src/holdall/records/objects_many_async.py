@@ -126,8 +126,8 @@ async def listed_async(state: ObjectState, prefix: str = "") -> AsyncIterator[li
 
 def named(state: ObjectState, page: ListPage, prefix: str) -> list[tuple[str | None, ObjectMeta]]:
     """Return the objects of a page with their ids. See `listed_async`."""
-    found = [(state.id(meta.key), meta) for meta in in_turns(page.objects) if meta.kind == "file"]
-    return [(id, meta) for id, meta in found if id is None or id.startswith(prefix)]
+    found = [(state.id(meta.key), meta) for meta in in_turns(page.objects)]
+    return [(id, meta) for id, meta in found if (meta.kind == "file" if id is None else id.startswith(prefix))]
 
 
 async def delete_chunk_async(state: ObjectState, ids: list[str], base: int, there: set[str]) -> list[Outcome]:
