@@ -1,4 +1,4 @@
-"""Turns for an event loop, given by the threads that work beside it.
+"""Turns for an event loop, given by the threads that work beside it, and by tasks on it whose work is short but never ends.
 
 Python hands its interpreter over on request, and a loop's thread asks for it only when it has waited for 5 ms: a thread that computes, or lets
 go for too short a time, keeps it. So long work beside a loop is done in steps, and waits between two of them until the loop has had a turn.
@@ -6,16 +6,23 @@ go for too short a time, keeps it. So long work beside a loop is done in steps, 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from threading import Lock, get_ident
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakKeyDictionary
+
+from holdall._lazy import lazy
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
+    import asyncio
+    from asyncio import AbstractEventLoop, Future
+else:  # not for a program that blocks
+    asyncio = lazy("asyncio")
 
-__all__ = ["BESIDE", "MANY", "beside", "give_way", "in_turns"]
+__all__ = ["BESIDE", "MANY", "beside", "give_way", "in_turns", "turn", "turn_async"]
 
 T = TypeVar("T")
 
@@ -23,6 +30,8 @@ HELD = 0.001
 """Seconds of work after which a thread gives way."""
 LONGEST = 0.005
 """Seconds for which it waits at most: the loop may be busy itself, or at its end."""
+TURN = 0.002
+"""Seconds after which a turn of a loop itself is long enough."""
 MANY = 64
 """Elements after which it is time to look at the clock."""
 
@@ -98,3 +107,51 @@ def _few(values: Iterable[T]) -> Iterator[list[T]]:
     while few := list(islice(source, MANY)):
         give_way()
         yield few
+
+
+class _Turn:
+    """The present turn of an event loop, and who goes on in the next ones, a task in each."""
+
+    def __init__(self) -> None:
+        self.since: float | None = None
+        self._waiting: deque[Future[None]] = deque()
+
+    def begin(self, loop: AbstractEventLoop) -> None:
+        self.since = perf_counter()
+        loop.call_soon(self._next, loop)
+
+    async def later(self, loop: AbstractEventLoop) -> None:
+        """Wait for a turn in which to go on."""
+        future = loop.create_future()
+        self._waiting.append(future)
+        await future
+
+    def _next(self, loop: AbstractEventLoop) -> None:
+        self.since = None
+        while self._waiting and self._waiting[0].done():  # cancelled
+            self._waiting.popleft()
+        if self._waiting:
+            self._waiting.popleft().set_result(None)
+            self.begin(loop)
+
+
+_turns: WeakKeyDictionary[AbstractEventLoop, _Turn] = WeakKeyDictionary()
+
+
+def turn() -> None:
+    """Do nothing. See `turn_async`."""
+
+
+async def turn_async() -> None:
+    """Let others on the event loop have their turn, between two pieces of short work, if this one is long already.
+
+    All tasks of a loop share its turns: each of them may be short, and one that never waits, since its storage is in memory, ends none.
+    """
+    loop = asyncio.get_running_loop()
+    turn = _turns.get(loop)
+    if turn is None:
+        turn = _turns[loop] = _Turn()
+    if turn.since is None:
+        turn.begin(loop)
+    elif perf_counter() - turn.since >= TURN:
+        await turn.later(loop)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdall._concurrency import ForkGuard
 from holdall._lazy import lazy
+from holdall._turns import turn_async
 from holdall.core.capabilities import Capabilities, Identity, PartRules
 from holdall.core.keys import ReservedKey, check_key, check_prefix, is_reserved
 from holdall.core.meta import ListPage, ObjectMeta, ObjectVersion, empty
@@ -192,7 +193,14 @@ class MemoryStore(Store):
 
     async def delete_async(self, keys: str | Iterable[str], *, if_match: str | None = None) -> builtins.list[DeleteResult]:
         """Delete one key or many. See `Store.delete`."""
-        return self.delete(keys, if_match=if_match)
+        if isinstance(keys, str) or if_match is not None:
+            return self.delete(keys, if_match=if_match)
+        self._check_open()
+        results: builtins.list[DeleteResult] = []
+        for key in [check_key(key) for key in keys]:
+            await turn_async()
+            results.append(self._delete(key, None))
+        return results
 
     def copy(self, src: str, dst: str, options: CopyOptions | None = None, *, source: Store | None = None) -> PutResult:
         """Copy within memory, also from another memory store. See `Store.copy`."""

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from holdall._turns import turn
 from holdall.engine.colours import closed
-from holdall.records.aside import turn
 from holdall.records.drafts import Item
 
 __all__ = ["CHUNK", "chunked", "each", "weight"]

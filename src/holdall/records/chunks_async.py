@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TypeVar
 
+from holdall._turns import turn_async
 from holdall.engine.colours import closed_async
-from holdall.records.aside import turn_async
 from holdall.records.drafts import Item
 
 __all__ = ["CHUNK", "chunked_async", "each_async", "weight"]

@@ -10,14 +10,14 @@ from functools import partial
 from typing import Any
 
 from holdall._concurrency import run
-from holdall._turns import in_turns
+from holdall._turns import in_turns, turn
 from holdall.engine.colours import closed, finish
 from holdall.errors import MissingExtraError, NotFoundError
 from holdall.records import objects_bare as bare
 from holdall.records import objects_many as many
 from holdall.records import objects_mirrored as mirrored
 from holdall.records import objects_record as one
-from holdall.records.aside import aside, aside_for, turn
+from holdall.records.aside import aside, aside_for
 from holdall.records.chunks import CHUNK, chunked, each, weight
 from holdall.records.drafts import Draft, Item, WriteVerb, Written, draft, record_of
 from holdall.records.encoding import decode_body

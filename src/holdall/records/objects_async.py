@@ -9,14 +9,14 @@ from functools import partial
 from typing import Any
 
 from holdall._concurrency import run_async
-from holdall._turns import in_turns
+from holdall._turns import in_turns, turn_async
 from holdall.engine.colours import closed_async, finish_async
 from holdall.errors import MissingExtraError, NotFoundError
 from holdall.records import objects_bare_async as bare
 from holdall.records import objects_many_async as many
 from holdall.records import objects_mirrored_async as mirrored
 from holdall.records import objects_record_async as one
-from holdall.records.aside import aside_async, aside_for_async, turn_async
+from holdall.records.aside import aside_async, aside_for_async
 from holdall.records.chunks_async import CHUNK, chunked_async, each_async, weight
 from holdall.records.drafts import Draft, Item, WriteVerb, Written, draft, record_of
 from holdall.records.encoding import decode_body

@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from holdall._concurrency import run
-from holdall._turns import in_turns
+from holdall._turns import in_turns, turn
 from holdall.core.meta import ListPage, ObjectMeta
 from holdall.engine.colours import closed
 from holdall.errors import ConfigError, HoldallError, PermissionDeniedError, ThrottledError
 from holdall.records import objects_record as record
-from holdall.records.aside import aside, turn
+from holdall.records.aside import aside
 from holdall.records.drafts import Item, WriteVerb
 from holdall.records.errors import BatchError, ConcurrencyError, DuplicateRecordError, Outcome, Status
 from holdall.records.mirror.rows import Row, row_of

@@ -7,12 +7,12 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from holdall._concurrency import run_async
-from holdall._turns import in_turns
+from holdall._turns import in_turns, turn_async
 from holdall.core.meta import ListPage, ObjectMeta
 from holdall.engine.colours import closed_async
 from holdall.errors import ConfigError, HoldallError, PermissionDeniedError, ThrottledError
 from holdall.records import objects_record_async as record
-from holdall.records.aside import aside_async, turn_async
+from holdall.records.aside import aside_async
 from holdall.records.drafts import Item, WriteVerb
 from holdall.records.errors import BatchError, ConcurrencyError, DuplicateRecordError, Outcome, Status
 from holdall.records.mirror.rows import Row, row_of

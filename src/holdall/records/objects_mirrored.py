@@ -6,12 +6,14 @@ from __future__ import annotations
 import math
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from holdall._concurrency import run, sleep
+from holdall._turns import turn
 from holdall.engine.colours import closed, finish
 from holdall.records import objects_many as many
 from holdall.records import objects_record as one
@@ -288,7 +290,10 @@ def _records(
             )
     found, fetch = held.found, held.fetch
     if fetch:
-        for id, answer in zip(fetch, many.read_many(state, fetch), strict=True):
+        answers = deque(many.read_many(state, fetch))
+        for id in fetch:
+            turn()
+            answer = answers.popleft()  # what does not match is let go of one by one
             if isinstance(answer, (CorruptRecordError, RecordArchivedError)) and state.options.on_corrupt == "report":
                 reason = answer.reason if isinstance(answer, CorruptRecordError) else str(answer)
                 problems.append(Problem(key=state.key(id), id=id, reason=reason))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import sqlite3
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from holdall._concurrency import run_async, sleep_async
+from holdall._turns import turn_async
 from holdall.engine.colours import closed_async, finish_async
 from holdall.records import objects_many_async as many
 from holdall.records import objects_record_async as one
@@ -287,7 +289,10 @@ async def _records_async(
             )
     found, fetch = held.found, held.fetch
     if fetch:
-        for id, answer in zip(fetch, await many.read_many_async(state, fetch), strict=True):
+        answers = deque(await many.read_many_async(state, fetch))
+        for id in fetch:
+            await turn_async()
+            answer = answers.popleft()  # what does not match is let go of one by one
             if isinstance(answer, (CorruptRecordError, RecordArchivedError)) and state.options.on_corrupt == "report":
                 reason = answer.reason if isinstance(answer, CorruptRecordError) else str(answer)
                 problems.append(Problem(key=state.key(id), id=id, reason=reason))

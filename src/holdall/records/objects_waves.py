@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 from holdall._concurrency import sleep
+from holdall._turns import turn
 from holdall.engine.colours import closed
 from holdall.engine.crew import Crew
 from holdall.errors import ThrottledError
-from holdall.records.aside import turn
 from holdall.records.objects_state import ObjectState
 from holdall.records.window import Ask
 

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeVar
 
 from holdall._concurrency import sleep_async
+from holdall._turns import turn_async
 from holdall.engine.colours import closed_async
 from holdall.engine.crew import AsyncCrew
 from holdall.errors import ThrottledError
-from holdall.records.aside import turn_async
 from holdall.records.objects_state import ObjectState
 from holdall.records.window import AsyncAsk
 
