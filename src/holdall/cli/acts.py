@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import base64
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from holdall.cli.output import emit, emit_json, human, moment, plain
 from holdall.cli.places import Place, Places
 from holdall.cli.progress import Watch
+from holdall.cli.running import complain, sentence
 from holdall.core.meta import ObjectMeta
 from holdall.engine.progress import TransferItem, TransferReport
 from holdall.engine.walking import walk
-from holdall.errors import ConfigError, IsDirectoryError, NotFoundError, TransferError
-from holdall.mounts import NodeStat, StorageManager
+from holdall.errors import (
+    ConfigError,
+    IsDirectoryError,
+    NotFoundError,
+    StorageFullError,
+    TransferError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from holdall.mounts import NodeStat, StorageManager, StorageNode
 from holdall.mounts.mount import shown
 from holdall.mounts.tree import entries
 
@@ -75,7 +85,10 @@ def _listed(place: Place, *, recursive: bool) -> Iterator[tuple[str, ObjectMeta]
 
 def describe(place: Place, *, json: bool) -> None:
     """Print what is known of one place."""
-    stat = place.node.stat()
+    try:
+        stat = place.node.stat()
+    except NotFoundError as error:
+        raise NotFoundError(f"nothing at {place.text!r}", key=place.node.path) from error
     values = {"path": place.show(place.node.path), **stat.as_dict()}
     if json:
         emit_json(values)
@@ -122,7 +135,11 @@ def zip_up(place: Place, target: Place | None, *, quiet: bool, json: bool) -> No
 
 def list_versions(place: Place, *, json: bool) -> None:
     """Print the versions of a file."""
+    if not place.node.path:
+        raise IsDirectoryError(f"{place.text!r} is a directory: files have versions")
     found = place.node.list_versions(delete_markers=True)
+    if not found:
+        raise NotFoundError(f"no version of anything at {place.text!r}", key=place.node.path)
     for version in found:
         if json:
             emit_json(version)
@@ -178,10 +195,39 @@ def carry(
         source = places.read(path, whole=moving)
         target = _landing(source, places.read(last), many=len(sources) > 1, recursive=recursive)
         verb = "moved" if moving else "copied"
+        act = source.node._move if moving else source.node._copy
         with Watch("moving" if moving else "copying", source, quiet=quiet or json, verb=verb) as watch:
-            act = source.node._move if moving else source.node._copy
-            report = act(target.node, dry_run, {**_set(rules), **watch.callbacks})  # type: ignore[typeddict-item]
+            told: Any = {**_set(rules), **_GOING_ON, **watch.callbacks}
+            report, failed = _all(partial(act, target.node, dry_run, told))
         _report(report, source, target, quiet=quiet, json=json, moved=moving)
+        if failed is not None:
+            raise failed
+
+
+def _all(transfer: Callable[[], TransferReport]) -> tuple[TransferReport, TransferError | None]:
+    """Run a transfer to its end; return its report, and the error that says that items failed. Tells each of several failures."""
+    try:
+        return transfer(), None
+    except TransferError as error:
+        report: TransferReport | None = error.report
+        if report is None or not report.failed:
+            raise
+        failures = [item.error for item in report.failures if item.error is not None]
+        if report.done == 1:
+            raise failures[0] from None
+        for failure in failures[1:]:
+            complain(sentence(failure))
+        return report, error
+
+
+def _stop(_node: StorageNode, error: Exception) -> None:
+    """End a transfer whose storage is gone, full or closed to us: all other items would fail as well."""
+    if isinstance(error, (UnavailableError, StorageFullError, UnauthenticatedError)):
+        raise error
+
+
+_GOING_ON: dict[str, Any] = {"errors": "collect", "on_error": _stop}
+"""One item that cannot be copied is told, and the others are copied."""
 
 
 def _landing(source: Place, target: Place, *, many: bool, recursive: bool) -> Place:
@@ -199,12 +245,17 @@ def _landing(source: Place, target: Place, *, many: bool, recursive: bool) -> Pl
 def mirror(source: Place, target: Place, rules: Mapping[str, Any], *, dry_run: bool, quiet: bool, json: bool) -> None:
     """Sync one directory to another."""
     with Watch("syncing", source, quiet=quiet or json, verb="copied") as watch:
-        report = source.node.sync_to(target.node, dry_run=dry_run, **_set(rules), **watch.callbacks)
+        told = {**_set(rules), **_GOING_ON, **watch.callbacks}
+        report, failed = _all(lambda: source.node.sync_to(target.node, dry_run=dry_run, **told))
     _report(report, source, target, quiet=quiet, json=json)
+    if failed is not None:
+        raise failed
 
 
 def compare(source: Place, target: Place, rules: Mapping[str, Any], *, json: bool) -> bool:
     """Print how two places differ; return whether they are the same."""
+    if not target.node.exists:
+        complain(f"nothing at {target.text!r}")
     try:
         report = source.node.sync_to(
             target.node, dry_run=True, compare="hash", delete=True, allow_empty=True, errors="collect", **_set(rules)

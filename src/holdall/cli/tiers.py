@@ -264,8 +264,9 @@ def repair(
     """Fill gaps and replace corrupt copies from a sound one; exit code 1 if something is left to do."""
     with _opened(context, urls, config, name) as store:
         report = store.repair(prefix, prefer=prefer, dry_run=dry_run)
-    told = [("repaired", path, where, "") for path, where in report.repaired]
-    told += [("removed", path, "", "") for path in report.removed]
+    would = "would be " if dry_run else ""
+    told = [(f"{would}repaired", path, where, "") for path, where in report.repaired]
+    told += [(f"{would}removed", path, "", "") for path in report.removed]
     told += [("unresolved", finding.path, "", "sound copies differ: say --prefer") for finding in report.unresolved]
     told += [("failed", path, where, mask(str(error))) for (path, where), error in report.failures.items()]
     for outcome, path, where, detail in told:

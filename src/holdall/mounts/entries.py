@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from holdall.core.keys import check_key
 from holdall.core.meta import ListPage, ObjectMeta
+from holdall.errors import InvalidKeyError
 
-__all__ = ["folder", "in_order", "parents"]
+__all__ = ["folder", "in_order", "invalid", "parents"]
 
 
 def folder(key: str) -> ObjectMeta:
@@ -43,3 +45,17 @@ def parents(key: str, start: int) -> Iterator[str]:
     while slash >= 0:
         yield key[:slash]
         slash = key.find("/", slash + 1)
+
+
+def invalid(key: str) -> InvalidKeyError | None:
+    """Return why no verb takes a key that a listing has shown, ``None`` if verbs take it.
+
+    Example:
+        >>> invalid("a/b"), invalid("a/../b")
+        (None, InvalidKeyError("Parent directory traversal: 'a/../b' has a '..' segment"))
+    """
+    try:
+        check_key(key)
+    except InvalidKeyError as error:
+        return error
+    return None

@@ -13,11 +13,12 @@ from holdall.core.meta import ObjectMeta
 from holdall.core.options import PutOptions
 from holdall.engine.colours import closed
 from holdall.engine.links import Links, is_link
-from holdall.errors import AlreadyExistsError, HoldallError, IsDirectoryError, NotEmptyError, NotFoundError
-from holdall.mounts.entries import folder, in_order, parents
+from holdall.errors import AlreadyExistsError, HoldallError, InvalidKeyError, IsDirectoryError, NotEmptyError, NotFoundError
+from holdall.mounts.entries import folder, in_order, invalid, parents
 from holdall.mounts.globs import Glob, literal_start, segment_regex
 from holdall.mounts.lookup import describe, directory, file, no_children
 from holdall.mounts.permits import check_may_delete, check_may_write
+from holdall.results import DeleteResult
 from holdall.store import Store
 
 __all__ = [
@@ -130,7 +131,7 @@ def delete_tree(store: Store, key: str) -> None:
                 linked.update(link for path in paths if (link := links.above(path)) is not None)
                 keys = [meta.key for meta in page.objects if links.above(meta.key) is None]
                 for at in range(0, len(keys), BATCH):
-                    for result in store.delete(keys[at : at + BATCH]):
+                    for result in _delete_batch(store, keys[at : at + BATCH]):
                         failed = failed or result.error
                 if real:
                     for path in paths:
@@ -149,6 +150,18 @@ def delete_tree(store: Store, key: str) -> None:
                 failed = failed or result.error
     if failed is not None:
         raise failed
+
+
+def _delete_batch(store: Store, keys: list[str]) -> list[DeleteResult]:
+    """Delete keys; those that others made and no verb takes (``a/../b`` on an object store) fail by themselves."""
+    try:
+        return store.delete(keys)
+    except InvalidKeyError:
+        bad = [DeleteResult(key=key, error=error) for key in keys if (error := invalid(key)) is not None]
+        if not bad:
+            raise
+        odd = {result.key for result in bad}
+        return [*bad, *store.delete([key for key in keys if key not in odd])]
 
 
 def make_directory(store: Store, key: str, *, parents: bool, exist_ok: bool) -> None:

@@ -12,11 +12,12 @@ from holdall.core.meta import ObjectMeta
 from holdall.core.options import PutOptions
 from holdall.engine.colours import closed_async
 from holdall.engine.links import Links, is_link
-from holdall.errors import AlreadyExistsError, HoldallError, IsDirectoryError, NotEmptyError, NotFoundError
-from holdall.mounts.entries import folder, in_order, parents
+from holdall.errors import AlreadyExistsError, HoldallError, InvalidKeyError, IsDirectoryError, NotEmptyError, NotFoundError
+from holdall.mounts.entries import folder, in_order, invalid, parents
 from holdall.mounts.globs import Glob, literal_start, segment_regex
 from holdall.mounts.lookup_async import describe_async, directory_async, file_async, no_children_async
 from holdall.mounts.permits import check_may_delete, check_may_write
+from holdall.results import DeleteResult
 from holdall.store import Store
 
 __all__ = [
@@ -130,7 +131,7 @@ async def delete_tree_async(store: Store, key: str) -> None:
                 linked.update(link for path in paths if (link := links.above(path)) is not None)
                 keys = [meta.key for meta in page.objects if links.above(meta.key) is None]
                 for at in range(0, len(keys), BATCH):
-                    for result in await store.delete_async(keys[at : at + BATCH]):
+                    for result in await _delete_batch_async(store, keys[at : at + BATCH]):
                         failed = failed or result.error
                 if real:
                     for path in paths:
@@ -149,6 +150,18 @@ async def delete_tree_async(store: Store, key: str) -> None:
                 failed = failed or result.error
     if failed is not None:
         raise failed
+
+
+async def _delete_batch_async(store: Store, keys: list[str]) -> list[DeleteResult]:
+    """Delete keys; those that others made and no verb takes (``a/../b`` on an object store) fail by themselves."""
+    try:
+        return await store.delete_async(keys)
+    except InvalidKeyError:
+        bad = [DeleteResult(key=key, error=error) for key in keys if (error := invalid(key)) is not None]
+        if not bad:
+            raise
+        odd = {result.key for result in bad}
+        return [*bad, *await store.delete_async([key for key in keys if key not in odd])]
 
 
 async def make_directory_async(store: Store, key: str, *, parents: bool, exist_ok: bool) -> None:

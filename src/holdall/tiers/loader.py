@@ -62,7 +62,7 @@ def get_filestore(config: Any = None, *, name: str = DEFAULT, connection_attempt
         if section is not None:
             return _from_mapping(section, extra, path)
     raise ConfigError(
-        f"no file store {name!r} is configured: give config=, set {variable}, or write a [filestore] section "
+        f"no file store {'' if name == DEFAULT else f'{name!r} '}is configured: give config=, set {variable}, or write a [filestore] section "
         "into holdall.toml (or the file that HOLDALL_CONFIG names)"
     )
 

@@ -164,7 +164,9 @@ def test_mounts(run):
 
 
 def test_sync_and_verify(run, here):
-    assert run("verify", "src", "disk:s").code == 1
+    said = run("verify", "src", "disk:s")
+    assert (said.code, said.err) == (1, "holdall: nothing at 'disk:s'\n")
+    assert said.lines[-1] == "0 the same, 3 different"
     assert run("sync", "-q", "src", "disk:s").code == 0
     said = run("verify", "src", "disk:s")
     assert (said.code, said.lines) == (0, ["3 the same, 0 different"])
@@ -293,7 +295,17 @@ def test_version_and_help(run):
         assert name in said.out
 
 
-def test_versions(run, here):
+def test_what_is_not_there_is_named_as_it_was_written(run, here):
+    assert run("stat", f"file://{here}/none").err == f"holdall: nothing at 'file://{here}/none'\n"
+    assert run("stat", "memory:///none").err == "holdall: nothing at 'memory:///none'\n"
+
+
+def test_versions(run, here, tmp_path):
+    (tmp_path / "versioned.toml").write_text('[mounts.old]\ntype = "memory"\nversioned = true\n')
+    place = ("--config", str(tmp_path / "versioned.toml"))
+    said = run("versions", *place, "old:none")
+    assert (said.code, said.out, said.err) == (1, "", "holdall: no version of anything at 'old:none'\n")
+    assert run("versions", *place, "old:").err == "holdall: 'old:' is a directory: files have versions\n"
     assert run("versions", "disk:a").err.startswith("holdall: this mount does not support versioning")
 
 

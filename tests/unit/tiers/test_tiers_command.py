@@ -72,7 +72,7 @@ def test_verify_and_repair(command, tmp_path):
     assert out.splitlines() == ["missing  gap  hot", "differs  split  hot,cold  (the copies are not the same)"]
     assert json.loads(command("verify", "gap", "--json")[1])["problem"] == "missing"
     assert command("verify", "gap", "--expect", "somewhere")[0] == 0
-    assert command("repair", "gap", "--dry-run") == (0, "repaired  gap  hot\n", "")
+    assert command("repair", "gap", "--dry-run") == (0, "would be repaired  gap  hot\n", "")
     code, out, _ = command("repair")
     assert (code, out.splitlines()) == (1, ["repaired  gap  hot", "unresolved  split  sound copies differ: say --prefer"])
     assert json.loads(command("repair", "--prefer", "far", "--json")[1])["outcome"] == "repaired"
