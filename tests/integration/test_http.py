@@ -10,6 +10,7 @@ from holdall.core.options import GetOptions
 from holdall.core.ranges import ByteRange
 from holdall.drivers.objects import HTTPStore
 from holdall.errors import (
+    ConfigError,
     InvalidKeyError,
     NotFoundError,
     NotSupportedError,
@@ -38,8 +39,15 @@ class Plain(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        self.send_response(410 if self.path == "/gone" else 200)
-        self.send_header("Content-Length", str(len(BODY)))
+        self.send_response({"/gone": 410, "/round": 302, "/lost": 301}.get(self.path, 200))
+        if self.path == "/endless":
+            self.send_header("Connection", "close")
+        else:
+            self.send_header("Content-Length", str(len(BODY)))
+        if self.path == "/when":
+            self.send_header("Last-Modified", "yesterday")
+        if self.path == "/round":
+            self.send_header("Location", "/round")
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(BODY)
@@ -169,3 +177,20 @@ def test_what_http_cannot(nginx_site: Site, colour: Colour):
         nginx_site.ground.write("d/x", BODY)
         with pytest.raises(NotFoundError):
             verbs.get("d")
+
+
+@pytest.mark.parametrize(
+    ("key", "error", "said"),
+    [
+        ("endless", UnavailableError, "no Content-Length"),
+        ("when", UnavailableError, "Last-Modified that is no time"),
+        ("round", UnavailableError, "redirects in circles"),
+        ("lost", ConfigError, "redirects, and does not say where to"),
+    ],
+)
+def test_answers_that_say_too_little(plain, colour: Colour, key: str, error: type[Exception], said: str):
+    with HTTPStore(address(plain), retries=0) as store:
+        verbs = colour(store)
+        for act in (verbs.get, verbs.head):
+            with pytest.raises(error, match=said):
+                act(key)

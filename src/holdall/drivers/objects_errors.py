@@ -84,6 +84,11 @@ _FULL = {"QuotaExceeded", "InsufficientStorage", "StorageQuotaExceeded", "Accoun
 _LATE = {"RequestTimeout", "OperationTimedOut"}
 _BAD_VERSION = {"NoSuchVersion", "InvalidVersionId", "VersionNotFound"}
 _REGION = {"PermanentRedirect", "TemporaryRedirect", "IllegalLocationConstraintException", "Redirect"}
+_SENSELESS = {
+    "Content-Length Header missing": "the server does not say how many bytes there are (no Content-Length)",
+    "Invalid last modified": "the server says a Last-Modified that is no time",
+    "error following redirect": "the server redirects in circles, or to where nothing can be read",
+}
 _BUSY = {"ConditionalRequestConflict", "OperationAborted"}
 _SYSTEM: dict[int, type[HoldallError]] = {
     errno.ENOTDIR: NotDirectoryError,
@@ -174,6 +179,9 @@ def facts_of(error: BaseException) -> Facts:
         return Facts(answer="config", message="plain http is not allowed: use https, or set allow_http")
     if "TokenRequest" in text or "performing token request" in text:
         return Facts(answer="unauthenticated", message="no token could be had from the credentials")
+    for words, told in _SENSELESS.items():
+        if words in text:
+            return Facts(message=told)
     if "BareRedirect" in text or "RelativeUrlWithoutBase" in text:
         return Facts(status=301, code="Redirect")
     return Facts(
@@ -248,6 +256,8 @@ def failure(
     elif facts.no_bucket:
         text = f"cannot {what}: the {place} does not exist or is not available"
     else:
+        if place == "site" and facts.code == "Redirect":
+            words = "the server redirects, and does not say where to"
         text = f"cannot {what}: {words or _said(facts)}"
     if issubclass(kind, UnavailableError):
         return kind(text, key=key, store=store, retry_after=facts.retry_after)
