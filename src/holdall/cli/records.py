@@ -8,7 +8,9 @@ import re
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from decimal import Decimal
+from math import isfinite
 from typing import Annotated
 from urllib.parse import quote
 
@@ -21,7 +23,7 @@ from holdall.core.urls import url_scheme
 from holdall.engine.resolve import mount_reference, resolve
 from holdall.errors import ConfigError
 from holdall.records import Database, DatabaseFactory, MigrationError, ObjectDatabase, Query, Record, migrate
-from holdall.records.encoding import encode_value
+from holdall.records.encoding import decode_value, encode_value
 from holdall.records.export_files import format_of, write_file
 from holdall.records.migration_report import OUTCOMES, MigrationProgress, MigrationReport
 from holdall.records.query import OPERATORS
@@ -54,6 +56,8 @@ _SHOWN = 500
 _WORDS = sorted((*OPERATORS, "==", "<>"), key=len, reverse=True)
 _OPERATOR = "|".join(re.escape(word).replace(re.escape(" "), "[ _]+") for word in _WORDS)
 _CONDITION = re.compile(rf"\s*(?P<field>\S+)\s+(?P<op>{_OPERATOR})(?:\s+(?P<value>.*))?\s*", re.IGNORECASE | re.DOTALL)
+_EITHER = {"=": "in", "==": "in", "!=": "not in", "<>": "not in"}
+"""What an operator is, of a number that may have been stored as a float or as a decimal."""
 _SECOND = re.compile(rf"(?:\s(?:and|or)\s|&&?|\|\|?|[,;])\s*\S+\s+(?:{_OPERATOR})(?:\s|\Z)", re.IGNORECASE)
 """What makes a value look like one more condition."""
 
@@ -61,7 +65,8 @@ _SECOND = re.compile(rf"(?:\s(?:and|or)\s|&&?|\|\|?|[,;])\s*\S+\s+(?:{_OPERATOR}
 def condition(query: Query, text: str) -> Query:
     """Return a query with one condition more, as it was written on the command line.
 
-    The value is JSON where it can be read as such (``18``, ``true``, ``["a", "b"]``), else text, which may stand in single quotes.
+    The value is JSON where it can be read as such (``18``, ``true``, ``["a", "b"]``), else text, which may stand in single quotes. A
+    number with decimals is that float, and that decimal.
     """
     found = _CONDITION.fullmatch(text)
     if found is None or found["field"].startswith("("):
@@ -69,17 +74,30 @@ def condition(query: Query, text: str) -> Query:
     given = found["value"]
     if given is None and "exists" not in found["op"].lower():
         raise typer.BadParameter(f"{text!r} lacks a value; for one that is missing or null: '{found['field']} not exists'")
-    return query.filter(found["field"], found["op"], None if given is None else _value(given))
+    op, value = found["op"], None if given is None else _value(given)
+    if (
+        given is not None
+        and op in _EITHER
+        and isinstance(value, float)
+        and isfinite(value)
+        and Decimal(given.strip()) != value
+    ):
+        return query.filter(found["field"], _EITHER[op], [value, Decimal(given.strip())])  # 0.3 is not quite Decimal("0.3")
+    return query.filter(found["field"], op, value)
 
 
 def _value(given: str) -> object:
-    """Return a value: JSON, else text.
+    """Return a value: JSON, also of the kinds that it lacks (``{"$decimal": "0.3"}``), else text.
 
     Raises:
         typer.BadParameter: It looks like a value and one more condition.
     """
-    with suppress(ValueError):
-        return codec.loads(given)
+    try:
+        parsed = codec.loads(given)
+    except ValueError:
+        pass
+    else:
+        return decode_value(parsed)
     if len(given) > 1 and given[0] == given[-1] == "'":
         return given[1:-1].replace("''", "'")
     if _SECOND.search(given):

@@ -1,6 +1,8 @@
 """``holdall records``: output, JSON, exit codes."""
 
 import json
+import math
+from decimal import Decimal
 
 import pytest
 
@@ -135,11 +137,26 @@ def test_mistakes_are_one_line(command, arguments, said):
         ("n = '5'", Filter("n", "=", "5")),
         ("n = 'it''s and n = 5'", Filter("n", "=", "it's and n = 5")),
         ("title = war and peace", Filter("title", "=", "war and peace")),
+        ("price = 0.3", Filter("price", "in", (0.3, Decimal("0.3")))),
+        ("price <> 0.3", Filter("price", "not in", (0.3, Decimal("0.3")))),
+        ("price = 0.5", Filter("price", "=", 0.5)),
+        ("price < 0.3", Filter("price", "<", 0.3)),
+        ("price = Infinity", Filter("price", "=", math.inf)),
+        ('price = {"$decimal": "0.3"}', Filter("price", "=", Decimal("0.3"))),
         ("at < 2024-01-01T00:00:00", Filter("at", "<", "2024-01-01T00:00:00")),
     ],
 )  # fmt: skip
 def test_conditions(text, wanted):
     assert condition(Query(), text).condition == wanted
+
+
+def test_a_number_is_found_as_a_float_and_as_a_decimal(command):
+    with SQLDatabase("sqlite:///old.db") as db:
+        db.create(Record({"id": "float", "price": 0.3}))
+        db.create(Record({"id": "decimal", "price": Decimal("0.3")}))
+    assert command("count", "old", "-w", "price = 0.3")[1] == "2\n"
+    assert command("count", "old", "-w", 'price = {"$decimal": "0.3"}')[1] == "1\n"
+    assert command("count", "old", "-w", 'price = {"$decimal": "x"}')[2].count("unreadable $decimal value") == 1
 
 
 def test_without_a_configuration(command, tmp_path):
