@@ -1,4 +1,4 @@
-"""Records on S3 behind a server that counts requests: a bare obstore loop at equal concurrency, holdall in both colours, dataknobs-data.
+"""Records on S3 behind a server that counts requests: a bare obstore loop at equal concurrency and holdall, both in both colours, dataknobs-data.
 
 ``python -m benchmarks.records.objects [--records N] [--delay MS] [--rounds N] [--json]``. Once without a delay, once with one per request
 (``--delay 0``: without alone, and no round that warms up). Both databases have their defaults: holdall 32 requests at once, tags and a mirror in
@@ -100,6 +100,65 @@ class Bare:
 
     def read_many(self, ids):
         return list(self.pool.map(self.read, ids))
+
+
+class BareTasks(Bare):
+    """The same loop, awaited: so many tasks that take from one iterator."""
+
+    def __init__(self, known):
+        super().__init__(known)
+        self.runner = asyncio.Runner()
+
+    async def put_async(self, values):
+        name = uuid.uuid4().hex
+        await self.obstore.put_async(self.store, f"bare/{name}.json", json.dumps(values).encode(), use_multipart=False)
+        return name
+
+    async def get_async(self, name):
+        found = await self.obstore.get_async(self.store, f"bare/{name}.json")
+        return json.loads(bytes(await found.bytes_async()))
+
+    def create(self, values):
+        return self.runner.run(self.put_async(values))
+
+    def ask(self, verb, name, *more, **options):
+        async def asked():
+            return await getattr(self.obstore, f"{verb}_async")(self.store, f"bare/{name}.json", *more, **options)
+
+        return self.runner.run(asked())
+
+    def update(self, name, values):
+        self.ask("put", name, json.dumps(values).encode(), use_multipart=False)
+
+    upsert = update
+
+    def read(self, name):
+        return self.runner.run(self.get_async(name))
+
+    def exists(self, name):
+        self.ask("head", name)
+        return True
+
+    def delete(self, name):
+        self.ask("delete", name)
+
+    def create_many(self, records):
+        return self.runner.run(together(self.put_async, records))
+
+    def read_many(self, ids):
+        return self.runner.run(together(self.get_async, ids))
+
+
+async def together(call, items):
+    """Return what a call returns for each of the items, so many at once."""
+    numbered, answers = iter(enumerate(items)), [None] * len(items)
+
+    async def work():
+        for at, item in numbered:
+            answers[at] = await call(item)
+
+    await asyncio.gather(*[work() for _ in range(WORKERS)])
+    return answers
 
 
 class Holdall:
@@ -292,7 +351,7 @@ class Peer:
         return sum(1 for _ in self.db.stream_read())
 
 
-LIBRARIES = {"obstore": Bare, "holdall": Holdall, "holdall async": Tasks, "dataknobs-data": Peer}
+LIBRARIES = {"obstore": Bare, "obstore async": BareTasks, "holdall": Holdall, "holdall async": Tasks, "dataknobs-data": Peer}
 
 
 def work(library, known):
