@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from holdall._concurrency import run
 from holdall._turns import in_turns, turn
@@ -13,7 +14,7 @@ from holdall.core.meta import ListPage, ObjectMeta
 from holdall.engine.colours import closed
 from holdall.errors import ConfigError, HoldallError, PermissionDeniedError, ThrottledError
 from holdall.records import objects_record as record
-from holdall.records.aside import aside
+from holdall.records.aside import LONG, aside
 from holdall.records.drafts import Item, WriteVerb
 from holdall.records.errors import BatchError, ConcurrencyError, DuplicateRecordError, Outcome, Status
 from holdall.records.mirror.rows import Row, row_of
@@ -25,12 +26,15 @@ from holdall.results import DeleteResult
 __all__ = [
     "clear",
     "delete_chunk",
+    "fetched",
     "listed",
     "named",
     "read_many",
     "stored_row",
     "write_chunk",
 ]
+
+R = TypeVar("R")
 
 
 def write_chunk(
@@ -91,18 +95,9 @@ def stored_row(stored: Stored) -> Row:
 
 def read_many(state: ObjectState, ids: Iterable[str]) -> list[Record | Exception | None]:
     """Read records; a record, ``None`` or an error for each id."""
-
-    def one(id: str) -> Record | Exception | None:
-        try:
-            return record.record(state, id)
-        except ThrottledError:
-            raise
-        except HoldallError as error:
-            return error
-
     wanted = list(ids)
     unique = aside(lambda: list(dict.fromkeys(wanted)), len(wanted))
-    with closed(waves(state, one, unique, [])) as answers:
+    with closed(fetched(state, unique, state.record)) as answers:
         found = {id: answer for id, answer in answers}
 
     def in_order() -> list[Record | Exception | None]:
@@ -111,6 +106,50 @@ def read_many(state: ObjectState, ids: Iterable[str]) -> list[Record | Exception
         return [answer.copy() if isinstance(answer, Record) else answer for answer in map(found.__getitem__, wanted)]
 
     return aside(in_order, _COPY * (len(wanted) - len(unique)) + len(wanted))
+
+
+def fetched(
+    state: ObjectState,
+    ids: Sequence[str],
+    read: Callable[[str, bytes, str | None], R],
+    errors: type[HoldallError] = HoldallError,
+) -> Iterator[tuple[str, R | Exception | None]]:
+    """Yield ids with what their objects hold, as it comes; ``None`` for what is not there.
+
+    Args:
+        state: Of the database.
+        ids: Each of them once.
+        read: Makes something of id, bytes and etag, but no tuple. Of short objects where they are drawn, in a row: between two requests, in
+            turns with other threads, that takes twice as long.
+        errors: Those that are answers; another one ends all.
+    """
+
+    def made(id: str, data: bytes, etag: str | None) -> R | Exception:
+        try:
+            return read(id, data, etag)
+        except errors as error:
+            return error
+
+    def one(id: str) -> Any:
+        try:
+            found = record.raw(state, id)
+            if found is None:
+                state.known.note(id, None, None)
+            elif len(found[0]) > LONG:
+                return aside(lambda: made(id, *found), len(found[0]))
+            return found
+        except ThrottledError:
+            raise
+        except errors as error:
+            return error
+
+    with closed(waves(state, one, ids, [])) as answers:
+        for id, answer in answers:
+            if type(answer) is tuple:
+                turn()
+                yield id, made(id, *answer)
+            else:
+                yield id, answer
 
 
 _COPY = 1024

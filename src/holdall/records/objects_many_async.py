@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from holdall._concurrency import run_async
 from holdall._turns import in_turns, turn_async
@@ -12,7 +13,7 @@ from holdall.core.meta import ListPage, ObjectMeta
 from holdall.engine.colours import closed_async
 from holdall.errors import ConfigError, HoldallError, PermissionDeniedError, ThrottledError
 from holdall.records import objects_record_async as record
-from holdall.records.aside import aside_async
+from holdall.records.aside import LONG, aside_async
 from holdall.records.drafts import Item, WriteVerb
 from holdall.records.errors import BatchError, ConcurrencyError, DuplicateRecordError, Outcome, Status
 from holdall.records.mirror.rows import Row, row_of
@@ -24,12 +25,15 @@ from holdall.results import DeleteResult
 __all__ = [
     "clear_async",
     "delete_chunk_async",
+    "fetched_async",
     "listed_async",
     "named",
     "read_many_async",
     "stored_row_async",
     "write_chunk_async",
 ]
+
+R = TypeVar("R")
 
 
 async def write_chunk_async(
@@ -90,18 +94,9 @@ async def stored_row_async(stored: Stored) -> Row:
 
 async def read_many_async(state: ObjectState, ids: Iterable[str]) -> list[Record | Exception | None]:
     """Read records; a record, ``None`` or an error for each id."""
-
-    async def one(id: str) -> Record | Exception | None:
-        try:
-            return await record.record_async(state, id)
-        except ThrottledError:
-            raise
-        except HoldallError as error:
-            return error
-
     wanted = list(ids)
     unique = await aside_async(lambda: list(dict.fromkeys(wanted)), len(wanted))
-    async with closed_async(waves_async(state, one, unique, [])) as answers:
+    async with closed_async(fetched_async(state, unique, state.record)) as answers:
         found = {id: answer async for id, answer in answers}
 
     def in_order() -> list[Record | Exception | None]:
@@ -110,6 +105,50 @@ async def read_many_async(state: ObjectState, ids: Iterable[str]) -> list[Record
         return [answer.copy() if isinstance(answer, Record) else answer for answer in map(found.__getitem__, wanted)]
 
     return await aside_async(in_order, _COPY * (len(wanted) - len(unique)) + len(wanted))
+
+
+async def fetched_async(
+    state: ObjectState,
+    ids: Sequence[str],
+    read: Callable[[str, bytes, str | None], R],
+    errors: type[HoldallError] = HoldallError,
+) -> AsyncIterator[tuple[str, R | Exception | None]]:
+    """Yield ids with what their objects hold, as it comes; ``None`` for what is not there.
+
+    Args:
+        state: Of the database.
+        ids: Each of them once.
+        read: Makes something of id, bytes and etag, but no tuple. Of short objects where they are drawn, in a row: between two requests, in
+            turns with other threads, that takes twice as long.
+        errors: Those that are answers; another one ends all.
+    """
+
+    def made(id: str, data: bytes, etag: str | None) -> R | Exception:
+        try:
+            return read(id, data, etag)
+        except errors as error:
+            return error
+
+    async def one(id: str) -> Any:
+        try:
+            found = await record.raw_async(state, id)
+            if found is None:
+                state.known.note(id, None, None)
+            elif len(found[0]) > LONG:
+                return await aside_async(lambda: made(id, *found), len(found[0]))
+            return found
+        except ThrottledError:
+            raise
+        except errors as error:
+            return error
+
+    async with closed_async(waves_async(state, one, ids, [])) as answers:
+        async for id, answer in answers:
+            if type(answer) is tuple:
+                await turn_async()
+                yield id, made(id, *answer)
+            else:
+                yield id, answer
 
 
 _COPY = 1024

@@ -13,12 +13,12 @@ from functools import partial
 from typing import Any
 
 from holdall._concurrency import run, sleep
-from holdall._turns import turn
+from holdall._turns import in_turns, turn
 from holdall.engine.colours import closed, finish
 from holdall.records import objects_many as many
 from holdall.records import objects_record as one
 from holdall.records import objects_spread as spread
-from holdall.records.aside import aside, aside_for
+from holdall.records.aside import aside_for
 from holdall.records.chunks import CHUNK
 from holdall.records.documents import encode_document
 from holdall.records.encoding import Body, decode_body
@@ -29,7 +29,6 @@ from holdall.records.mirror.mirror import Interrupted, Mirror, Pending
 from holdall.records.mirror.rows import Row, paths_of, record_in, row_of, touches
 from holdall.records.mirror.selecting import mentions
 from holdall.records.objects_state import ObjectState
-from holdall.records.objects_waves import waves
 from holdall.records.plans import EVERYTHING, Scope, scope_of
 from holdall.records.pushdown import pushdown
 from holdall.records.query import Query
@@ -97,13 +96,10 @@ def _list(state: ObjectState, mirror: Mirror) -> None:
 
 def load(state: ObjectState, mirror: Mirror, scope: Scope, *, unknown: bool = False) -> int:
     """Fetch the bodies that a scope lacks; return how many. What was fetched before an error stays."""
-    wanted = run(lambda: mirror.pending(scope, unknown=unknown))
+    wanted = run(lambda: {each.id: each for each in in_turns(mirror.pending(scope, unknown=unknown))})
     if not wanted:
         return 0
     found: list[tuple[Pending, Row | None]] = []
-
-    def fetch(pending: Pending) -> Row | None:
-        return row(state, pending.id)
 
     def keep() -> None:
         rows = list(found)
@@ -111,11 +107,14 @@ def load(state: ObjectState, mirror: Mirror, scope: Scope, *, unknown: bool = Fa
         finish(lambda: run(lambda: mirror.loaded(rows)))
 
     try:
-        with closed(waves(state, fetch, wanted, [])) as answers:
-            for pending, answer in answers:
-                if isinstance(answer, Exception):
+        with closed(many.fetched(state, list(wanted), partial(_row, state), RecordArchivedError)) as answers:
+            for id, answer in answers:
+                if isinstance(answer, RecordArchivedError):
+                    found.append((wanted[id], Row(id, None, "archived", reason=str(answer))))
+                elif isinstance(answer, Exception):
                     raise answer
-                found.append((pending, answer))
+                else:
+                    found.append((wanted[id], answer))
                 if len(found) >= _COMMIT:
                     keep()
     except Exception:
@@ -125,25 +124,14 @@ def load(state: ObjectState, mirror: Mirror, scope: Scope, *, unknown: bool = Fa
     return len(wanted)
 
 
-def row(state: ObjectState, id: str) -> Row | None:
-    """Fetch one object as a row; what cannot be read is a row, too."""
+def _row(state: ObjectState, id: str, data: bytes, etag: str | None) -> Row:
+    """Return the row of an object; one that cannot be read has one, too."""
     try:
-        found = one.raw(state, id)
-    except RecordArchivedError as error:
-        return Row(id, None, "archived", reason=str(error))
-    if found is None:
-        return None
-    data, etag = found
-
-    def read() -> Row:
-        try:
-            body = decode_body(data, id=id, key=state.key(id))
-        except CorruptRecordError as error:
-            return Row(id, etag, "corrupt", reason=error.reason)
-        state.known.note(id, etag, body.created)
-        return row_of(body.stamp, body.content, etag)
-
-    return aside(read, len(data))
+        body = decode_body(data, id=id, key=state.key(id))
+    except CorruptRecordError as error:
+        return Row(id, etag, "corrupt", reason=error.reason)
+    state.known.note(id, etag, body.created)
+    return row_of(body.stamp, body.content, etag)
 
 
 def ready(state: ObjectState, mirror: Mirror, query: Query, max_age: float | None) -> Scope:

@@ -12,12 +12,12 @@ from functools import partial
 from typing import Any
 
 from holdall._concurrency import run_async, sleep_async
-from holdall._turns import turn_async
+from holdall._turns import in_turns, turn_async
 from holdall.engine.colours import closed_async, finish_async
 from holdall.records import objects_many_async as many
 from holdall.records import objects_record_async as one
 from holdall.records import objects_spread_async as spread
-from holdall.records.aside import aside_async, aside_for_async
+from holdall.records.aside import aside_for_async
 from holdall.records.chunks_async import CHUNK
 from holdall.records.documents import encode_document
 from holdall.records.encoding import Body, decode_body
@@ -28,7 +28,6 @@ from holdall.records.mirror.mirror import Interrupted, Mirror, Pending
 from holdall.records.mirror.rows import Row, paths_of, record_in, row_of, touches
 from holdall.records.mirror.selecting import mentions
 from holdall.records.objects_state import ObjectState
-from holdall.records.objects_waves_async import waves_async
 from holdall.records.plans import EVERYTHING, Scope, scope_of
 from holdall.records.pushdown import pushdown
 from holdall.records.query import Query
@@ -96,13 +95,10 @@ async def _list_async(state: ObjectState, mirror: Mirror) -> None:
 
 async def load_async(state: ObjectState, mirror: Mirror, scope: Scope, *, unknown: bool = False) -> int:
     """Fetch the bodies that a scope lacks; return how many. What was fetched before an error stays."""
-    wanted = await run_async(lambda: mirror.pending(scope, unknown=unknown))
+    wanted = await run_async(lambda: {each.id: each for each in in_turns(mirror.pending(scope, unknown=unknown))})
     if not wanted:
         return 0
     found: list[tuple[Pending, Row | None]] = []
-
-    async def fetch(pending: Pending) -> Row | None:
-        return await row_async(state, pending.id)
 
     async def keep() -> None:
         rows = list(found)
@@ -110,11 +106,16 @@ async def load_async(state: ObjectState, mirror: Mirror, scope: Scope, *, unknow
         await finish_async(lambda: run_async(lambda: mirror.loaded(rows)))
 
     try:
-        async with closed_async(waves_async(state, fetch, wanted, [])) as answers:
-            async for pending, answer in answers:
-                if isinstance(answer, Exception):
+        async with closed_async(
+            many.fetched_async(state, list(wanted), partial(_row, state), RecordArchivedError)
+        ) as answers:
+            async for id, answer in answers:
+                if isinstance(answer, RecordArchivedError):
+                    found.append((wanted[id], Row(id, None, "archived", reason=str(answer))))
+                elif isinstance(answer, Exception):
                     raise answer
-                found.append((pending, answer))
+                else:
+                    found.append((wanted[id], answer))
                 if len(found) >= _COMMIT:
                     await keep()
     except Exception:
@@ -124,25 +125,14 @@ async def load_async(state: ObjectState, mirror: Mirror, scope: Scope, *, unknow
     return len(wanted)
 
 
-async def row_async(state: ObjectState, id: str) -> Row | None:
-    """Fetch one object as a row; what cannot be read is a row, too."""
+def _row(state: ObjectState, id: str, data: bytes, etag: str | None) -> Row:
+    """Return the row of an object; one that cannot be read has one, too."""
     try:
-        found = await one.raw_async(state, id)
-    except RecordArchivedError as error:
-        return Row(id, None, "archived", reason=str(error))
-    if found is None:
-        return None
-    data, etag = found
-
-    def read() -> Row:
-        try:
-            body = decode_body(data, id=id, key=state.key(id))
-        except CorruptRecordError as error:
-            return Row(id, etag, "corrupt", reason=error.reason)
-        state.known.note(id, etag, body.created)
-        return row_of(body.stamp, body.content, etag)
-
-    return await aside_async(read, len(data))
+        body = decode_body(data, id=id, key=state.key(id))
+    except CorruptRecordError as error:
+        return Row(id, etag, "corrupt", reason=error.reason)
+    state.known.note(id, etag, body.created)
+    return row_of(body.stamp, body.content, etag)
 
 
 async def ready_async(state: ObjectState, mirror: Mirror, query: Query, max_age: float | None) -> Scope:

@@ -18,7 +18,7 @@ from holdall.errors import (
     UnavailableError,
 )
 from holdall.records.aside import aside
-from holdall.records.drafts import Draft, record_of
+from holdall.records.drafts import Draft
 from holdall.records.encoding import decode_body, encode_body
 from holdall.records.errors import ConcurrencyError, CorruptRecordError, DuplicateRecordError
 from holdall.records.objects_state import Found, Known, ObjectState, Stored
@@ -91,9 +91,7 @@ def record(state: ObjectState, id: str, holds: Callable[[Record], bool] = _any) 
     data, etag = found
 
     def read() -> Record | None:
-        body = decode_body(data, id=id, key=state.key(id))
-        state.known.note(id, etag, body.created)
-        record = record_of(body, etag)
+        record = state.record(id, data, etag)
         return record if holds(record) else None
 
     return aside(read, len(data))

@@ -17,7 +17,7 @@ from holdall.errors import (
     UnavailableError,
 )
 from holdall.records.aside import aside_async
-from holdall.records.drafts import Draft, record_of
+from holdall.records.drafts import Draft
 from holdall.records.encoding import decode_body, encode_body
 from holdall.records.errors import ConcurrencyError, CorruptRecordError, DuplicateRecordError
 from holdall.records.objects_state import Found, Known, ObjectState, Stored
@@ -90,9 +90,7 @@ async def record_async(state: ObjectState, id: str, holds: Callable[[Record], bo
     data, etag = found
 
     def read() -> Record | None:
-        body = decode_body(data, id=id, key=state.key(id))
-        state.known.note(id, etag, body.created)
-        record = record_of(body, etag)
+        record = state.record(id, data, etag)
         return record if holds(record) else None
 
     return await aside_async(read, len(data))

@@ -13,11 +13,12 @@ from typing import Literal, NamedTuple
 
 from holdall.core.options import PutMode, PutOptions
 from holdall.records.callers import level
-from holdall.records.drafts import Draft, Written
-from holdall.records.encoding import Body, Content, Stamp, iso
+from holdall.records.drafts import Draft, Written, record_of
+from holdall.records.encoding import Body, Content, Stamp, decode_body, iso
 from holdall.records.errors import RecordArchivedError, SerializationError
 from holdall.records.keys import SUFFIX, id_to_key, key_to_id
 from holdall.records.mirror.mirror import Mirror
+from holdall.records.record import Record
 from holdall.records.tags import TagsOmittedWarning, fit_tags
 from holdall.records.window import Window
 from holdall.store import Store
@@ -157,6 +158,16 @@ class ObjectState:
     def id(self, key: str) -> str | None:
         """Return the id of a key, ``None`` for a foreign one."""
         return key_to_id(key, self.prefix)
+
+    def record(self, id: str, data: bytes, etag: str | None) -> Record:
+        """Return the record of an object that was read, and note what was seen.
+
+        Raises:
+            CorruptRecordError: It is no record.
+        """
+        body = decode_body(data, id=id, key=self.key(id))
+        self.known.note(id, etag, body.created)
+        return record_of(body, etag)
 
     @property
     def longest(self) -> int:
