@@ -226,7 +226,7 @@ def _table_of_rows(layout: Layout, rows: list[Row]) -> tuple[str, list[Any]]:
 
 def listed(layout: Layout, ids: Sequence[str]) -> tuple[str, list[Any]]:
     """Return the SQL behind a column that is one of many ids, and its value."""
-    kept = [id for id in ids if possible(id)]
+    kept = [id for id in in_turns(ids) if possible(id)]
     if layout.lite:
         return f"IN (SELECT value FROM json_each({MARK}))", [json.dumps(kept, ensure_ascii=False)]
     return f"= ANY(CAST({MARK} AS text[]))", [kept]

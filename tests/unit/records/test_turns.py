@@ -1,9 +1,14 @@
 """Threads beside an event loop give way: how much they do between two pauses is counted, not timed."""
 
 import asyncio
+import itertools
+import random
 import re
+import selectors
 import sys
 import threading
+import time
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
@@ -12,12 +17,17 @@ from hypothesis import strategies as st
 
 from holdall import _turns
 from holdall._concurrency import run_async
-from holdall.records import Filter, Query, Record
+from holdall.core.meta import ObjectMeta
+from holdall.records import Filter, Query, Record, SQLDatabase
 from holdall.records.documents import decode_document, document_of
 from holdall.records.encoding import Stamp, decode_body, encode_body, encode_content
 from holdall.records.lengthy import STEP, base64, binary, contains, unbase64
-from holdall.records.matching import Like, cut, matches, ordered, row_key
+from holdall.records.matching import Like, _Descending, cursor_after, cut, ids_of, matches, ordered, row_key
 from holdall.records.mirror import rows
+from holdall.records.mirror.mirror import Mirror
+from holdall.records.objects import _result
+from holdall.records.plans import EVERYTHING
+from holdall.records.sql_statement import Statement
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 """The machine may be busy."""
@@ -44,9 +54,9 @@ class Between:
         callback(*args)
 
 
-def counted(monkeypatch, function):
+def counted(monkeypatch, function, between=None):
     """Call a function as beside a loop, a pause at every opportunity; return what it did, and the counts."""
-    between = Between()
+    between = between or Between()
     monkeypatch.setattr(_turns, "HELD", -1)
 
     def watched():
@@ -109,7 +119,7 @@ def test_many_records_are_done_with_pauses(monkeypatch):
     found = [Record({"n": -n, "t": "x"}, id=f"{n:05}") for n in range(5_000)]
     (page, more), between = counted(monkeypatch, lambda: cut(Query().sort("t", "DESC").sort("n").limit(3), found))
     assert ([record.id for record in page], more) == (["04999", "04998", "04997"], True)
-    assert between.most <= 10_000  # 256 records in one call of the sort, which compares in Python
+    assert between.most <= 5_000  # 64 records in one call of the sort, which compares in Python
     _, between = counted(monkeypatch, lambda: [rows.record_in(_row(record)) for record in found[:500]])
     assert between.most <= 200
 
@@ -117,6 +127,104 @@ def test_many_records_are_done_with_pauses(monkeypatch):
 def _row(record):
     stamp = Stamp(record.id, NOW, NOW, "w")
     return rows.row_of(stamp, encode_content(record.data, {}), "e")
+
+
+class Stacks(Between):
+    """Counts pauses by the functions within which they were made."""
+
+    def __init__(self):
+        super().__init__()
+        self.within = Counter()
+
+    def call_soon_threadsafe(self, callback, *args):
+        super().call_soon_threadsafe(callback, *args)
+        frame, names = sys._getframe(), set()
+        while frame is not None:
+            names.add(frame.f_code.co_qualname)
+            frame = frame.f_back
+        self.within.update(names)
+
+
+def test_an_index_takes_and_gives_rows_with_pauses(monkeypatch):
+    """SQLite keeps the interpreter from row to row: between two rows of it, and of what it is given, threads pause."""
+    count, ids = 640, [f"{n:05}" for n in range(640)]
+    found = {id: _row(Record({"t": "x"}, id=id)) for id in ids}
+    metas = [(id, ObjectMeta(key=id, size=1, etag="e")) for id in [*ids, *(f"x{n}" for n in range(count))]]
+
+    def work():
+        mirror = Mirror(None, "")
+        mirror.end(mirror.begin(ids), found)
+        listing = mirror.start(weak=False)
+        mirror.note(listing, metas)
+        mirror.apply(listing)
+        pending = mirror.pending(EVERYTHING)
+        mirror.loaded([(each, None) for each in pending])
+        rows, _ = mirror.rows(EVERYTHING, "TRUE", ())
+        answer = mirror.ids(EVERYTHING, limit=10_000), mirror.there(ids), len(pending), len(rows)
+        return answer, mirror.select(Statement("SELECT id, t FROM records", ()), {}, 60)
+
+    (answer, selected), between = counted(monkeypatch, work, Stacks())
+    assert answer == (ids, ids, count, count)
+    assert selected == [{"id": id, "t": "x"} for id in ids]
+    least = {
+        "begin": 1, "end": 3, "note": 4, "Mirror.pending.<locals>.work": 1, "Mirror.loaded.<locals>.work": 1,
+        "Mirror.rows.<locals>.work": 1, "Mirror.ids.<locals>.<lambda>": 1, "Mirror.there.<locals>.work": 1,
+        "_run": 1, "answers": 1,
+    }  # fmt: skip
+    assert {name: between.within[name] for name in least if between.within[name] < least[name] * count // 64} == {}
+
+
+def test_a_table_takes_and_gives_rows_with_pauses(monkeypatch):
+    count = 640
+    ids = [f"{n:05}" for n in range(count)]
+    db = SQLDatabase("sqlite://")
+    db.connect()
+
+    def work():
+        db.batch_create([Record({"n": n, "t": "x"}, id=id) for n, id in enumerate(ids)])
+        db.batch_read(ids)
+        db.search(Filter("t", "=", "x"))
+        sum(1 for _ in db.stream(Query().sort("n", "DESC")))
+        assert db.search(Query().sort("n", "DESC").limit(1))[0].id == ids[-1]
+        assert list(db.ids()) == ids
+        db.select_query("SELECT id, t FROM records")
+        return db.batch_delete(ids)
+
+    gone, between = counted(monkeypatch, work, Stacks())
+    db.close()
+    assert gone == [True] * count
+    least = {
+        "fetched": 6, "Batch._written": 1, "read_many": 1, "search": 1, "ids_after": 1, "delete_many": 1, "Plan.made": 1,
+        "answers": 1, "settled": 4, "_ids": 3, "_done": 3, "ids_of": 2, "cut": 2,
+    }  # fmt: skip
+    assert {name: between.within[name] for name in least if between.within[name] < least[name] * count // 64} == {}
+
+
+@pytest.fixture
+def fleeting(monkeypatch):
+    """Records and descending places call something when they are let go of, which is counted."""
+    for kind in (Record, _Descending):
+        monkeypatch.setattr(kind, "__del__", lambda self: None, raising=False)
+
+
+@pytest.mark.parametrize("behind", [None, 9_990])
+def test_what_is_let_go_of_goes_with_pauses(behind, fleeting, monkeypatch):
+    """Records that are not on a page, and places of records, a few at a time."""
+    query = Query().sort("n", "DESC").limit(3)
+    if behind is not None:
+        query = query.after(cursor_after(query, Record({"n": behind}, id="09990")))
+    records = [Record({"n": n}, id=f"{n:05}") for n in range(10_000)]
+    keys = [row_key(query, record) for record in records]
+    random.Random(1).shuffle(keys)
+    expected = ["09999", "09998", "09997"] if behind is None else ["09989", "09988", "09987"]
+    given = [records, keys]
+    del records, keys
+    ids, between = counted(monkeypatch, lambda: ids_of(query, given.pop()))
+    assert ids == expected
+    assert between.most <= MOST
+    found, between = counted(monkeypatch, lambda: _result(query, given.pop(), []))
+    assert [record.id for record in found] == expected
+    assert between.most <= MOST
 
 
 def test_who_only_blocks_never_pauses(monkeypatch):
@@ -155,6 +263,93 @@ def test_a_pause_comes_when_the_interpreter_was_held(monkeypatch):
 
     _turns.beside(Between(), work)
     assert waited == pytest.approx([_turns.HELD * 0.4 * turn for turn in (3, 6, 9)])
+
+
+class Later(Between):
+    """A loop that has its turn when it is told to."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def call_soon_threadsafe(self, callback, *args):
+        self.asked.append((callback, args))
+
+    def turn(self):
+        [(callback, args)] = self.asked
+        callback(*args)
+
+
+def test_all_threads_wait_for_the_same_turn(monkeypatch):
+    """One that has worked for long asks for it; another one beside the same loop joins it, however short its work was."""
+    loop, joined = Later(), []
+    monkeypatch.setattr(_turns, "LONGEST", 60)
+    monkeypatch.setattr(_turns, "HELD", -1)
+    first = threading.Thread(target=_turns.beside, args=(loop, _turns.give_way))
+    first.start()
+    while not loop.asked:
+        time.sleep(0.001)
+    monkeypatch.setattr(_turns, "HELD", 3600)
+    with monkeypatch.context() as patch:
+        patch.setattr(_turns, "_wait", joined.append)
+        _turns.beside(Later(), _turns.give_way)
+        _turns.beside(loop, _turns.give_way)
+    assert joined == [loop]
+    monkeypatch.setattr(_turns, "LONGEST", 0.001)
+    _turns.beside(loop, _turns.give_way)
+    assert len(loop.asked) == 1  # the first one's turn was waited for
+    loop.turn()
+    first.join(60)
+    assert not first.is_alive()
+    assert loop not in _turns._wanted
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_loop_that_has_no_turn_is_not_waited_for(closed, monkeypatch):
+    loop = Later()
+    if closed:
+        loop = asyncio.new_event_loop()
+        loop.close()
+    monkeypatch.setattr(_turns, "HELD", -1)
+    _turns.beside(loop, _turns.give_way)
+    assert loop not in _turns._wanted
+    if not closed:
+        loop.turn()  # too late for anybody
+
+
+class Counting(selectors.DefaultSelector):
+    """Counts the turns of a loop."""
+
+    turns = 0
+
+    def select(self, timeout=None):
+        self.turns += 1
+        return super().select(timeout)
+
+
+def test_tasks_share_a_turn(monkeypatch):
+    """Work that never waits goes on for so long in each turn, whosever it is; who waits comes in order; a cancelled one holds up nobody."""
+    clock, selector, done = itertools.count(), Counting(), []
+    monkeypatch.setattr(_turns, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(_turns, "TURN", 4)
+
+    async def work(name):
+        for _ in range(20):
+            await _turns.turn_async()
+            done.append((selector.turns, name))
+
+    async def body():
+        tasks = [asyncio.ensure_future(work(name)) for name in range(10)]
+        await asyncio.sleep(0)
+        tasks[5].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
+        runner.run(body())
+    assert Counter(name for _, name in done) == {name: 20 for name in range(10) if name != 5}
+    assert max(Counter(turn for turn, _ in done).values()) <= 5
+    first = [min(turn for turn, other in done if other == name) for name in range(10) if name != 5]
+    assert max(first) < min(max(turn for turn, other in done if other == name) for name in range(10) if name != 5)
 
 
 @given(st.lists(st.integers(0, 5)))
