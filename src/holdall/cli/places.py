@@ -117,6 +117,8 @@ class Places:
     def _url(self, text: str) -> Place:
         found = resolve(text, table=self._bare._table)
         node = StorageNode(self._bare, "", found.key, given=found.store)
+        if url_scheme(text) == "data":  # the name is the content
+            return Place(node, "", mask(text), node.name)
         head = mask(text).partition("?")[0].rstrip("/")
         root = head.rsplit("/", found.key.count("/") + 1)[0] if found.key else head
         name = node.name or head.rpartition("://")[2].rpartition("@")[2]

@@ -300,6 +300,12 @@ def test_what_is_not_there_is_named_as_it_was_written(run, here):
     assert run("stat", "memory:///none").err == "holdall: nothing at 'memory:///none'\n"
 
 
+def test_content_in_a_url_is_named_by_itself(run, here):
+    assert json.loads(run("stat", "--json", "data:;base64,aGk=").out)["path"] == "data:;base64,aGk="
+    assert run("cp", "data:;base64,aGk=", "disk:hi").lines[0] == "copied data:;base64,aGk="
+    assert (here / "store/hi").read_text() == "hi"
+
+
 def test_versions(run, here, tmp_path):
     (tmp_path / "versioned.toml").write_text('[mounts.old]\ntype = "memory"\nversioned = true\n')
     place = ("--config", str(tmp_path / "versioned.toml"))
