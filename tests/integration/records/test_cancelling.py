@@ -42,6 +42,14 @@ class Stopping(ForwardingStore):
         await self._step()
         return await super().put_async(key, source, options)
 
+    async def versions_async(self, key):
+        await self._step()
+        return await super().versions_async(key)
+
+    async def tags_async(self, key, *, version=None):
+        await self._step()
+        return await super().tags_async(key, version=version)
+
     async def head_async(self, key, *, version=None):
         await self._step()
         return await super().head_async(key, version=version)
@@ -75,6 +83,11 @@ async def changed(db):
         changes.delete("r03")
 
 
+async def restored(db):
+    [revision] = await db.history_async("r01")
+    return await db.restore_async("r01", revision.version)
+
+
 CALLS = {
     "create": lambda db: db.create_async(Record({"n": 1})),
     "read": lambda db: db.read_async("r01"),
@@ -106,6 +119,9 @@ CALLS = {
     "migrate to it": lambda db: migrate_async(twenty(), db, on_conflict="upsert", verify="full"),
     "migrate from it": lambda db: migrate_async(db, ObjectDatabase(MemoryStore(), mirror="off"), verify="full"),
     "transaction": changed,
+    "tags": lambda db: db.tags_async("r01"),
+    "history": lambda db: db.history_async("r01"),
+    "restore": restored,
 }
 """Every verb that asks a storage; `test_export.py` has the one that writes a file, which ends with its row."""
 
@@ -125,7 +141,7 @@ async def at_rest(db, store, tasks):
 
 
 def prepared(place, mirror):
-    inner = MemoryStore()
+    inner = MemoryStore(versioned=True)
     ObjectDatabase(inner, mirror="off").batch_create([Record({"id": f"r{n:02}", "n": n}) for n in range(20)])
     store = Stopping(inner)
     return store, ObjectDatabase(store, mirror=place if mirror == "file" else mirror, max_workers=4)
