@@ -70,7 +70,10 @@ def replace(connection: sa.Connection, layout: Layout, row: Row, expected: str |
     if expected is not None:
         text += f" AND version = {MARK}"
     found = run(
-        connection, layout, f"{text} RETURNING created_at", [*values, row[0], *([] if expected is None else [expected])]
+        connection,
+        layout,
+        f"{text} RETURNING created_at",
+        [*values, row[0], *([] if expected is None else [_askable(expected)])],
     )
     created = found.scalar()
     if created is None and expected is not None:
@@ -103,7 +106,7 @@ def delete(connection: sa.Connection, layout: Layout, id: str, expected: str | N
     """
     text, values = f"DELETE FROM {layout.name} WHERE id = {MARK}", [id]
     if expected is not None:
-        text, values = f"{text} AND version = {MARK}", [id, expected]
+        text, values = f"{text} AND version = {MARK}", [id, _askable(expected)]
     if run(connection, layout, f"{text} RETURNING id", values).first() is not None:
         return True
     if expected is not None:
@@ -111,6 +114,11 @@ def delete(connection: sa.Connection, layout: Layout, id: str, expected: str | N
         if actual is not None:
             raise stale(id, expected, actual)
     return False
+
+
+def _askable(version: str) -> str:
+    """Return a version to be compared with: what SQL cannot hold (a lone surrogate, NUL) is that of no row, as the empty one is."""
+    return version if possible(version) else ""
 
 
 def stale(id: str, expected: str, actual: str | None) -> ConcurrencyError:

@@ -128,6 +128,9 @@ class SingleContract(RecordsContractBase):
             db.update("a", Record({"n": 3}), expected_version=first.version)
         assert caught.value.expected_version == first.version
         assert caught.value.actual_version == db.get_version("a")
+        for odd in ("a\ud800", "a\0", ""):
+            with pytest.raises(ConcurrencyError):
+                db.update("a", Record({"n": 3}), expected_version=odd)
         assert db.require("a")["n"] == 2
         assert db.update("nobody", Record({}), expected_version=first.version) is False
         if db.capabilities.conditional_delete:
