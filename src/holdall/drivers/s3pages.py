@@ -31,7 +31,7 @@ _DOCUMENT = re.compile(rb"\s*<(?!!doctype html|html)", re.IGNORECASE)
 _ROW = re.compile(
     r"<Contents>\s*+<Key>([^<&\0-\x1f]++)</Key>\s*+<LastModified>([^<&]++)</LastModified>\s*+"
     r'<ETag>"([^"<&]*+)"</ETag>\s*+(?:<Checksum(?:Algorithm|Type)>[^<&]*+</Checksum(?:Algorithm|Type)>\s*+)*+'
-    r"<Size>([0-9]{1,18})</Size>\s*+(?:<StorageClass>([^<&]*+)</StorageClass>\s*+)?+</Contents>"
+    r"<Size>([0-9]{1,18})</Size>\s*+(?:<StorageClass>([^<&]*+)</StorageClass>\s*+)?+(?:<Type>[^<&]*+</Type>\s*+)?+</Contents>"
 )
 """An object as services write it. Where one looks otherwise, expat reads the page alone: only it knows all of XML."""
 _OTHER_CODE = re.compile(rb"\s*<\?xml[^>]*encoding=.(?!utf-8)", re.IGNORECASE)

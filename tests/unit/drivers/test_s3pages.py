@@ -88,7 +88,7 @@ def pages(draw):
             f"<ETag>{etag}</ETag>",
             *draw(st.sampled_from([(), ("<ChecksumAlgorithm>CRC32</ChecksumAlgorithm>", "<ChecksumType>FULL_OBJECT</ChecksumType>")])),
             f"<Size>{draw(st.sampled_from([0, 7, 10**20]))}</Size>",
-            *draw(st.sampled_from([("<StorageClass>GLACIER</StorageClass>",), (), ("<Owner><ID>me</ID></Owner>",)])),
+            *draw(st.sampled_from([("<StorageClass>GLACIER</StorageClass>",), (), ("<Owner><ID>me</ID></Owner>",), ("<StorageClass>STANDARD</StorageClass>", "<Type>Normal</Type>")])),
         ]  # fmt: skip
         rows.append(
             f"<Contents>{gap}{gap.join(draw(st.permutations(members)) if draw(st.booleans()) else members)}{gap}</Contents>"
