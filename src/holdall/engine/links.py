@@ -33,6 +33,16 @@ class Links:
         slash = key.rfind("/")
         return self._itself if self._root is None or slash < self._start else self._first(key[:slash])
 
+    def within(self, folder: str) -> list[str]:
+        """Return the links that stand directly in a directory below, as keys: also those that no listing shows, as they lead nowhere or out."""
+        if self._root is None:
+            return []
+        try:
+            with os.scandir(self._real(folder)) as entries:
+                return [f"{folder}/{entry.name}" for entry in entries if entry.is_symlink()]
+        except OSError:  # it is gone
+            return []
+
     def _first(self, folder: str) -> str | None:
         if folder not in self._known:
             slash = folder.rfind("/")
@@ -41,8 +51,11 @@ class Links:
         return self._known[folder]
 
     def _linked(self, folder: str) -> bool:
+        return os.path.islink(self._real(folder))
+
+    def _real(self, folder: str) -> str:
         assert self._root is not None  # only asked where there is one
-        return os.path.islink(os.path.join(self._root, folder[self._start :].replace("/", os.sep)))
+        return os.path.join(self._root, folder[self._start :].replace("/", os.sep))
 
 
 def is_link(store: Store, key: str) -> bool:

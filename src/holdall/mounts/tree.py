@@ -136,12 +136,14 @@ def delete_tree(store: Store, key: str) -> None:
                 if real:
                     for path in paths:
                         folders.update(parents(links.above(path) or path, len(below)))
+    if key and real:
+        folders.add(key)
+    for path in folders:
+        linked.update(links.within(path))
     if linked:
         for result in store.delete(sorted(linked)):
             failed = failed or result.error
     if real:
-        if key:
-            folders.add(key)
         levels: dict[int, list[str]] = {}
         for path in folders:
             levels.setdefault(path.count("/"), []).append(f"{path}/")

@@ -43,10 +43,16 @@ def delete(found, colour):
 
 
 @pytest.mark.parametrize("colour", ["blocking", "async"])
-def test_deleting_a_tree_leaves_what_its_links_lead_to(root, colour):
+def test_deleting_a_tree_leaves_what_its_links_lead_to(root, colour, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "file").touch()
+    (root / "tree/sub/nowhere").symlink_to("nothing")  # what no listing shows
+    (root / "tree/sub/out").symlink_to(outside)
+    (root / "tree/round").symlink_to("../tree")
     delete(node(root, "tree"), colour)
     assert not (root / "tree").exists()
     assert kept(root)
+    assert (outside / "file").exists()
 
 
 @pytest.mark.parametrize("colour", ["blocking", "async"])
