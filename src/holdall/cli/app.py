@@ -5,16 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import cache
 from typing import Annotated, Any, Literal
 
 import typer
 
 from holdall.cli import acts
-from holdall.cli.container import group as container
 from holdall.cli.places import Place, Places
-from holdall.cli.records import group as records
 from holdall.cli.running import complain, exit_code, sentence
-from holdall.cli.tiers import group as tiers
 from holdall.errors import HoldallError
 
 __all__ = ["app"]
@@ -295,12 +293,16 @@ def mounts(json: Json = False, config: Config = None) -> None:
             complain("no mounts are configured (by --config, HOLDALL_CONFIG, ./holdall.toml or the user's configuration)")
 
 
-app.add_typer(records)
-app.add_typer(container)
-app.add_typer(tiers)
+@cache
+def add_faces() -> None:
+    """Add the commands of the other faces, whose modules take as long to load as all the rest."""
+    from holdall.cli import container, records, tiers  # noqa: PLC0415
+
+    for face in (records, container, tiers):
+        app.add_typer(face.group)
 
 
 def command_names() -> list[str]:
-    """Return the names of all commands, for the documentation's check."""
+    """Return the names of the commands on files."""
     registered: list[Any] = app.registered_commands
     return [str(command.name) for command in registered]

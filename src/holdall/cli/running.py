@@ -29,8 +29,10 @@ def run(arguments: Sequence[str]) -> int:
     import typer  # noqa: PLC0415  # with the extra only
 
     try:
-        from holdall.cli.app import app  # noqa: PLC0415  # builds the commands
+        from holdall.cli.app import add_faces, app, command_names  # noqa: PLC0415  # builds the commands
 
+        if not arguments or arguments[0] not in {*command_names(), "--version"}:
+            add_faces()
         # Not `app()`: that would turn Ctrl-C and closed pipes into exits of its own.
         command: Any = typer.main.get_command(app)
         with ending(), command.make_context("holdall", list(arguments)) as context:

@@ -123,3 +123,12 @@ def test_serve_refuses_what_is_not_there(spawn):
         out, err = process.communicate(timeout=60)
         assert (process.returncode, out) == (code, b"")
         assert err.startswith(b"holdall: ") and err.count(b"\n") == 1
+
+
+def test_commands_on_files_load_no_other_face(here):
+    code = "import sys; from holdall.cli import main; main(['ls', 'src']); print(sorted(set(sys.modules) & set(sys.argv)))"
+    faces = [f"holdall.{face}" for face in ("records", "tiers", "containers", "columns")]
+    said = subprocess.run(
+        [sys.executable, "-c", code, *faces], cwd=here, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert said.stdout == "a.txt\nd/\n[]\n"
