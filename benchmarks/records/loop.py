@@ -50,10 +50,11 @@ class Watch(selectors.DefaultSelector):
         now = time.perf_counter(), time.process_time()
         if phase == "start":
             self._began = now
-        elif self._began is not None:
-            self.collected = max(self.collected, now[1] - self._began[1])
-            self._pauses = self._pauses[0] + now[0] - self._began[0], self._pauses[1] + now[1] - self._began[1]
-            self._began = None
+            return
+        began, self._began = self._began, None
+        if began is not None:
+            self.collected = max(self.collected, now[1] - began[1])
+            self._pauses = self._pauses[0] + now[0] - began[0], self._pauses[1] + now[1] - began[1]
 
     def select(self, timeout=None):
         """Wait as any selector does."""

@@ -28,8 +28,8 @@ T = TypeVar("T")
 
 HELD = 0.001
 """Seconds of work after which a thread gives way."""
-LONGEST = 0.005
-"""Seconds for which it waits at most: the loop may be busy itself, or at its end."""
+LONGEST = 0.02
+"""Seconds for which it waits at most: the loop may be busy itself, or without a processor, or at its end."""
 TURN = 0.002
 """Seconds after which a turn of a loop itself is long enough."""
 MANY = 64
