@@ -39,7 +39,7 @@ from holdall.drivers.objects_values import (
     native_attributes,
     quoted,
 )
-from holdall.errors import HoldallError, NotFoundError, PreconditionError, UnavailableError
+from holdall.errors import ConfigError, HoldallError, NotFoundError, PreconditionError, UnavailableError
 from holdall.results import CHUNK, GetResult, PutResult
 
 if TYPE_CHECKING:
@@ -413,7 +413,11 @@ class AzureExtra:
         return f"SharedKey {self.account}:{self._digest(chr(10).join(lines))}"
 
     def _digest(self, text: str) -> str:
-        digest = hmac.new(base64.b64decode(self._key or ""), text.encode(), hashlib.sha256).digest()
+        try:
+            secret = base64.b64decode(self._key or "", validate=True)
+        except ValueError:
+            raise ConfigError("account_key is not Base64, as the portal shows it", store=self.store) from None
+        digest = hmac.new(secret, text.encode(), hashlib.sha256).digest()
         return base64.b64encode(digest).decode()
 
 

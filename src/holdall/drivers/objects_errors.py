@@ -84,6 +84,11 @@ _FULL = {"QuotaExceeded", "InsufficientStorage", "StorageQuotaExceeded", "Accoun
 _LATE = {"RequestTimeout", "OperationTimedOut"}
 _BAD_VERSION = {"NoSuchVersion", "InvalidVersionId", "VersionNotFound"}
 _REGION = {"PermanentRedirect", "TemporaryRedirect", "IllegalLocationConstraintException", "Redirect"}
+_UNREADABLE = {
+    "Unable to decode service account": "the key file of the service account cannot be understood",
+    "Invalid Access Key": "account_key is not Base64, as the portal shows it",
+    "Missing component in SAS": "sas_token is not of the form name=value&name=value",
+}
 _SENSELESS = {
     "Content-Length Header missing": "the server does not say how many bytes there are (no Content-Length)",
     "Invalid last modified": "the server says a Last-Modified that is no time",
@@ -177,6 +182,13 @@ def facts_of(error: BaseException) -> Facts:
         return Facts(status=416)
     if "BadScheme" in text:
         return Facts(answer="config", message="plain http is not allowed: use https, or set allow_http")
+    if "no AWS credentials" in text:
+        return Facts(
+            answer="unauthenticated", message="no AWS credentials in the environment, the configuration or the instance"
+        )
+    for words, told in _UNREADABLE.items():
+        if words in text:
+            return Facts(answer="config", message=told)
     if "TokenRequest" in text or "performing token request" in text:
         return Facts(answer="unauthenticated", message="no token could be had from the credentials")
     for words, told in _SENSELESS.items():

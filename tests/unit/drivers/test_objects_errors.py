@@ -9,7 +9,10 @@ import obstore.store
 import pytest
 
 from holdall import errors
+from holdall.drivers.azure import AzureStore
+from holdall.drivers.gcs import GCSStore
 from holdall.drivers.objects_errors import Facts, facts_of, failure, masked
+from holdall.drivers.s3 import S3Store
 from holdall.drivers.s3errors import boto_error, boto_facts
 
 ANSWERS = [
@@ -184,3 +187,33 @@ def test_causes_hold_no_secret(told):
             super().__init__(one, two)
 
     assert str(masked(OddError("a?x=1", 2))) == "OddError: ('a?***', 2)"
+
+
+@pytest.fixture
+def nobody(monkeypatch, tmp_path):
+    """No credentials of AWS anywhere."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.mark.parametrize(
+    ("store", "kind", "said"),
+    [
+        (lambda _: S3Store("b", region="us-east-1"), errors.UnauthenticatedError, "no AWS credentials|locate credentials"),
+        (lambda _: AzureStore("cc", account_name="a", account_key="not!base64"), errors.ConfigError, "account_key is not"),
+        (lambda _: AzureStore("cc", account_name="a", sas_token="senseless"), errors.ConfigError, "sas_token is not"),
+        (lambda file: GCSStore("b", token=file), errors.ConfigError, "key file of the service account"),
+    ],
+)
+def test_credentials_that_are_none_are_told_as_such(nobody, tmp_path, colour, store, kind, said):
+    (tmp_path / "key.json").write_text("no JSON")
+    with store(str(tmp_path / "key.json")) as opened:
+        verbs = colour(opened)
+        acts = [lambda: verbs.get("k"), lambda: verbs.put("k", b""), lambda: list(verbs.list())]
+        for act in acts[:2] if "sas_token" in said else acts:  # a listing sends the signature as it is
+            with pytest.raises(kind, match=said) as caught:
+                act()
+            assert "senseless" not in str(caught.value) and "not!base64" not in str(caught.value)
