@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from holdall._lazy import lazy
+from holdall._turns import turn_async
 from holdall.core.meta import Attributes, ObjectMeta
 from holdall.errors import HoldallError, IntegrityError
 
@@ -180,6 +181,7 @@ class GetResult:
         elif self.size > _LARGE:
             room = io.BytesIO()
             async for chunk in self:
+                await turn_async()  # others read, too
                 room.write(chunk)
             data = room.getvalue()
         else:

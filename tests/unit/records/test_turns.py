@@ -28,6 +28,7 @@ from holdall.records.mirror.mirror import Mirror
 from holdall.records.objects import _result
 from holdall.records.plans import EVERYTHING
 from holdall.records.sql_statement import Statement
+from holdall.results import CHUNK, GetResult
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 """The machine may be busy."""
@@ -350,6 +351,23 @@ def test_tasks_share_a_turn(monkeypatch):
     assert max(Counter(turn for turn, _ in done).values()) <= 5
     first = [min(turn for turn, other in done if other == name) for name in range(10) if name != 5]
     assert max(first) < min(max(turn for turn, other in done if other == name) for name in range(10) if name != 5)
+
+
+def test_a_long_body_is_read_in_turns(monkeypatch):
+    monkeypatch.setattr(_turns, "TURN", 0)
+    selector, count = Counting(), 8
+    size = count * CHUNK
+
+    async def chunks():
+        for _ in range(count):
+            yield bytes(CHUNK)
+
+    async def body():
+        return await GetResult(ObjectMeta(key="a", size=size), chunks()).bytes_async()
+
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
+        assert runner.run(body()) == bytes(size)
+    assert selector.turns >= count
 
 
 @given(st.lists(st.integers(0, 5)))
