@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from holdall.core.options import PutOptions
+from holdall.drivers.azure import AzureStore
 from holdall.drivers.s3 import S3Store
 from holdall.errors import ConfigError, HoldallError, IntegrityError, NotFoundError, UnavailableError
 from holdall.testing import Colour
@@ -86,3 +87,19 @@ def test_a_stranger_has_no_missing_objects(stranger, colour: Colour):
                 act()
         with pytest.raises((UnavailableError, NotFoundError)):
             colour(store).copy("a", "b")
+
+
+def test_what_is_no_azure_is_told(stranger, colour: Colour):
+    """A page at Azure's address lists nothing as empty and deletes nothing."""
+    stranger.status = 200
+    address = f"http://127.0.0.1:{stranger.server_address[1]}/acct"
+    with AzureStore("box", account_name="acct", account_key="YWJjZA==", endpoint_url=address, retries=0) as store:
+        verbs = colour(store)
+        for act in (
+            lambda: list(verbs.list()),
+            lambda: verbs.delete("k"),
+            lambda: verbs.delete("k", if_match="e"),
+        ):
+            with pytest.raises(UnavailableError, match="something else"):
+                act()
+        assert all(isinstance(result.error, UnavailableError) for result in verbs.delete(["a", "b"]))

@@ -52,6 +52,8 @@ PAGE: Final = 1000
 BLOCKS: Final = 50_000
 COPYING: Final = 3600.0
 """Seconds for which a copy that the service makes in its own time is waited for."""
+_ACCEPTED: Final = 202
+"""The status of a deletion."""
 _SIGNED = ("content-encoding", "content-language", "content-length", "content-md5", "content-type", "date")
 _SIGNED_CONDITIONS = ("if-modified-since", "if-match", "if-none-match", "if-unmodified-since", "range")
 _HEADERS: Final = {
@@ -145,7 +147,7 @@ class AzureExtra:
                 facts = verdicts.get(i)
                 try:
                     if facts is None:
-                        self._send("DELETE", path, verb="delete", key=key).close()
+                        self._delete_one(key, path)
                     elif facts.status is None or facts.status >= 300:
                         raise failure(facts, verb="delete", key=key, store=self.store, place="container")
                     found.append(None)
@@ -195,6 +197,8 @@ class AzureExtra:
             root = ET.fromstring(body)  # noqa: S314  # expat resolves no external entities
         except ET.ParseError as error:
             raise UnavailableError("the answer to a listing is no XML, or was cut off", store=self.store) from error
+        if root.tag != "EnumerationResults":
+            raise UnavailableError("the answer to a listing is none: something else is served there", store=self.store)
         objects: list[ObjectMeta] = []
         prefixes: list[str] = []
         for item in root.find("Blobs") or ():
@@ -205,11 +209,17 @@ class AzureExtra:
                 objects.append(_listed(name, item))
         return ListPage(objects, prefixes), root.findtext("NextMarker") or None
 
+    def _delete_one(self, key: str, path: str, headers: Mapping[str, str] | None = None) -> None:
+        with self._send("DELETE", path, headers=headers, verb="delete", key=key) as answer:
+            if answer.status != _ACCEPTED:  # a page of a proxy, a login
+                text = f"cannot delete {key!r}: something else than the service answers (HTTP {answer.status})"
+                raise UnavailableError(text, key=key, store=self.store)
+
     def delete_if(self, key: str, path: str, if_match: str) -> None:
         """Delete an object only if its etag is this."""
         headers = {"if-match": "*" if if_match == "*" else quoted(if_match)}
         try:
-            self._send("DELETE", path, headers=headers, verb="delete", key=key).close()
+            self._delete_one(key, path, headers)
         except NotFoundError as error:
             raise PreconditionError(f"{key!r} is gone (if_match)", key=key, store=self.store) from error
 
