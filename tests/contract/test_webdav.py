@@ -82,7 +82,7 @@ def test_the_root_is_made_once_or_never(webdav: WebDav, webdav_folder: Folder, c
     def begin(store: Store) -> None:
         verbs = colour(store)
         if first == "head":
-            with pytest.raises(NotFoundError):
+            with pytest.raises(NotFoundError, match="nothing at 'k'"):
                 verbs.head("k")
         elif first == "list":
             assert list(verbs.list()) == []

@@ -213,7 +213,7 @@ class DavClient:
 
     def describe(self, path: str) -> Entry:
         """Describe a file or collection."""
-        for entry, _ in self._properties(self.url(path, collection=not path), "0"):
+        for entry, _ in self._properties(path, self.url(path, collection=not path), "0"):
             return Entry(
                 name=path.rpartition("/")[2],
                 size=entry.size,
@@ -229,19 +229,19 @@ class DavClient:
         mine = f"{self._base}/{path}".rstrip("/")
         found: list[Entry] = []
         collection = False
-        for entry, where in self._properties(self.url(path, collection=True), "1"):
+        for entry, where in self._properties(path, self.url(path, collection=True), "1"):
             if where.rstrip("/") == mine:
                 collection = entry.kind == "directory"
             else:
                 found.append(entry)
         return found if collection else None
 
-    def _properties(self, url: str, depth: str) -> Iterator[tuple[Entry, str]]:
+    def _properties(self, path: str, url: str, depth: str) -> Iterator[tuple[Entry, str]]:
         response = self.request(
             "PROPFIND", url, headers={"Depth": depth, "Content-Type": "application/xml"}, content=_WANTED
         )
         if response.status_code != 207:
-            raise_for(response, "the resource")
+            raise_for(response, repr(path))
         try:
             root = ET.fromstring(response.content)  # noqa: S314  # expat resolves no external entities
         except ET.ParseError as error:
