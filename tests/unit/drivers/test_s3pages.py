@@ -6,7 +6,7 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdall.core.meta import ObjectMeta
@@ -100,12 +100,14 @@ def pages(draw):
     return f"{head}<ListBucketResult{space}>{encoding}{more}{gap.join(rows)}<CommonPrefixes><Prefix>x/</Prefix></CommonPrefixes></ListBucketResult>"
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(pages())
 def test_what_is_read_without_expat_is_what_expat_reads(text):
     alone = text.replace("</ListBucketResult>", "<!-- expat reads this page --></ListBucketResult>")
     assert parse_page(text.encode(), 0) == parse_page(alone.encode(), 0)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(pages(), st.data())
 def test_a_page_that_was_cut_off_is_none(text, data):
     body = text.encode()
