@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +33,13 @@ def get(store: ObstoreStore, key: str, options: GetOptions | None = None) -> Get
     """Open an object for reading. See `Store.get`."""
     if options is not None:
         store.check_version(options.version)
-    path = store.at(key)
-    if store.unready:
-        run(store.make_ready)
-    if is_odd(path):
-        return run(lambda: store.side(f"read {key!r}", key).get(key, path, options))
+    path = store.plain(key)
+    if path is None:
+        path = store.at(key)
+        if store.unready:
+            run(store.make_ready)
+        if is_odd(path):
+            return run(partial(_get_aside, store, key, path, options))
     try:
         native = obstore.get(store.native, path, options=None if options is None else native_options(options))
         start, end = within = native.range
@@ -57,6 +60,14 @@ def get(store: ObstoreStore, key: str, options: GetOptions | None = None) -> Get
     return result
 
 
+def _get_aside(store: ObstoreStore, key: str, path: str, options: GetOptions | None) -> GetResult:
+    return store.side(f"read {key!r}", key).get(key, path, options)
+
+
+def _head_aside(store: ObstoreStore, key: str, path: str, version: str | None) -> ObjectMeta:
+    return store.side(f"describe {key!r}", key).head(key, path, version)
+
+
 def _get_otherwise(store: ObstoreStore, key: str, path: str, options: GetOptions | None, error: Exception) -> GetResult:
     """Find another way to an object that obstore could not open, or raise."""
     facts = facts_of(error)
@@ -71,26 +82,29 @@ def _get_otherwise(store: ObstoreStore, key: str, path: str, options: GetOptions
         # a server without ranges sends the whole; one with them may refuse "the last n bytes" of an empty object
         return cut(get(store, key, replace(options, range=None)), wanted, store=store)
     if facts.undecodable and store.has_side:
-        return run(lambda: store.side(f"read {key!r}", key).get(key, path, options))
+        return run(partial(_get_aside, store, key, path, options))
     version = None if options is None else options.version
     raise failed(store, facts, "read", key, path, version=version) from masked(error)
 
 
 def head(store: ObstoreStore, key: str, version: str | None) -> ObjectMeta:
     """Describe an object. See `Store.head`."""
-    path = store.at(key)
-    if store.unready:
-        run(store.make_ready)
-    if is_odd(path) and not store.has_side and path[-1] == "/" and not is_odd(path[:-1]):
-        return _head_marker(store, key, path)
-    if is_odd(path) or store.full_heads:
-        return run(lambda: store.side(f"describe {key!r}", key).head(key, path, version))
+    path, odd = store.plain(key), False
+    if path is None:
+        path = store.at(key)
+        if store.unready:
+            run(store.make_ready)
+        odd = is_odd(path)
+        if odd and not store.has_side and path[-1] == "/" and not is_odd(path[:-1]):
+            return _head_marker(store, key, path)
+    if odd or store.full_heads:
+        return run(partial(_head_aside, store, key, path, version))
     try:
         native = obstore.get(store.native, path, options=_HEAD if version is None else {"head": True, "version": version})
     except FAILURES as error:
         facts = facts_of(error)
         if facts.undecodable and store.has_side:
-            return run(lambda: store.side(f"describe {key!r}", key).head(key, path, version))
+            return run(partial(_head_aside, store, key, path, version))
         raise failed(store, facts, "describe", key, path, version=version) from masked(error)
     store.answered = monotonic()
     return head_meta(key, native)

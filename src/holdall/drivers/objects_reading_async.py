@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +32,13 @@ async def get_async(store: ObstoreStore, key: str, options: GetOptions | None = 
     """Open an object for reading. See `Store.get`."""
     if options is not None:
         store.check_version(options.version)
-    path = store.at(key)
-    if store.unready:
-        await run_async(store.make_ready)
-    if is_odd(path):
-        return await run_async(lambda: store.side(f"read {key!r}", key).get(key, path, options))
+    path = store.plain(key)
+    if path is None:
+        path = store.at(key)
+        if store.unready:
+            await run_async(store.make_ready)
+        if is_odd(path):
+            return await run_async(partial(_get_aside, store, key, path, options))
     try:
         native = await obstore.get_async(store.native, path, options=None if options is None else native_options(options))
         start, end = within = native.range
@@ -56,6 +59,14 @@ async def get_async(store: ObstoreStore, key: str, options: GetOptions | None = 
     return result
 
 
+def _get_aside(store: ObstoreStore, key: str, path: str, options: GetOptions | None) -> GetResult:
+    return store.side(f"read {key!r}", key).get(key, path, options)
+
+
+def _head_aside(store: ObstoreStore, key: str, path: str, version: str | None) -> ObjectMeta:
+    return store.side(f"describe {key!r}", key).head(key, path, version)
+
+
 async def _get_otherwise_async(
     store: ObstoreStore, key: str, path: str, options: GetOptions | None, error: Exception
 ) -> GetResult:
@@ -72,20 +83,23 @@ async def _get_otherwise_async(
         # a server without ranges sends the whole; one with them may refuse "the last n bytes" of an empty object
         return await cut_async(await get_async(store, key, replace(options, range=None)), wanted, store=store)
     if facts.undecodable and store.has_side:
-        return await run_async(lambda: store.side(f"read {key!r}", key).get(key, path, options))
+        return await run_async(partial(_get_aside, store, key, path, options))
     version = None if options is None else options.version
     raise await failed_async(store, facts, "read", key, path, version=version) from masked(error)
 
 
 async def head_async(store: ObstoreStore, key: str, version: str | None) -> ObjectMeta:
     """Describe an object. See `Store.head`."""
-    path = store.at(key)
-    if store.unready:
-        await run_async(store.make_ready)
-    if is_odd(path) and not store.has_side and path[-1] == "/" and not is_odd(path[:-1]):
-        return await _head_marker_async(store, key, path)
-    if is_odd(path) or store.full_heads:
-        return await run_async(lambda: store.side(f"describe {key!r}", key).head(key, path, version))
+    path, odd = store.plain(key), False
+    if path is None:
+        path = store.at(key)
+        if store.unready:
+            await run_async(store.make_ready)
+        odd = is_odd(path)
+        if odd and not store.has_side and path[-1] == "/" and not is_odd(path[:-1]):
+            return await _head_marker_async(store, key, path)
+    if odd or store.full_heads:
+        return await run_async(partial(_head_aside, store, key, path, version))
     try:
         native = await obstore.get_async(
             store.native, path, options=_HEAD if version is None else {"head": True, "version": version}
@@ -93,7 +107,7 @@ async def head_async(store: ObstoreStore, key: str, version: str | None) -> Obje
     except FAILURES as error:
         facts = facts_of(error)
         if facts.undecodable and store.has_side:
-            return await run_async(lambda: store.side(f"describe {key!r}", key).head(key, path, version))
+            return await run_async(partial(_head_aside, store, key, path, version))
         raise await failed_async(store, facts, "describe", key, path, version=version) from masked(error)
     store.answered = monotonic()
     return head_meta(key, native)

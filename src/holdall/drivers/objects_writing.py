@@ -46,13 +46,14 @@ _TRIES: Sequence[tuple[Any, bool]] = (({"e_tag": BOGUS}, False), ("create", True
 
 def put(store: ObstoreStore, key: str, source: Source, options: PutOptions | None = None) -> PutResult:
     """Write an object. See `Store.put`."""
+    path = store.plain(key)
+    if path is not None and options is None and store.plain_puts and type(source) is bytes and len(source) <= SINGLE:
+        return _send(store, key, path, source, None, None)
     path = store.at(key)
     if type(source) is not bytes:
         admit(source)
     if store.unready:
         run(store.make_ready)
-    if options is None and store.plain_puts and type(source) is bytes and len(source) <= SINGLE and not is_odd(path):
-        return _send(store, key, path, source, None, None)
     options = store.put_options(options or PutOptions())
     if type(source) is bytes and len(source) <= SINGLE:
         return put_bytes(store, key, path, source, options)

@@ -45,13 +45,14 @@ _TRIES: Sequence[tuple[Any, bool]] = (({"e_tag": BOGUS}, False), ("create", True
 
 async def put_async(store: ObstoreStore, key: str, source: AsyncSource, options: PutOptions | None = None) -> PutResult:
     """Write an object. See `Store.put`."""
+    path = store.plain(key)
+    if path is not None and options is None and store.plain_puts and type(source) is bytes and len(source) <= SINGLE:
+        return await _send_async(store, key, path, source, None, None)
     path = store.at(key)
     if type(source) is not bytes:
         admit_async(source)
     if store.unready:
         await run_async(store.make_ready)
-    if options is None and store.plain_puts and type(source) is bytes and len(source) <= SINGLE and not is_odd(path):
-        return await _send_async(store, key, path, source, None, None)
     options = store.put_options(options or PutOptions())
     if type(source) is bytes and len(source) <= SINGLE:
         return await put_bytes_async(store, key, path, source, options)

@@ -7,6 +7,8 @@ import sys
 
 import obstore.store
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdall.drivers import s3settings
 from holdall.drivers.azure import AzureStore
@@ -14,6 +16,7 @@ from holdall.drivers.gcs import GCSStore
 from holdall.drivers.http import HTTPStore
 from holdall.drivers.objects import ObstoreStore, S3Store
 from holdall.drivers.objects_client import ClientSettings
+from holdall.drivers.objects_values import is_odd
 from holdall.errors import ConfigError, InvalidKeyError, MissingExtraError, NotSupportedError
 
 SECRET = "s3cr3t-value"
@@ -326,3 +329,22 @@ def test_the_large_descriptions_of_boto3_are_read_by_one_client_at_a_time(monkey
             assert store.extra.client is not None
     large = {"service-2", "endpoint-rule-set-1", "endpoints", "partitions"}
     assert sorted(found for found in read if found[0] in large) == [(name, True) for name in sorted(large)]
+
+
+PIECES = st.sampled_from(["a", "b.c", ".", "..", "", ".holdall", "é", "\x00", "\n", " ", "%2F", "x" * 400, "a" * 341, "~"])
+
+
+@given(st.lists(PIECES, min_size=1, max_size=4).map("/".join), st.sampled_from(["", "p", "p//q", "é" * 200]))
+def test_a_plain_key_needs_no_closer_look(key, prefix):
+    store = ObstoreStore(obstore.store.MemoryStore(), prefix=prefix)
+    path = store.plain(key)
+    if path is not None:
+        assert path == store.at(key)
+        assert not is_odd(path)
+
+
+def test_most_keys_are_plain_until_the_store_is_closed():
+    store = ObstoreStore(obstore.store.MemoryStore(), prefix="p")
+    assert store.plain("data/2024 (1)/a.txt") == "p/data/2024 (1)/a.txt"
+    store.close()
+    assert store.plain("data/2024 (1)/a.txt") is None
