@@ -56,16 +56,21 @@ class Watch(selectors.DefaultSelector):
             self.collected = max(self.collected, now[1] - began[1])
             self._pauses = self._pauses[0] + now[0] - began[0], self._pauses[1] + now[1] - began[1]
 
+    def _collected(self):
+        """See to it that a thread is heard that has collected, and lost its turn before it could say so."""
+        if self._began is not None:
+            self.collecting("stop", {})
+
     def select(self, timeout=None):
         """Wait as any selector does."""
+        self._collected()
         clock, work = time.perf_counter(), time.process_time()
         busy, busy_work = clock - self._went_on[0] - self._pauses[0], work - self._went_on[1] - self._pauses[1]
         self.most = max(self.most, self._late[1] + min(busy, busy_work))
         self.most_clock = max(self.most_clock, self._late[0] + busy)
         self._pauses = 0.0, 0.0
         found = super().select(timeout)
-        if self._began is not None:  # who collected has lost its turn before it could say that it has done so
-            self.collecting("stop", {})
+        self._collected()
         self._went_on = time.perf_counter(), time.process_time()
         late = max(0.0, self._went_on[0] - clock - (timeout or 0.0) - self._pauses[0])
         self._late = late, min(late, max(0.0, self._went_on[1] - work - self._pauses[1]))
