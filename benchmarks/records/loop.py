@@ -4,7 +4,7 @@
 a millisecond. The first number is processor time of this process between the moment at which the loop should have gone on and the one
 at which it did, so that other programs do not count; the second one is the clock's. Neither has the pauses of Python's garbage collector, which
 belong to the program: the third number is the longest one. First many records of ordinary size, then one record of
-``--kb`` in each of some shapes: with a mirror in a file, without one, on SQLite, and on PostgreSQL where that is installed.
+``--kb`` in each of some shapes: on S3 and in memory, with a mirror in a file, in memory without one, on SQLite, and on PostgreSQL where that is installed.
 """
 
 import argparse
@@ -18,9 +18,10 @@ import time
 from pathlib import Path
 
 from benchmarks import measuring
+from benchmarks.records.quick import QuickS3
 
 from holdall.drivers.memory import MemoryStore
-from holdall.records import Filter, ObjectDatabase, Query, Record, SQLDatabase, migrate_async
+from holdall.records import Filter, ObjectDatabase, Query, Record, S3Database, SQLDatabase, migrate_async
 from holdall.testing.servers import Postgres, ServerMissingError
 
 GOAL = 0.005
@@ -252,6 +253,19 @@ def engines(wanted):
             "no mirror": target,
             "sqlite": lambda: SQLDatabase(f"sqlite:///{place}/{next(number)}.db"),
         }
+        if "s3" in wanted:
+            server = stack.enter_context(QuickS3())
+            s3 = {
+                "bucket": "bench",
+                "region": "us-east-1",
+                "endpoint_url": server.url,
+                "access_key_id": "k",
+                "secret_access_key": "s",
+                "create_bucket": False,
+            }
+            found["s3"] = lambda: S3Database.from_config(
+                {**s3, "prefix": f"{next(number)}/", "mirror": f"{place}/{next(number)}.mirror"}
+            )
         try:
             if "postgres" in wanted:
                 server = stack.enter_context(Postgres.running())
@@ -280,7 +294,7 @@ def main():
     parser.add_argument("--records", type=int, default=5000, help="how many ordinary ones")
     parser.add_argument("--kb", type=int, default=10_000, help="size of the long one")
     parser.add_argument(
-        "--engines", default="mirror,no mirror,sqlite,postgres", help="those alone, with commas between them"
+        "--engines", default="s3,mirror,no mirror,sqlite,postgres", help="those alone, with commas between them"
     )
     parser.add_argument("--shapes", default=",".join(["many", *SHAPES]), help="those alone, with commas between them")
     parser.add_argument("--json", action="store_true", help="print JSON")

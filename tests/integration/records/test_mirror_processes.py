@@ -26,9 +26,11 @@ HEAD = """
 import os, signal, sys
 from holdall.drivers.local import LocalStore
 from holdall.records import DuplicateRecordError, Filter, ObjectDatabase, Record
+from holdall.testing.colour import colour_named
 
-root, mirror = sys.argv[1:3]
-db = ObjectDatabase(LocalStore(root), mirror=mirror)
+root, mirror, name = sys.argv[1:4]
+context = colour_named(name)
+db = context.__enter__()(ObjectDatabase(LocalStore(root), mirror=mirror))
 def die(*args, **named):
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -40,7 +42,8 @@ def opened(place, **options):
     return ObjectDatabase(LocalStore(root), **{"mirror": place / "mirror.sqlite", "owned": True, **options})
 
 
-def start(place, body, *arguments):
+def start(place, colour, body):
+    """Run a program in a process of its own, whose ``db`` has this colour."""
     (place / "root").mkdir(exist_ok=True)
     command = [
         sys.executable,
@@ -48,7 +51,7 @@ def start(place, body, *arguments):
         HEAD + textwrap.dedent(body),
         str(place / "root"),
         str(place / "mirror.sqlite"),
-        *arguments,
+        colour.name,
     ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -74,7 +77,7 @@ def agrees(place, db):
     assert db.count() == len(stored)
 
 
-def test_a09_two_processes_create_the_same_ids(tmp_path):
+def test_a09_two_processes_create_the_same_ids(tmp_path, colour):
     body = """
         won = []
         for number in range(500):
@@ -84,14 +87,14 @@ def test_a09_two_processes_create_the_same_ids(tmp_path):
                 pass
         print(*won)
     """
-    first, second = (set(ended(p).split()) for p in [start(tmp_path, body), start(tmp_path, body)])
+    first, second = (set(ended(p).split()) for p in [start(tmp_path, colour, body), start(tmp_path, colour, body)])
     assert first | second == {f"{number:03}" for number in range(500)}
     assert not first & second
     with opened(tmp_path) as db:
         agrees(tmp_path, db)
 
 
-def test_a10_four_processes_modify_one_counter(tmp_path):
+def test_a10_four_processes_modify_one_counter(tmp_path, colour):
     with opened(tmp_path) as db:
         db.create(Record({"id": "n", "n": 0}))
         body = """
@@ -100,13 +103,13 @@ def test_a10_four_processes_modify_one_counter(tmp_path):
             for _ in range(250):
                 db.modify("n", grow, attempts=100_000)
         """
-        for process in [start(tmp_path, body) for _ in range(4)]:
+        for process in [start(tmp_path, colour, body) for _ in range(4)]:
             ended(process)
         assert db.require("n")["n"] == 1000
         assert [record["n"] for record in db.search()] == [1000]
 
 
-def test_a13_kill_in_a_batch(tmp_path):
+def test_a13_kill_in_a_batch(tmp_path, colour):
     body = """
         import threading
         def watch():
@@ -117,7 +120,7 @@ def test_a13_kill_in_a_batch(tmp_path):
         threading.Thread(target=watch, daemon=True).start()
         db.batch_create([Record({"id": f"{n:04}", "n": n}) for n in range(5000)])
     """
-    process = start(tmp_path, body)
+    process = start(tmp_path, colour, body)
     process.communicate(timeout=300)
     assert process.returncode == -signal.SIGKILL
     stored = truth(tmp_path)
@@ -131,7 +134,7 @@ def test_a13_kill_in_a_batch(tmp_path):
 
 
 FAULTS = {
-    "after the intent": "one.create = die; db.create(Record({'id': 'new'}))",
+    "after the intent": "one.create = one.create_async = die; db.create(Record({'id': 'new'}))",
     "before the outcome": "journal.end = die; db.create(Record({'id': 'new'}))",
     "in the outcome": "journal.next_number = die; db.create(Record({'id': 'new'}))",
     "update before the outcome": "journal.end = die; db.update('a', Record({'n': 100}))",
@@ -144,18 +147,18 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("where", list(FAULTS))
-def test_a14_kill_within_the_protocol(tmp_path, where):
+def test_a14_kill_within_the_protocol(tmp_path, colour, where):
     """The next process answers right, its mirror warm or cold, and no lock stays."""
     with opened(tmp_path, mirror="off") as plain, opened(tmp_path) as db:
         plain.batch_create([Record({"id": name, "n": number}) for number, name in enumerate("abc")])
         if "listing" not in where and "bodies" not in where:
             db.search()
         body = f"""
-            from holdall.records import objects_record as one
+            from holdall.records import objects_record{"_async" if colour.name == "async" else ""} as one
             from holdall.records.mirror import journal, listing, mirror
             {FAULTS[where]}
         """
-        process = start(tmp_path, body)
+        process = start(tmp_path, colour, body)
         process.communicate(timeout=300)
         assert process.returncode == -signal.SIGKILL
         agrees(tmp_path, db)
