@@ -21,6 +21,7 @@ from holdall.records import DuplicateRecordError, Filter, ObjectDatabase, Record
 from holdall.records.encoding import decode_body
 from holdall.records.keys import key_to_id
 from holdall.records.mirror.file import MirrorWarning
+from holdall.testing.colour import colour_named
 
 HEAD = """
 import os, signal, sys
@@ -295,15 +296,16 @@ def test_a15_a_file_that_cannot_be_opened_is_not_mourned(tmp_path, monkeypatch):
     assert [each for each in told if "_Connection" in repr(each.object)] == []
 
 
-def test_a33_after_fork_and_in_threads(tmp_path):
+def test_a33_after_fork_and_in_threads(tmp_path, colour):
     """A child after fork opens the mirror itself; many threads share one handle."""
     db = opened(tmp_path)
     db.batch_create([Record({"id": f"{n}"}) for n in range(20)])
     assert db.count() == 20
 
     def child(queue):
-        db.create(Record({"id": "child"}))
-        queue.put(db.count())
+        with colour_named(colour.name) as own:
+            own(db).create(Record({"id": "child"}))
+            queue.put(own(db).count())
 
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
@@ -318,9 +320,10 @@ def test_a33_after_fork_and_in_threads(tmp_path):
 
     def work(number):
         try:
-            for step in range(10):
-                db.upsert(f"t{number}", Record({"step": step}))
-                assert db.count() >= 21
+            with colour_named(colour.name) as own:
+                for step in range(10):
+                    own(db).upsert(f"t{number}", Record({"step": step}))
+                    assert own(db).count() >= 21
         except Exception as error:
             errors.append(error)
 
@@ -334,18 +337,19 @@ def test_a33_after_fork_and_in_threads(tmp_path):
     db.close()
 
 
-def _asked(db, n):
+def _asked(name, db, n):
     """Be a process of a pool."""
-    db.upsert(f"p{n}", Record({"n": n}))
-    return db.require(f"p{n}")["n"] + len(db.search(Filter("id", "startswith", "p0")))
+    with colour_named(name) as own:
+        own(db).upsert(f"p{n}", Record({"n": n}))
+        return own(db).require(f"p{n}")["n"] + len(own(db).search(Filter("id", "startswith", "p0")))
 
 
-def test_a33_a_process_pool(tmp_path):
+def test_a33_a_process_pool(tmp_path, colour):
     """Databases travel to processes that were spawned, and work there."""
     with opened(tmp_path) as db:
         db.upsert("p0", Record({"n": 0}))
         with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-            assert sorted(pool.map(_asked, [db] * 4, range(4))) == [1, 2, 3, 4]
+            assert sorted(pool.map(partial(_asked, colour.name), [db] * 4, range(4))) == [1, 2, 3, 4]
         assert db.count() == 4
         agrees(tmp_path, db)
 
