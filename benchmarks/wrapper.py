@@ -22,7 +22,7 @@ from pathlib import Path
 from benchmarks import measuring, s3
 
 ROUNDS = 60
-PROGRAMS = 8
+PROGRAMS = 30
 """Programs of each kind that run in turn."""
 BARE = "obstore within holdall"
 CALLS = {"get 4 KiB": 50, "put 4 KiB": 50, "head": 50, "get 1 MiB": 10, "put 1 MiB": 10}

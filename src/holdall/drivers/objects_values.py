@@ -261,11 +261,11 @@ class _Draft:
 
 def result_of(key: str, size: int, native: Mapping[str, Any]) -> PutResult:
     """Return the result of a write from obstore's."""
+    etag, version = native["e_tag"], native["version"]
     result: Any = _Draft()
     result.key = key
     result.size = size
-    result.etag = strip_etag(native["e_tag"]) or None
-    version = native["version"]
+    result.etag = etag[1:-1] if etag and len(etag) > 2 and etag[0] == etag[-1] == '"' else strip_etag(etag) or None
     result.version = None if version == "null" else version
     result.last_modified = None
     result.__class__ = PutResult
