@@ -255,14 +255,7 @@ def engines(wanted):
         }
         if "s3" in wanted:
             server = stack.enter_context(QuickS3())
-            s3 = {
-                "bucket": "bench",
-                "region": "us-east-1",
-                "endpoint_url": server.url,
-                "access_key_id": "k",
-                "secret_access_key": "s",
-                "create_bucket": False,
-            }
+            s3 = server.settings | {"create_bucket": False}
             found["s3"] = lambda: S3Database.from_config(
                 {**s3, "prefix": f"{next(number)}/", "mirror": f"{place}/{next(number)}.mirror"}
             )

@@ -494,14 +494,7 @@ def main():
         return
     with QuickS3() as server:
         speed = carried(server.url)
-        s3 = {
-            "bucket": "bench",
-            "region": "us-east-1",
-            "endpoint_url": server.url,
-            "access_key_id": "testing",
-            "secret_access_key": "testing",
-        }
-        known = {"s3": s3, "records": asked.records}
+        known = {"s3": server.settings, "records": asked.records}
         delays = (0, asked.delay) if asked.delay else (0,)
         found = scaled(
             counting.count(

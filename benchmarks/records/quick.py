@@ -41,6 +41,17 @@ class QuickS3:
         self._process.wait(30)
         self._process.stdout.close()
 
+    @property
+    def settings(self):
+        """How to reach it, as a database or a store is told."""
+        return {
+            "bucket": "bench",
+            "region": "us-east-1",
+            "endpoint_url": self.url,
+            "access_key_id": "testing",
+            "secret_access_key": "testing",
+        }
+
     def _ask(self, **said):
         self._process.stdin.write(json.dumps(said) + "\n")
         self._process.stdin.flush()

@@ -54,6 +54,8 @@ def work(library, known):
 
 def measure(server, known, rounds, delays):
     """Return verb and delay -> library -> seconds of each call."""
+    from holdall.testing import Fault
+
     workers, found = {}, {}
     try:
         for name in LIBRARIES:
@@ -70,7 +72,7 @@ def measure(server, known, rounds, delays):
                 if not workers[name].stdout.readline():
                     raise SystemExit(f"{name} did not start")
         for delay in delays:
-            server.fail(Delay(delay / 1000), times=inf)
+            server.fail(Fault(delay=delay / 1000), times=inf)
             for turn in range(rounds + 1):  # the first one warms up
                 for verb in VERBS:
                     for name in list(workers)[turn % len(workers) :] + list(workers)[: turn % len(workers)]:
@@ -84,13 +86,6 @@ def measure(server, known, rounds, delays):
         for worker in workers.values():
             worker.stdin.close()
             worker.wait(60)
-
-
-class Delay:
-    """What the server adds to each request."""
-
-    def __init__(self, seconds):
-        self.delay = seconds
 
 
 def summary(of):
@@ -114,15 +109,8 @@ def main():
         work(asked.worker[0], json.loads(asked.worker[1]))
         return
     with QuickS3() as server:
-        s3 = {
-            "bucket": "bench",
-            "region": "us-east-1",
-            "endpoint_url": server.url,
-            "access_key_id": "testing",
-            "secret_access_key": "testing",
-        }
         delays = (0, asked.delay) if asked.delay else (0,)
-        taken = measure(server, {"s3": s3, "records": asked.calls, "calls": asked.calls}, asked.rounds, delays)
+        taken = measure(server, {"s3": server.settings, "records": asked.calls, "calls": asked.calls}, asked.rounds, delays)
     found = {title: summary(of) for title, of in taken.items()}
     measuring.save("benchmarks.records.single", found, as_json=asked.json)
     if asked.json:

@@ -6,6 +6,7 @@ go for too short a time, keeps it. So long work beside a loop is done in steps, 
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
@@ -39,6 +40,16 @@ BESIDE: dict[int, tuple[AbstractEventLoop, float]] = {}
 """Threads that work beside an event loop: which one, and since when without a pause. False in a program that only blocks."""
 _wanted: dict[AbstractEventLoop, Lock] = {}
 """Turns that loops are to have: all threads beside a loop wait for the same one, else they would hand the interpreter to each other."""
+
+
+def _forget() -> None:
+    """Know nothing of the parent's threads, whose names new ones may have."""
+    BESIDE.clear()
+    _wanted.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 def beside(loop: AbstractEventLoop, function: Callable[[], T]) -> T:

@@ -2,12 +2,14 @@
 
 import asyncio
 import itertools
+import os
 import random
 import re
 import selectors
 import sys
 import threading
 import time
+import warnings
 from collections import Counter
 from datetime import UTC, datetime
 
@@ -432,3 +434,15 @@ def test_a_copy_is_deep_and_made_with_pauses(monkeypatch):
     assert found["maps"] == value["maps"] and found["maps"][0] is not value["maps"][0]
     made["v"] = None
     assert record["v"] is value
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork there")
+def test_a_forked_child_knows_no_threads_of_its_parent(monkeypatch):
+    monkeypatch.setitem(_turns.BESIDE, -1, (None, 0.0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid == 0:
+        os._exit(0 if not _turns.BESIDE else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert -1 in _turns.BESIDE
