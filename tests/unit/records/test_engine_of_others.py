@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from holdall.errors import HoldallError
+from holdall.errors import HoldallError, NotSupportedError
 from holdall.records import ConcurrencyError, Database, DuplicateRecordError, engine, engine_async
 from holdall.records.drafts import Written, record_of
 from holdall.records.errors import Outcome
@@ -22,10 +22,10 @@ from holdall.testing import DatabaseContract
 
 
 class DictEngine(engine.Engine):
-    """Records in a dict, behind a lock."""
+    """Records in a dict, behind a lock; perhaps as a storage has them that knows no conditions."""
 
-    def __init__(self):
-        self.bodies, self.lock = {}, threading.RLock()
+    def __init__(self, conditions=True):
+        self.bodies, self.lock, self.conditions = {}, threading.RLock(), conditions
 
     def create(self, draft):
         with self.lock:
@@ -44,12 +44,17 @@ class DictEngine(engine.Engine):
         return None if body is None else record_of(body, body.write).copy()
 
     def update(self, draft, expected_version):
+        self._refuse(expected_version)
         with self.lock:
             body = self.bodies.get(draft.id)
             if body is None:
                 return None
             self._check(body, expected_version)
             return self._keep(draft, body.created)
+
+    def _refuse(self, expected):
+        if expected is not None and not self.conditions:
+            raise NotSupportedError("no conditions here")
 
     def _check(self, body, expected):
         if expected is not None and body.write != expected:
@@ -63,6 +68,7 @@ class DictEngine(engine.Engine):
             return self._keep(draft) if stored is None else stored
 
     def delete(self, id, expected_version):
+        self._refuse(expected_version)
         with self.lock:
             if id in self.bodies:
                 self._check(self.bodies[id], expected_version)
@@ -124,7 +130,7 @@ class DictEngine(engine.Engine):
         raise NotImplementedError
 
     def connect(self):
-        return ConnectReport(compare_and_set=True, conditional_delete=True)
+        return ConnectReport(compare_and_set=self.conditions, conditional_delete=self.conditions)
 
     def refresh(self):
         return RefreshReport(records=len(self.bodies), changed=0)
@@ -166,17 +172,31 @@ AsyncDictEngine.__abstractmethods__ = frozenset()
 
 
 class DictDatabase(Database):
+    conditions = True
+
     def __init__(self):
-        blocking = DictEngine()
+        blocking = DictEngine(self.conditions)
         super().__init__(blocking, AsyncDictEngine(blocking))
 
     @property
     def capabilities(self):
-        return replace(DatabaseCapabilities(engine="table"), exact_batch_delete=True)
+        known = DatabaseCapabilities(engine="table")
+        return replace(known, exact_batch_delete=True, compare_and_set=self.conditions, conditional_delete=self.conditions)
+
+
+class DictWithoutConditions(DictDatabase):
+    conditions = False
 
 
 class TestDict(DatabaseContract):
     @pytest.fixture
     def database(self):
         with DictDatabase() as database:
+            yield database
+
+
+class TestDictWithoutConditions(DatabaseContract):
+    @pytest.fixture
+    def database(self):
+        with DictWithoutConditions() as database:
             yield database

@@ -105,6 +105,9 @@ class SingleContract(RecordsContractBase):
         assert second.data == {"n": 2}
         assert second.created_at == first.created_at
         if not db.capabilities.compare_and_set:
+            with pytest.raises(NotSupportedError):
+                db.upsert("a", Record({"n": 3}), expected_version=first.version)
+            assert db.require("a")["n"] == 2
             return
         with pytest.raises(ConcurrencyError):
             db.upsert("a", Record({"n": 3}), expected_version=first.version)
@@ -139,6 +142,10 @@ class SingleContract(RecordsContractBase):
             assert db.exists("a")
             assert db.delete("a", expected_version=db.get_version("a")) is True
             assert db.delete("a", expected_version=first.version) is False
+        else:
+            with pytest.raises(NotSupportedError):
+                db.delete("a", expected_version=db.get_version("a"))
+            assert db.exists("a")
 
     def test_versions_are_unique_per_write(self, db: Database) -> None:
         """Deleting and creating equal content again gives another token (no ABA)."""
@@ -153,15 +160,18 @@ class SingleContract(RecordsContractBase):
                 db.update("a", Record({}), expected_version=first)
 
     def test_modify(self, db: Database) -> None:
-        """A change by function is compare-and-set."""
-        if not db.capabilities.compare_and_set:
-            return
+        """A change by function is compare-and-set, or refused."""
         db.create(Record({"id": "a", "n": 1}))
 
         def grow(record: Record) -> Record:
             record["n"] += 1
             return record
 
+        if not db.capabilities.compare_and_set:
+            with pytest.raises(NotSupportedError):
+                db.modify("a", grow)
+            assert db.require("a")["n"] == 1
+            return
         assert db.modify("a", grow)["n"] == 2
         stored = db.modify("a", lambda record: record.set_value("n", 10))
         assert stored["n"] == 10
