@@ -74,6 +74,7 @@ class S3Store(ObstoreStore):
         concurrency: Parts of one upload in flight.
         max_connections: Connections kept.
         bulk_delete: Delete many keys in one request.
+        sign_payload: Sign the digest of what is sent, too; by default only for plain http to another machine, or with ``verify=False``.
         missing_on_403: Read "forbidden" as "not there", for credentials that may not list.
         create: Make the bucket if it is missing (needs boto3).
 
@@ -109,6 +110,7 @@ class S3Store(ObstoreStore):
         concurrency: int = 8,
         max_connections: int | None = None,
         bulk_delete: bool = True,
+        sign_payload: bool | None = None,
         missing_on_403: bool = False,
         create: bool = False,
     ) -> None:
@@ -131,6 +133,7 @@ class S3Store(ObstoreStore):
             request_payer=request_payer,
             addressing=addressing_style,
             bulk_delete=bulk_delete,
+            sign_payload=sign_payload,
             client=ClientSettings(
                 retries=retries,
                 timeout=timeout,

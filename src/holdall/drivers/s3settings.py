@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import obstore.store
 
 from holdall.drivers.objects_client import AGENT, ClientSettings
+from holdall.drivers.specs.parts import is_loopback
 from holdall.errors import ConfigError, MissingExtraError, UnauthenticatedError
 
 __all__ = ["EXTRA", "Addressing", "S3Settings", "boto_installed"]
@@ -76,6 +77,7 @@ class S3Settings:
         request_payer: We pay for requests.
         addressing: Bucket in the path or in the host.
         bulk_delete: Delete many keys in one request.
+        sign_payload: Sign the digest of what is sent, too.
         client: Time limits, retries, certificates.
     """
 
@@ -92,6 +94,7 @@ class S3Settings:
     request_payer: bool = False
     addressing: Addressing = "auto"
     bulk_delete: bool = True
+    sign_payload: bool | None = None
     client: ClientSettings = field(default_factory=ClientSettings)
     _lock: Any = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
     _made: dict[str, Any] = field(default_factory=dict[str, Any], init=False, repr=False, compare=False)
@@ -155,6 +158,14 @@ class S3Settings:
         return self.endpoint is None and "." not in self.bucket
 
     @property
+    def unsigned(self) -> bool:
+        """Whether a signature leaves out the digest of what is sent, since nobody on the way can change it (design record 0031)."""
+        if self.sign_payload is not None:
+            return not self.sign_payload
+        parts = urlsplit(self.endpoint or AMAZON)
+        return is_loopback(parts.hostname or "") or (parts.scheme == "https" and self.client.verify)
+
+    @property
     def equal_parts(self) -> bool:
         """Whether the service wants parts of one size."""
         return self.endpoint is not None and (urlsplit(self.endpoint).hostname or "").endswith(".r2.cloudflarestorage.com")
@@ -168,6 +179,7 @@ class S3Settings:
             "virtual_hosted_style_request": self.virtual,
             "skip_signature": self.anonymous,
             "disable_bulk_delete": not self.bulk_delete,
+            "unsigned_payload": self.unsigned,
         }
         if self.endpoint is not None:
             address = self.endpoint
@@ -222,9 +234,11 @@ class S3Settings:
             import boto3.session  # noqa: PLC0415  # an extra
             import botocore.session  # noqa: PLC0415
             from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+
+            from holdall.drivers.s3events import Events  # noqa: PLC0415
         except ImportError as error:
             raise MissingExtraError(f"this needs boto3: {EXTRA}") from error
-        core = botocore.session.Session()
+        core = botocore.session.Session(event_hooks=Events())
         with _models_lock:  # the description of S3 is read once per process: 80 ms
             core.register_component("data_loader", _models.setdefault("loader", core.get_component("data_loader")))
         try:
@@ -252,13 +266,16 @@ class S3Settings:
         from botocore.config import Config  # noqa: PLC0415
 
         checksums: Any = "when_supported" if self.amazon else "when_required"  # other services often know no trailers
+        places: Any = {"addressing_style": "virtual" if self.virtual else "path"}
+        if self.sign_payload:
+            places["payload_signing_enabled"] = True
         config = Config(
             region_name=self.resolved_region,
             connect_timeout=self.client.connect_timeout,
             read_timeout=self.client.timeout,
             retries={"total_max_attempts": self.client.retries + 1, "mode": "standard"},
             max_pool_connections=self.client.max_connections or max(32, 2 * self.client.concurrency),
-            s3={"addressing_style": "virtual" if self.virtual else "path"},
+            s3=places,
             user_agent_extra=AGENT,
             request_checksum_calculation=checksums,
             response_checksum_validation=checksums,

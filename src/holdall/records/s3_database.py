@@ -11,6 +11,7 @@ from holdall.core.params import Faults, Param, bind, require
 from holdall.core.secrets import Secret
 from holdall.drivers.objects import S3Store
 from holdall.drivers.s3settings import boto_installed
+from holdall.drivers.specs.parts import is_loopback
 from holdall.errors import ConfigError
 from holdall.records.objects_database import ObjectDatabase
 
@@ -45,7 +46,6 @@ S3_PARAMS: tuple[Param, ...] = (
 """The options of `S3Database`."""
 
 _KNOWN = {param.name for param in S3_PARAMS}
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class S3Database(ObjectDatabase):
@@ -148,4 +148,4 @@ def _revealed(value: Any) -> str | None:
 
 def _is_loopback(endpoint: str | None) -> bool:
     address = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-    return (urlsplit(address).hostname or "") in _LOOPBACK
+    return is_loopback(urlsplit(address).hostname or "")

@@ -20,6 +20,7 @@ __all__ = [
     "check_ssl",
     "endpoint",
     "given",
+    "is_loopback",
     "is_loopback_or_ip",
     "login",
     "no_port",
@@ -65,12 +66,20 @@ def login(url: StoreURL) -> dict[str, Any]:
     return {"username": url.user, "password": url.password}
 
 
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine: ``localhost``, a name below it (RFC 6761), or a loopback address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
 def is_loopback_or_ip(host: str) -> bool:
     """Tell whether a host is an IP address or ``localhost``."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        return is_loopback(host)
     return True
 
 

@@ -147,6 +147,7 @@ S3 = URLSpec(
         Param(name="create", kind="bool", aliases=("create_bucket",), default=False, help="make the bucket if it is missing"),
         Param(name="missing_on_403", kind="bool", default=False, help="403 means not there (no permission to list)"),
         Param(name="bulk_delete", kind="bool", aliases=("use_batch_delete",), default=True, help="delete many keys in a request"),
+        Param(name="sign_payload", kind="bool", help="sign the digest of what is sent, too; by default only for plain http to another machine, or without `verify`"),
     ),
 )  # fmt: skip
 """Amazon S3, MinIO, Ceph, R2 and others."""

@@ -1,0 +1,101 @@
+"""What a signature for S3 covers: the digest of what is sent is left out where nobody on the way can change it."""
+
+import contextlib
+import socket
+import socketserver
+import threading
+
+import pytest
+from tests.object_stores import opened
+
+from holdall.core.options import PutOptions
+from holdall.drivers.objects_client import ClientSettings
+from holdall.drivers.s3settings import S3Settings
+from holdall.errors import HoldallError
+from holdall.testing import Colour
+from holdall.testing.servers import Bucket
+
+SENT, CHANGED = b"what was sent", b"what was seen"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "given", "unsigned"),
+    [
+        (None, {}, True),
+        (None, {"client": ClientSettings(verify=False)}, False),
+        (None, {"sign_payload": True}, False),
+        ("https://host:9000", {}, True),
+        ("http://host:9000", {}, False),
+        ("http://10.0.0.1:9000", {}, False),
+        ("http://localhost.example.org", {}, False),
+        ("http://host:9000", {"sign_payload": False}, True),
+        ("http://localhost:9000", {}, True),
+        ("http://s3.localhost:9000", {}, True),
+        ("http://127.0.0.1:9000", {}, True),
+        ("http://[::1]:9000", {}, True),
+        ("http://127.0.0.1:9000", {"sign_payload": True}, False),
+    ],
+)
+def test_only_a_way_that_others_can_change_needs_the_digest(endpoint, given, unsigned):
+    settings = S3Settings(bucket="b", endpoint=endpoint, **{"client": ClientSettings(allow_http=True), **given})
+    assert settings.unsigned is unsigned
+
+
+class Relay(socketserver.BaseRequestHandler):
+    """Between a client and a server, changing what is sent."""
+
+    upstream: tuple[str, int]
+    digests: list[bytes]
+
+    def handle(self):
+        with socket.create_connection(self.upstream) as server:
+            back = threading.Thread(target=self.pump, args=(server, self.request, lambda data: data))
+            back.start()
+            self.pump(self.request, server, self.change)
+            back.join()
+
+    def change(self, data):
+        self.digests += [line[22:] for line in data.lower().splitlines() if line.startswith(b"x-amz-content-sha256: ")]
+        return data.replace(SENT, CHANGED)
+
+    @staticmethod
+    def pump(source, target, change):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(change(data))
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def relay(radosgw_bucket: Bucket):
+    _, _, place = radosgw_bucket.server.endpoint.partition("//")
+    host, _, port = place.partition(":")
+    kind = type("Between", (Relay,), {"upstream": (host, int(port)), "digests": []})
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), kind) as running:
+        running.daemon_threads = True
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        running.digests = kind.digests
+        yield running
+        running.shutdown()
+
+
+@pytest.mark.parametrize("options", [PutOptions(), PutOptions(mode="create"), PutOptions(tags={"a": "b"})])
+def test_a_signed_digest_tells_of_a_change_on_the_way(radosgw_bucket: Bucket, relay, colour: Colour, options):
+    ground, address = radosgw_bucket.ground, f"http://127.0.0.1:{relay.server_address[1]}"
+    with opened(radosgw_bucket, endpoint_url=address, sign_payload=True, retries=0) as store:
+        with pytest.raises(HoldallError):
+            colour(store).put("k", SENT, options)
+        assert ground.everything() == set()
+        colour(store).put("k", b"other", options)
+        assert ground.read("k") == b"other"
+    assert relay.digests
+    assert b"unsigned-payload" not in relay.digests
+
+
+def test_by_default_a_way_within_the_machine_is_trusted(radosgw_bucket: Bucket, relay, colour: Colour):
+    address = f"http://127.0.0.1:{relay.server_address[1]}"
+    with opened(radosgw_bucket, endpoint_url=address) as store:
+        colour(store).put("k", SENT)
+        assert colour(store).get("k").bytes() == CHANGED
+    assert set(relay.digests) == {b"unsigned-payload"}
