@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from holdall.errors import NotSupportedError
+from holdall.records.keywords import check_keywords
 from holdall.records.results import DatabaseCapabilities
 from holdall.records.transaction import Policy, Transaction
 from holdall.records.verbs.care import CareVerbs
@@ -54,7 +55,12 @@ class Database(SingleVerbs, ManyVerbs, TableVerbs, CareVerbs):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Return a database of a mapping of options; an unknown one is an error."""
+        """Return a database of a mapping of options.
+
+        Raises:
+            ConfigError: With all that are unknown or missing.
+        """
+        check_keywords(cls, config, cls.__name__)
         return cls(**config)
 
     @property

@@ -5,16 +5,18 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from holdall.core.config import expand
 from holdall.core.params import Faults, Param, bind, require
 from holdall.core.secrets import reveal
 from holdall.errors import ConfigError
 from holdall.records.database import Database
 from holdall.records.errors import BackendNotFoundError
+from holdall.records.keywords import check_keywords
 
 __all__ = ["BACKENDS", "ENTRY_POINTS", "Backend", "build", "find_backend", "known_backends", "register_backend"]
 
@@ -54,6 +56,7 @@ class Backend:
         extra: The extra that it needs.
         needs: Modules of that extra.
         params: Its options; ``None`` if the class checks them itself.
+        references: It expands the environment's references itself, too.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Backend:
     extra: str | None = None
     needs: tuple[str, ...] = ()
     params: tuple[Param, ...] | None = field(default=None, repr=False)
+    references: bool = False
 
     @property
     def installed(self) -> bool:
@@ -77,6 +81,7 @@ BACKENDS: dict[str, Backend] = {
             name="s3",
             target="holdall.records:S3Database",
             paths=("holdall.records.S3Database", "dataknobs_data.backends.s3.S3Database"),
+            references=True,
         ),
         Backend(
             name="objects",
@@ -155,10 +160,14 @@ def register_backend(
 def known_backends() -> dict[str, Backend]:
     """Return the backends by every name: ours, those of entry points, those that were registered."""
     known = {name: backend for backend in BACKENDS.values() for name in (backend.name, *backend.aliases)}
-    for point in entry_points(group=ENTRY_POINTS):
+    for point in _points():
         path = point.value.replace(":", ".")
         known.setdefault(point.name.lower(), Backend(name=point.name.lower(), target=point.value, paths=(path,)))
     return {**known, **_added}
+
+
+def _points() -> Iterable[EntryPoint]:
+    return entry_points(group=ENTRY_POINTS)
 
 
 def find_backend(name: str) -> Backend:
@@ -166,11 +175,18 @@ def find_backend(name: str) -> Backend:
 
     Raises:
         BackendNotFoundError: There is none; or it is known, but what it needs is not installed.
+        ConfigError: Packages claim one name for several classes, or a name of ours, and `register_backend` has not settled it.
     """
-    known = known_backends()
-    backend = known.get(name.strip().lower()) if isinstance(name, str) else None
+    known, wanted = known_backends(), name.strip().lower()
+    backend = known.get(wanted)
     if backend is None:
         raise BackendNotFoundError(f"no backend {name!r} (known: {', '.join(sorted(known))})")
+    rivals = [] if wanted in _added else [point.value for point in _points() if point.name.lower() == wanted]
+    claims = sorted({backend.target, *rivals})
+    if len(claims) > 1:
+        raise ConfigError(
+            f"backend {name!r} is claimed by {' and '.join(claims)}; register_backend(…, replace=True) settles it"
+        )
     if not backend.installed:
         raise BackendNotFoundError(f'backend {backend.name!r} is not installed: pip install "holdall[{backend.extra}]"')
     return backend
@@ -195,7 +211,10 @@ def build(backend: Backend, options: Mapping[str, Any], *, what: str, base: str)
         hint = f': pip install "holdall[{backend.extra}]"' if backend.extra else f": {error}"
         raise BackendNotFoundError(f"backend {backend.name!r} cannot be loaded{hint}") from error
     if backend.params is None:
-        made = target.from_config(options) if hasattr(target, "from_config") else target(**options)
+        given = options if backend.references else expand(options)
+        if not hasattr(target, "from_config"):
+            check_keywords(target, given, what)
+        made = target.from_config(given) if hasattr(target, "from_config") else target(**given)
     else:
         made = target(_bound(backend.params, options, what=what, base=base))
     if not isinstance(made, Database):

@@ -15,6 +15,7 @@ except ImportError as error:  # pragma: no cover  # the tests have it
 from holdall.errors import ConfigError
 from holdall.records import sql_engine, sql_engine_async
 from holdall.records.database import Database
+from holdall.records.keywords import check_keywords
 from holdall.records.paths import index_paths
 from holdall.records.results import DatabaseCapabilities
 from holdall.records.sql_link import Link, checked_url
@@ -77,10 +78,13 @@ class SQLDatabase(Database):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Return a database of a mapping: ``url`` and the options of this class."""
+        """Return a database of a mapping: ``url`` and the options of this class.
+
+        Raises:
+            ConfigError: With all that are unknown or missing.
+        """
+        check_keywords(cls, config, cls.__name__, renamed="url")
         options = dict(config)
-        if "url" not in options:
-            raise ConfigError("an SQL database needs its url")
         return cls(options.pop("url"), **options)
 
     @property

@@ -1,6 +1,8 @@
 """Databases by description: every fault is named, nothing is opened, no secret is shown."""
 
+import importlib
 import json
+import sys
 
 import pytest
 
@@ -146,14 +148,20 @@ def test_a29_secrets_are_masked():
 class Mine(ObjectDatabase):
     """A backend of somebody else."""
 
-    @classmethod
-    def from_config(cls, config):
-        return cls(MemoryStore(), **config)
+    def __init__(self, prefix="records/"):
+        super().__init__(MemoryStore(), prefix=prefix)
+
+
+class NotOne:
+    """No database, though it is made of options."""
+
+    def __init__(self, **options):
+        pass
 
 
 def test_a29_backends_of_others(monkeypatch):
     target = f"{__name__}:Mine"
-    monkeypatch.setitem(__import__("sys").modules, __name__, __import__("types").SimpleNamespace(Mine=Mine, NotOne=dict))
+    monkeypatch.setitem(__import__("sys").modules, __name__, __import__("types").SimpleNamespace(Mine=Mine, NotOne=NotOne))
     register_backend("mine", target, aliases=("ours",))
     assert isinstance(DatabaseFactory().create(backend="ours", prefix="x/"), Mine)
     assert isinstance(DatabaseFactory().create(**{"class": f"{__name__}.Mine"}), Mine)
@@ -162,6 +170,8 @@ def test_a29_backends_of_others(monkeypatch):
             register_backend(taken, target)
     with pytest.raises(ConfigError, match="module:Class"):
         register_backend("other", "nonsense")
+    with pytest.raises(ConfigError, match="unknown field 'prefx', did you mean 'prefix'"):
+        DatabaseFactory().create(backend="mine", prefx="x/")
     register_backend("mine", f"{__name__}:NotOne", replace=True)
     with pytest.raises(ConfigError, match="makes no Database"):
         DatabaseFactory().create(backend="mine")
@@ -169,24 +179,109 @@ def test_a29_backends_of_others(monkeypatch):
     with pytest.raises(BackendNotFoundError, match=r'pip install "holdall\[absent\]"'):
         DatabaseFactory().create(backend="absent")
     with pytest.raises(ConfigError, match="no registered backend"):
-        DatabaseFactory().create(**{"class": "collections.OrderedDict"})
+        DatabaseFactory().create(**{"class": "types.SimpleNamespace"})
     with pytest.raises(ConfigError, match="makes no Database"):
-        DatabaseFactory(trusted=True).create(**{"class": "collections.OrderedDict"})
+        DatabaseFactory(trusted=True).create(**{"class": "types.SimpleNamespace"})
 
 
-def test_a29_entry_points(monkeypatch):
-    class Point:
-        name, value = "third", "holdall.records:ObjectDatabase"
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Install packages that bring backends; return how."""
 
-    monkeypatch.setattr(backends, "entry_points", lambda group: [Point] if group == backends.ENTRY_POINTS else [])
-    made = DatabaseFactory().create(backend="third", store="memory://")
-    assert isinstance(made, ObjectDatabase)
+    def install(name, points):
+        site = tmp_path / f"site-{name}"
+        info = site / f"{name}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[holdall.databases]\n{points}")
+        (site / f"{name}.py").write_text(PACKAGE)
+        monkeypatch.syspath_prepend(site)
+        importlib.invalidate_caches()
+        names.append(name)
+
+    names = []
+    yield install
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+PACKAGE = """
+from holdall.drivers.memory import MemoryStore
+from holdall.errors import ConfigError
+from holdall.records import ObjectDatabase
+
+class Cabinet(ObjectDatabase):
+    def __init__(self, drawers=1):
+        super().__init__(MemoryStore(), prefix=f"drawer-{drawers}/", owned=True)
+
+class Checked(Cabinet):
+    @classmethod
+    def from_config(cls, config):
+        if set(config) != {"drawers"}:
+            raise ConfigError("a cabinet has drawers")
+        return cls(int(config["drawers"]))
+"""
+
+
+def test_a29_a_package_brings_backends(installed, tmp_path, colour):
+    """It is found by its entry points as it is installed; nothing of it is imported before it is asked for."""
+    installed("their_cabinets", "Cabinet = their_cabinets:Cabinet\nchecked = their_cabinets:Checked\n"
+              "broken = their_cabinets:Absent\ngone = no_such_package:Database\n")  # fmt: skip
+    (tmp_path / "config.yaml").write_text(
+        "databases:\n  people: {backend: cabinet, drawers: '${DRAWERS:3}'}\n  papers: {class: their_cabinets.Checked, drawers: '4'}\n"
+    )
+    factory = DatabaseFactory.from_file(tmp_path / "config.yaml")
+    assert {"cabinet", "checked"} <= {backend.name for backend in factory.backends()}
+    assert "their_cabinets" not in sys.modules
+    with factory.create("people") as people, factory.create("papers") as papers:
+        assert (type(people).__name__, people.prefix) == ("Cabinet", "drawer-3/")
+        assert (type(papers).__name__, papers.prefix) == ("Checked", "drawer-4/")
+        assert colour(people).create(Record({"id": "a", "n": 1})) == "a"
+        assert colour(people).require("a")["n"] == 1
+    with pytest.raises(ConfigError, match="^database: a cabinet has drawers"):
+        factory.create(backend="checked", doors=1)
+    with pytest.raises(ConfigError, match=r"^database: Cabinet: unknown field 'doors' \(known: drawers\)"):
+        factory.create(backend="cabinet", doors=1)
+    with pytest.raises(ConfigError, match="^database: .*NOWHERE"):
+        factory.create(backend="cabinet", drawers="${NOWHERE}")
+    for name, said in (("broken", "Absent"), ("gone", "no_such_package")):
+        with pytest.raises(BackendNotFoundError, match=f"backend '{name}' cannot be loaded.*{said}"):
+            factory.create(backend=name)
+    with pytest.raises(ConfigError, match="there already"):
+        register_backend("cabinet", "their_cabinets:Checked")
+
+
+def test_a29_a_name_that_packages_claim_twice(installed):
+    """It is nobody's until it is settled; other names are as they were."""
+    installed("their_cabinets", "cabinet = their_cabinets:Cabinet\nmemory = their_cabinets:Cabinet\n")
+    installed("our_cabinets", "cabinet = our_cabinets:Cabinet\n")
+    for name, said in (("cabinet", "our_cabinets:Cabinet and their_cabinets:Cabinet"), ("Memory", "open_memory and their")):
+        with pytest.raises(ConfigError, match=f"backend '{name}' is claimed by .*{said}.*replace=True"):
+            DatabaseFactory().create(backend=name)
+    assert DatabaseFactory().create(backend="sqlite", path=":memory:").count() == 0
+    register_backend("cabinet", "our_cabinets:Cabinet", replace=True)
+    assert type(DatabaseFactory().create(backend="cabinet")).__module__ == "our_cabinets"
 
 
 def test_a_backend_that_is_not_installed_names_its_extra(monkeypatch):
     monkeypatch.setattr(backends.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(BackendNotFoundError, match=r'pip install "holdall\[postgres\]"'):
         DatabaseFactory().create(backend="pg", host="h")
+
+
+@pytest.mark.parametrize(
+    ("made", "options", "said"),
+    [
+        (ObjectDatabase, {"store": "memory://", "prefx": "x"}, "'prefx', did you mean 'prefix'"),
+        (ObjectDatabase, {"cache_tll": 5}, "'cache_tll', did you mean 'cache_ttl'.*missing required field: 'store'"),
+        (SQLDatabase, {"url": "sqlite://", "tabel": "x"}, "'tabel', did you mean 'table'.*known: create_table,.*, url"),
+        (SQLDatabase, {"target": "sqlite://"}, "unknown field 'target'.*missing required field: 'url'"),
+        (S3Database, {"bucket": "b", "cache_tll": 5}, "'cache_tll', did you mean 'cache_ttl'"),
+    ],
+)
+def test_a29_options_that_a_class_does_not_take(made, options, said):
+    with pytest.raises(ConfigError, match=rf"^{made.__name__}: .*{said}"):
+        made.from_config(options)
 
 
 @pytest.mark.parametrize("made", [ObjectDatabase, SQLDatabase])
