@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 else:
     ipaddress = lazy("ipaddress")
 
-__all__ = ["StoreURL", "URLSpec", "parse_url", "url_scheme"]
+__all__ = ["StoreURL", "URLSpec", "is_loopback", "parse_url", "url_scheme"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -124,6 +124,19 @@ class URLSpec:
     literal: bool = False
     path: str = ""
     free: bool = False
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine: ``localhost``, a name below it (RFC 6761), or a loopback address.
+
+    Example:
+        >>> is_loopback("127.0.0.1"), is_loopback("s3.localhost"), is_loopback("10.0.0.1")
+        (True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def url_scheme(text: str) -> str | None:

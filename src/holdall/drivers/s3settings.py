@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import obstore.store
 
+from holdall.core.urls import is_loopback
 from holdall.drivers.objects_client import AGENT, ClientSettings
-from holdall.drivers.specs.parts import is_loopback
 from holdall.errors import ConfigError, MissingExtraError, UnauthenticatedError
 
 __all__ = ["EXTRA", "Addressing", "S3Settings", "boto_installed"]

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from holdall.core.params import Faults, Param, bind, require
 from holdall.core.secrets import Secret
+from holdall.core.urls import is_loopback
 from holdall.drivers.objects import S3Store
 from holdall.drivers.s3settings import boto_installed
-from holdall.drivers.specs.parts import is_loopback
 from holdall.errors import ConfigError
 from holdall.records.objects_database import ObjectDatabase
 

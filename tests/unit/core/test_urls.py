@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from holdall.core.params import Param
 from holdall.core.secrets import Secret
-from holdall.core.urls import StoreURL, URLSpec, parse_url, url_scheme
+from holdall.core.urls import StoreURL, URLSpec, is_loopback, parse_url, url_scheme
 from holdall.errors import ConfigError
 
 SPEC = URLSpec(
@@ -356,6 +356,22 @@ def test_equality():
 )
 def test_schemes(text, scheme):
     assert url_scheme(text) == scheme
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("localhost", True),
+        ("s3.localhost", True),
+        ("127.3.4.5", True),
+        ("::1", True),
+        ("localhost.org", False),
+        ("10.0.0.1", False),
+        ("", False),
+    ],
+)
+def test_loopback(host, here):
+    assert is_loopback(host) is here
 
 
 @given(st.text(max_size=40))

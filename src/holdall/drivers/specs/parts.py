@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from holdall.core.params import Faults, Param
-from holdall.core.urls import StoreURL
+from holdall.core.urls import StoreURL, is_loopback
 
 __all__ = [
     "ANON",
@@ -20,7 +20,6 @@ __all__ = [
     "check_ssl",
     "endpoint",
     "given",
-    "is_loopback",
     "is_loopback_or_ip",
     "login",
     "no_port",
@@ -64,14 +63,6 @@ def no_port(url: StoreURL, faults: Faults) -> None:
 def login(url: StoreURL) -> dict[str, Any]:
     """Return user name and password."""
     return {"username": url.user, "password": url.password}
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine: ``localhost``, a name below it (RFC 6761), or a loopback address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def is_loopback_or_ip(host: str) -> bool:
