@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from holdall.cli.configured import UnusableMount
 from holdall.cli.output import emit, emit_json, human, moment, plain
 from holdall.cli.places import Place, Places
 from holdall.cli.progress import Watch
@@ -150,15 +151,28 @@ def list_versions(place: Place, *, json: bool) -> None:
 
 
 def list_mounts(manager: StorageManager, *, json: bool) -> int:
-    """Print the mounts, and return how many there are."""
+    """Print the mounts, and return how many there are.
+
+    Raises:
+        ConfigError: Some are wrong; all are printed first.
+    """
     mounts = manager._table.mounts()
+    wrong = [mount.error for mount in mounts if isinstance(mount, UnusableMount)]
     for mount in mounts:
+        if isinstance(mount, UnusableMount):
+            if json:
+                emit_json({"name": mount.name, "error": str(mount.error)})
+            else:
+                emit(f"{mount.name}  not usable: {plain(str(mount.error))}")
+            continue
         told = shown(mount)
         told["capabilities"] = _capabilities(manager, mount.name)
         if json:
             emit_json(told)
         else:
             emit(f"{mount.name}  {told['type']}  {plain(_brief(told['target']))}  ({told['capabilities']})")
+    if wrong:
+        raise ConfigError(f"{len(wrong)} of {len(mounts)} mounts cannot be used")
     return len(mounts)
 
 

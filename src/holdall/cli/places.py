@@ -6,11 +6,12 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 
+from holdall.cli.configured import configured
 from holdall.core.config import find_config
 from holdall.core.secrets import mask
 from holdall.core.urls import url_scheme
 from holdall.engine.resolve import mount_reference, resolve
-from holdall.errors import ConfigError, UnknownMountError
+from holdall.errors import UnknownMountError
 from holdall.mounts import StorageManager, StorageNode
 
 __all__ = ["Place", "Places"]
@@ -59,16 +60,8 @@ class Places:
     @cached_property
     def manager(self) -> StorageManager:
         """The mounts, read when a mount is first named."""
-        manager = StorageManager()
         config = self._config or find_config()
-        if config is not None:
-            try:
-                manager.configure(config)
-            except FileNotFoundError as error:
-                if isinstance(error, UnknownMountError):
-                    raise
-                raise ConfigError(f"there is no configuration at {mask(str(config))}") from error
-        return manager
+        return StorageManager() if config is None else configured(str(config))
 
     def read(self, text: str, *, whole: bool = False) -> Place:
         """Return the place of an argument.

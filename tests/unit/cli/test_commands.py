@@ -245,6 +245,34 @@ def test_configuration_errors_are_code_2(run, here):
     assert run("ls", "nonsense://x").code == 2
 
 
+def test_a_wrong_mount_troubles_only_who_asks_for_it(run, here):
+    (here / "some.yaml").write_text(
+        f"far: {{type: s3, bucket: '${{NO_SUCH_BUCKET_IS_SET}}'}}\nbelow: {{path: 'far:x'}}\nsub: {{path: 'good:d'}}\n"
+        f"gone: {{type: local, path: '{here}/none'}}\ngood: {{type: local, path: '{here}/src'}}\n"
+    )
+    said = run("--config", "some.yaml", "ls", "good:")
+    assert (said.code, said.lines, said.err) == (0, ["a.txt", "d/"], "")
+    assert run("--config", "some.yaml", "ls", "sub:").lines == ["b.txt", "c.bin"]
+    for name, wrong in {
+        "far": "NO_SUCH_BUCKET_IS_SET is not set",
+        "below": "NO_SUCH_BUCKET_IS_SET is not set",
+        "gone": "none' does not exist",
+    }.items():
+        said = run("--config", "some.yaml", "cp", "src/a.txt", f"{name}:a.txt")
+        assert (said.code, said.out) == (2, "")
+        assert said.err.startswith("holdall: some.yaml: mount ")
+        assert wrong in said.err
+    said = run("--config", "some.yaml", "mounts")
+    assert (said.code, said.err) == (2, "holdall: 2 of 5 mounts cannot be used\n")
+    assert [line.split()[0] for line in said.lines] == ["far", "below", "sub", "gone", "good"]
+    assert "far  not usable: some.yaml: mount 'far': environment variable" in said.out
+    told = [json.loads(line) for line in run("--config", "some.yaml", "mounts", "--json").lines]
+    assert [line["name"] for line in told if "error" in line] == ["far", "gone"]
+    (here / "bad.yaml").write_text(f"a b: {{type: memory}}\ngood: {{type: local, path: '{here}/src'}}\n")
+    said = run("--config", "bad.yaml", "ls", "good:")
+    assert (said.code, said.err) == (2, "holdall: bad.yaml: a mount name cannot hold ' ': 'a b'\n")
+
+
 def test_other_configurations(run, here, monkeypatch):
     (here / "other.yaml").write_text(f"mounts:\n  o: {{type: local, path: '{here}/src'}}\n")
     for arguments in (["--config", "other.yaml", "ls", "o:"], ["ls", "o:", "--config", "other.yaml"]):
