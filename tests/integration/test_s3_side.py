@@ -24,11 +24,12 @@ from holdall.errors import (
     InvalidKeyError,
     NotFoundError,
     NotSupportedError,
+    PermissionDeniedError,
     PreconditionError,
     UnauthenticatedError,
     VersionNotFoundError,
 )
-from holdall.testing import Colour
+from holdall.testing import Colour, Fault, FaultProxy
 from holdall.testing.colour import NAMES, colour_named
 from holdall.testing.servers import Bucket, Radosgw
 
@@ -416,6 +417,21 @@ def test_a_bucket_is_made(moto, colour: Colour):
         assert [meta.key for page in colour(store).list() for meta in page.objects] == ["k"]
         store.delete("k")
     moto.client().delete_bucket(Bucket="made-on-demand")
+
+
+def test_a_bucket_that_one_may_use_but_not_make(moto_bucket, colour: Colour):
+    """It is used; where there is none, the refusal is told."""
+    with FaultProxy(moto_bucket.server.endpoint) as proxy:
+        for bucket, there in ((moto_bucket.name, True), ("may-not-be-made", False)):
+            proxy.heal()
+            proxy.fail(Fault(answer=403), method="PUT", target=f"^/{bucket}$")
+            with S3Store(bucket, endpoint_url=proxy.url, access_key_id="a", secret_access_key="b", create=True) as store:
+                if there:
+                    colour(store).put("k", b"1")
+                    assert colour(store).get("k").bytes() == b"1"
+                    continue
+                with pytest.raises(PermissionDeniedError, match="cannot make the bucket"):
+                    colour(store).put("k", b"1")
 
 
 def test_a_bucket_is_made_once_for_many_that_begin_at_once(moto, colour: Colour):

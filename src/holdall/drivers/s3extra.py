@@ -314,7 +314,7 @@ class S3Extra:
         return url
 
     def create_bucket(self) -> None:
-        """Make the bucket, unless it is there."""
+        """Make the bucket, unless it is there: who may not make one may use it."""
         region = self.settings.resolved_region
         given: dict[str, Any] = {}
         if self.settings.amazon and region != "us-east-1":
@@ -322,8 +322,20 @@ class S3Extra:
         try:
             self.client.create_bucket(Bucket=self.bucket, **given)
         except boto_failures() as error:
-            if boto_facts(error).code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
+            facts = boto_facts(error)
+            there = facts.code in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"} or (
+                facts.status == 403 and self._there()
+            )
+            if not there:
                 raise boto_error(error, "make the bucket", store=self.store) from error
+
+    def _there(self) -> bool:
+        """Tell whether the bucket is there, also if we may not look into it."""
+        try:
+            self.client.head_bucket(Bucket=self.bucket)
+        except boto_failures() as error:
+            return boto_facts(error).status == 403
+        return True
 
     # -- large content ------------------------------------------------------------------------------------------------
 

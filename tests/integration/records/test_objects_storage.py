@@ -4,6 +4,8 @@ import json
 import logging
 import os
 import pickle
+import traceback
+import uuid
 import warnings
 from functools import partial
 
@@ -333,8 +335,7 @@ def test_a22_the_server_says_no(moto_bucket, colour, caplog):
                 tries = 2 if issubclass(kind, UnavailableError) else 1
                 asked = fault.answer == 503  # once a while, how long the service wants to be left alone
                 assert tries <= sent <= tries + asked or (fault.lose_reply and sent > 1)
-                shown = f"{caught.value!r} {caught.value} {pickle.dumps(caught.value)!r}"
-                assert moto_bucket.server.secret_key not in shown
+                tells_its_place(caught.value, moto_bucket)
         proxy.fail(Fault(answer=403), times=1000)
         with pytest.raises(BatchError) as caught:
             seen.batch_create([Record({"id": f"{n:03}"}) for n in range(200)])
@@ -342,25 +343,70 @@ def test_a22_the_server_says_no(moto_bucket, colour, caplog):
         assert "not_tried" in {outcome.status for outcome in caught.value.outcomes}
         assert len(caught.value.outcomes) == 200
         assert seen.count(max_age=0) == 1
-        proxy.fail(Fault(answer=301))
-        with pytest.raises(ConfigError, match="region"):
-            seen.read("a")
-        proxy.fail(Fault(blackhole=True), times=100)
-        with (
-            opened(moto_bucket, proxy=proxy, max_attempts=1, timeout=0.5, tags="off") as hasty,
-            pytest.raises(UnavailableError),
-        ):
-            colour(hasty).read("a")
-        proxy.heal()
-    assert moto_bucket.server.secret_key not in caplog.text
-    with opened(moto_bucket, bucket="no-such-bucket", tags="off") as db:
-        for ask in (
-            lambda: colour(db).read("a"),
-            lambda: colour(db).search(),
-            lambda: colour(db).create(Record({"id": "a"})),
-        ):
-            with pytest.raises(UnavailableError, match="bucket"):
+        proxy.fail(Fault(answer=301), times=100)
+        for ask in (lambda: seen.read("a"), lambda: seen.search(max_age=0), lambda: seen.create(Record({"id": "b"}))):
+            with pytest.raises(ConfigError, match="region") as caught:
                 ask()
+            tells_its_place(caught.value, moto_bucket)
+        proxy.heal()
+        proxy.fail(Fault(blackhole=True), times=100)
+        with opened(moto_bucket, proxy=proxy, max_attempts=1, timeout=0.5, tags="off") as hasty:
+            for ask in (lambda: colour(hasty).read("a"), lambda: colour(hasty).count()):
+                with pytest.raises(UnavailableError) as caught:
+                    ask()
+                tells_its_place(caught.value, moto_bucket)
+        proxy.heal()
+    with opened(moto_bucket, bucket="no-such-bucket", tags="off") as db:
+        seen = colour(db)
+        for ask in (
+            lambda: seen.read("a"),
+            lambda: seen.exists("a"),
+            lambda: seen.delete("a"),
+            seen.search,
+            seen.count,
+            lambda: seen.create(Record({"id": "a"})),
+        ):
+            with pytest.raises(UnavailableError, match=r"bucket does not exist.*'no-such-bucket'") as caught:
+                ask()
+            tells_its_place(caught.value, moto_bucket, "no-such-bucket")
+    assert moto_bucket.server.secret_key not in caplog.text
+
+
+def tells_its_place(error, bucket, name=None):
+    """An error names the bucket in its text, and no secret in any of its forms, also after it travelled."""
+    travelled = pickle.loads(pickle.dumps(error))
+    assert type(travelled) is type(error)
+    for one in (error, travelled):
+        assert (name or bucket.name) in str(one), str(one)
+    trace = "".join(traceback.format_exception(error))
+    for shown in (f"{error!r} {error} {vars(error)!r}", repr(pickle.dumps(error)), repr(travelled), trace):
+        assert bucket.server.secret_key not in shown
+
+
+def test_a29_a_missing_bucket_is_made_on_loopback_alone(moto, colour, monkeypatch):
+    """Elsewhere it is an error that names it. Opening asks for nothing."""
+    monkeypatch.setenv("NO_PROXY", "*")
+    client, name = moto.client(), f"missing-{uuid.uuid4().hex[:12]}"
+    with FaultProxy(moto.endpoint) as proxy:
+        given = {"bucket": name, "access_key_id": moto.access_key, "secret_access_key": moto.secret_key, "mirror": "memory"}
+        near = {**given, "endpoint_url": proxy.url}
+        far = {**given, "endpoint_url": proxy.url.replace("127.0.0.1", "0.0.0.0")}  # this machine, by no name of loopback
+        for options in (far, {**near, "create_bucket": False}):
+            sent = proxy.traffic.requests
+            with S3Database.from_config(options) as db:
+                assert name in repr(db)
+                assert proxy.traffic.requests == sent, "opening asks for nothing"
+                for ask in (lambda: colour(db).count(), lambda: colour(db).create(Record({"id": "a"}))):
+                    with pytest.raises(UnavailableError, match=f"bucket does not exist.*'{name}'"):
+                        ask()
+            assert name not in {each["Name"] for each in client.list_buckets()["Buckets"]}
+        sent = proxy.traffic.requests
+        with S3Database.from_config(near) as db:
+            assert proxy.traffic.requests == sent
+            assert colour(db).create(Record({"id": "a", "n": 1})) == "a"
+            assert colour(db).require("a")["n"] == 1
+            assert colour(db).clear() == 1
+        client.delete_bucket(Bucket=name)
 
 
 def test_a21_archived_records(moto_bucket, colour):
