@@ -2,6 +2,11 @@
 
 import json
 import math
+import os
+import pty
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
@@ -165,3 +170,71 @@ def test_without_a_configuration(command, tmp_path):
     assert code == 2 and "no configuration" in err
     code, _, err = command("count", "old", "--config", "other.toml")
     assert code != 0 and "other.toml" in err
+
+
+def drawn_on(leader):
+    """Return what is drawn on a terminal until nobody has it open any more."""
+    drawn = b""
+    try:
+        while piece := os.read(leader, 65536):
+            drawn += piece
+    except OSError:  # Linux says so at the end
+        pass
+    os.close(leader)
+    return drawn.decode()
+
+
+def as_process(folder, *arguments, terminal):
+    """Return what the command says, and what it draws where stderr is a terminal, or says there where it is a pipe."""
+    call = [sys.executable, "-m", "holdall.cli", "records", *arguments]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    if not terminal:
+        done = subprocess.run(call, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=True)
+        return done.stdout, done.stderr
+    leader, follower = pty.openpty()
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(drawn_on, leader)
+        try:
+            done = subprocess.run(
+                call,
+                cwd=folder,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=follower,
+                text=True,
+                timeout=120,
+                check=True,
+            )
+        finally:
+            os.close(follower)
+        return done.stdout, reading.result(60)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "bar"),
+    [
+        (("migrate", "./old.db", "./new", "--batch-size", "300"), "1200 read, 1200 written\n", "1200/1200"),
+        (("export", "./old.db", "out.jsonl"), "1200 records, ", "1000/"),
+    ],
+)
+def test_a_terminal_gets_a_bar_and_a_pipe_gets_lines(tmp_path, arguments, said, bar):
+    """Progress is drawn on stderr, where that is a terminal; what is said does not depend on it."""
+    with SQLDatabase(f"sqlite:///{tmp_path}/old.db") as db:
+        db.batch_create(Record({"id": f"r{i:04}", "n": i}) for i in range(1200))
+    out, drawn = as_process(tmp_path, *arguments, terminal=True)
+    assert out.startswith(said) and out.count("\n") == 1 and "\x1b" not in out
+    assert "records" in drawn and bar in drawn and "/s" in drawn, drawn
+    again = [each.replace("./new", "./newer") for each in arguments]
+    out, err = as_process(tmp_path, *again, terminal=False)
+    assert out.startswith(said) and out.count("\n") == 1 and "\x1b" not in out
+    assert err == ""
+
+
+def test_nothing_is_drawn_between_records_or_when_quiet(tmp_path):
+    """Records of a query come as they are found, and are all that is said, also on a terminal."""
+    with SQLDatabase(f"sqlite:///{tmp_path}/old.db") as db:
+        db.batch_create(Record({"id": f"r{i:04}", "n": i}) for i in range(1200))
+    assert as_process(tmp_path, "migrate", "./old.db", "./new", "--quiet", terminal=True) == ("", "")
+    out, drawn = as_process(tmp_path, "query", "./old.db", "--json", terminal=True)
+    assert [json.loads(line)["fields"]["n"] for line in out.splitlines()] == list(range(1200))
+    assert drawn == ""
