@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,8 +17,9 @@ from holdall.columns.file import FileObject
 from holdall.columns.journal import Blob, Drop, Frame, Journal, Swap, Upload
 from holdall.columns.names import clean_key, renamed, staged_key, unique_key
 from holdall.columns.puts import PART, Put
+from holdall.columns.survey import content_digest
 from holdall.columns.types import StoredObject
-from holdall.errors import AlreadyExistsError, ConfigError, NotFoundError
+from holdall.errors import AlreadyExistsError, ConfigError, NotFoundError, PreconditionError
 from holdall.sources import source_size
 
 __all__ = ["Flush", "Naming", "blobs_of", "let_go", "new_put", "note_upload", "object_metadata"]
@@ -61,6 +62,8 @@ class Flush:
         self._changes = changes
         self._connection = connection
         self._stored: Stored | None = None
+        self._known: set[Blob] = set()
+        self._held: dict[Hashable, dict[Blob, FileObject]] = {}
 
     def run(self) -> None:
         """Store what is pending, look at the rows, settle whose each file is, note it."""
@@ -139,6 +142,8 @@ class Flush:
 
     def _settle(self) -> None:
         """Give each stored file that a row takes to that row, copy it, or mark it as borrowed."""
+        frames = self._journal.frames
+        self._known = {blob for frame in frames for blob in (*frame.drops, *(upload.blob for upload in frame.uploads))}
         for change in self._changes:
             seen: set[int] = set()
             for index, file in enumerate(change.files):
@@ -150,6 +155,13 @@ class Flush:
                 elif file._home is None and not file.owned:
                     self._refer(file, change)
                 else:
+                    if file.owned and file._home is not None and not self._is_held(file, change):
+                        raise PreconditionError(
+                            f"the row that {file.path!r} was read from holds it no more: "
+                            "another transaction let go of it or replaced it; refresh the row and try again",
+                            key=file.path,
+                            store=file.store,
+                        )
                     file._home = change.holder if file.owned else None
 
     def _check_backend(self, file: FileObject, kind: StoredObject) -> None:
@@ -167,12 +179,37 @@ class Flush:
         row, blob = home.row, _blob(file)
         if row is None:
             return False
-        token = (row if isinstance(row, tuple) else id(row), home.key)
+        token = _token_of(home)
         for other in self._changes:
             if other.token == token:
                 return any(_blob(held) == blob for held in other.files)
         held = self._journal.holds(token)
         return isinstance(row, tuple) if held is None else blob in held
+
+    def _is_held(self, file: FileObject, change: Change) -> bool:
+        """Tell whether the row that a file was read from holds it still, with the same content, or held it in this transaction."""
+        if not self._known.isdisjoint(blobs_of((file,))) or change.attribute.type.on_delete == "keep":
+            return True
+        home = file._home
+        origin: Change | None = change
+        if home != change.holder:
+            token = _token_of(home)
+            origin = next((other for other in self._changes if other.token == token), None)
+        if origin is None:
+            return False
+        held = self._held.get(origin.token)
+        if held is None:
+            held = self._held[origin.token] = {_blob(old): old for old in self.stored(origin)}
+        if self._stored is None or origin.token not in self._stored:
+            return True  # a new row, or one that is gone: the statement will tell
+        old = held.get(_blob(file))
+        if old is None:
+            return False
+        if old.size == file.size and old.checksum == file.checksum and (file.checksum is not None or old.etag == file.etag):
+            return True
+        # Other content than the row says: the program saved it there by itself, or it is of before another transaction's.
+        meta = bridge.call(placing.head_all, placing_async.head_all_async, [(file.store, file.path)], 1)[0]
+        return meta is not None and (meta.size, meta.etag) == (file.size, file.etag)
 
     def _copy(self, file: FileObject, change: Change, index: int) -> None:
         """Give a row its own copy of a file that another row holds."""
@@ -184,6 +221,12 @@ class Flush:
             source = (file.store, file._path)
         self._frame.uploads.append(Upload(_blob(copy), copy, None))
         meta = bridge.call(placing.copy_file, placing_async.copy_file_async, source, target)
+        if not self._is_copy(file, source, copy, meta):
+            raise PreconditionError(
+                f"{file.path!r} is not what the row says that it was read from: refresh that row and try again",
+                key=file.path,
+                store=file.store,
+            )
         copy.etag, copy.version_id, copy.owned, copy._home = meta.etag, meta.version, True, change.holder
         if kind.multiple:
             list.__setitem__(change.value, index, copy)  # the row is written anyway
@@ -191,6 +234,18 @@ class Flush:
         else:
             setattr(change.state.obj(), change.attribute.key, copy)
             change.value = copy
+
+    @staticmethod
+    def _is_copy(file: FileObject, source: tuple[Any, str], copy: FileObject, meta: Any) -> bool:
+        """Tell whether what was copied is the file's content: by the source's etag, else by digest."""
+        if file.size is not None and file.size != meta.size:
+            return False
+        if file.checksum is None:
+            return True
+        found = bridge.call(placing.head_all, placing_async.head_all_async, [source], 1)[0]
+        return (found is not None and found.etag is not None and found.etag == file.etag) or content_digest(
+            copy
+        ) == file.checksum
 
     def _refer(self, file: FileObject, change: Change) -> None:
         """Settle a file that was named by key: the row's own, or borrowed."""
@@ -234,6 +289,12 @@ def blobs_of(files: Iterable[FileObject]) -> list[Blob]:
 
 def _blob(file: FileObject) -> Blob:
     return file.backend_key or "", file.path
+
+
+def _token_of(home: Any) -> Hashable:
+    """Return what the journal knows the attribute by that holds a file."""
+    row = home.row
+    return row if row is None else (row if isinstance(row, tuple) else id(row), home.key)
 
 
 def _backend_of(file: FileObject, kind: StoredObject) -> str:

@@ -25,7 +25,7 @@ from holdall.core.meta import ObjectMeta
 from holdall.errors import ConfigError, NotFoundError, NotSupportedError
 from holdall.store import Store
 
-__all__ = ["Finding", "Kind", "Survey", "audit", "audit_async", "engine_of"]
+__all__ = ["Finding", "Kind", "Survey", "audit", "audit_async", "content_digest", "engine_of"]
 
 Kind = Literal["orphan", "staged", "incomplete", "dangling", "mismatch"]
 DAY = timedelta(hours=24)
@@ -143,7 +143,7 @@ class Survey:
                 detail = f"{meta.size} bytes with etag {meta.etag}, the row says {file.size} and {file.etag}"
                 return Finding(kind="mismatch", **where, size=meta.size, detail=detail)
         if self.verify == "checksum" and file.checksum is not None:
-            found = _digest(file)
+            found = content_digest(file)
             if found != file.checksum and self._still(attribute, identity, file):
                 return Finding(kind="mismatch", **where, size=file.size, detail=f"content is {found}, not {file.checksum}")
         if waiting is not None and self.old(waiting.age):
@@ -153,7 +153,7 @@ class Survey:
 
     def _same_content(self, file: FileObject, meta: ObjectMeta) -> bool:
         """Tell whether only the etag is another one, as it is where the bytes moved to another store: the content decides."""
-        return file.size == meta.size and file.checksum is not None and _digest(file) == file.checksum
+        return file.size == meta.size and file.checksum is not None and content_digest(file) == file.checksum
 
     def _still(self, attribute: FileAttribute, identity: tuple[Any, ...], file: FileObject) -> bool:
         """Tell whether the row says the same in a new transaction."""
@@ -282,7 +282,8 @@ def _alike(file: FileObject, size: int, etag: str | None) -> bool:
     return file.staged is not None or file.etag is None or etag is None or file.etag == etag
 
 
-def _digest(file: FileObject) -> str:
+def content_digest(file: FileObject) -> str:
+    """Read a file, in the session's colour, and return its checksum as rows have it."""
     whole = hashlib.sha256()
     if in_greenlet():
         await_only(_digested(file, whole))
