@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from threading import Lock, get_ident
 from time import perf_counter
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 else:  # not for a program that blocks
     asyncio = lazy("asyncio")
 
-__all__ = ["BESIDE", "MANY", "beside", "give_way", "in_turns", "turn", "turn_async"]
+__all__ = ["BESIDE", "MANY", "beside", "give_way", "in_turns", "mapped", "mapped_async", "turn", "turn_async"]
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 HELD = 0.001
 """Seconds of work after which a thread gives way."""
@@ -166,3 +167,17 @@ async def turn_async() -> None:
         turn.begin(loop)
     elif perf_counter() - turn.since >= TURN:
         await turn.later(loop)
+
+
+def mapped(function: Callable[[T], R], values: Sequence[T]) -> list[R]:
+    """Return what a function makes of each value. See `mapped_async`."""
+    return list(map(function, values))
+
+
+async def mapped_async(function: Callable[[T], R], values: Sequence[T]) -> list[R]:
+    """Return what a quick function makes of each value: on the event loop, of so many in each turn as others there have time for."""
+    made: list[R] = []
+    for start in range(0, len(values), MANY):
+        await turn_async()
+        made.extend(map(function, values[start : start + MANY]))
+    return made

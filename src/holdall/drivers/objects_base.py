@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from holdall._turns import BESIDE, give_way
 from holdall.core.keys import check_key, check_prefix
 from holdall.core.options import PutOptions
 from holdall.core.secrets import refuse_pickle
@@ -80,7 +81,7 @@ class ObjectsBase(Store):
     """Seconds after which a conditional write is not sent again."""
     concurrency: int = 8
     unready: bool = False
-    """Whether opening takes time (credentials to find, a bucket to make), so that the async colour leaves it to a thread."""
+    """Whether there is something to open or to make before the first request, which the async colour leaves to a thread."""
     plain_puts: bool = False
     """Whether a put without options needs no further thought."""
     client: ClientSettings = ClientSettings()
@@ -194,10 +195,15 @@ class ObjectsBase(Store):
             return vars(self)[name]
 
     def make_ready(self) -> None:
-        """Open what takes time to open, once: whoever comes meanwhile waits. Blocks."""
+        """Make what is not there, once: whoever comes meanwhile waits. Blocks; beside an event loop it opens obstore's instances, too.
+
+        Each of them is one call of 4 to 6 ms, most of them for the system's certificates: credentials may have to be found besides.
+        """
         with self._readying:
             if self.unready:
-                _ = self.native, self.writer
+                for name in NATIVES if threading.get_ident() in BESIDE else ():
+                    give_way()
+                    getattr(self, name)
                 self.make_place()
                 self.unready = False
 

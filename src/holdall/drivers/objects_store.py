@@ -7,7 +7,6 @@ generated twins; `holdall.drivers.s3`, ``gcs``, ``azure`` and ``http`` say how t
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import timedelta
@@ -17,6 +16,7 @@ from urllib.request import Request
 import obstore
 import obstore.store
 
+from holdall._concurrency import run_async
 from holdall.core.capabilities import Capabilities, Identity
 from holdall.core.meta import ListPage, ObjectMeta
 from holdall.core.options import CopyOptions, Method, SignOptions
@@ -167,7 +167,7 @@ class ObstoreStore(ObjectsBase):
         """Delete one key or many. See `Store.delete`."""
         wanted = self._check_delete(keys, if_match)
         if if_match is not None:
-            await asyncio.to_thread(self._delete_if, wanted[0], if_match)
+            await run_async(lambda: self._delete_if(wanted[0], if_match))
             return [DeleteResult(key=wanted[0])]
         return _first_raised(keys, await objects_writing_async.delete_async(self, wanted))
 
@@ -179,10 +179,7 @@ class ObstoreStore(ObjectsBase):
             return [keys]
         if if_match is not None:
             raise ValueError("if_match goes with one key")
-        wanted = builtins.list(keys)
-        for key in wanted:
-            self.at(key)
-        return wanted
+        return builtins.list(keys)
 
     def _delete_if(self, key: str, if_match: str) -> None:
         raise self._refusal("delete under a condition")
@@ -248,7 +245,7 @@ class ObstoreStore(ObjectsBase):
     async def sign_async(self, key: str, options: SignOptions | None = None) -> str:
         """Return a signed URL. See `Store.sign`."""
         if self.unready:
-            await asyncio.to_thread(self.make_ready)
+            await run_async(self.make_ready)
         path, method, time = self._check_sign(key, options or SignOptions())
         try:
             return await obstore.sign_async(self.native, method, path, time)

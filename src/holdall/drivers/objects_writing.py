@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import obstore
 
 from holdall._concurrency import gather, run, sleep
+from holdall._turns import mapped
 from holdall.core.keys import RESERVED, ReservedKey
 from holdall.core.meta import ObjectMeta
 from holdall.core.options import CopyOptions, GetOptions, PutOptions
@@ -272,13 +273,26 @@ def _put_large(
 
 
 def delete(store: ObstoreStore, keys: Sequence[str]) -> list[DeleteResult]:
-    """Delete keys that were checked; a result for each."""
-    paths = [store.at(key) for key in keys]
+    """Delete keys; a result for each.
+
+    Raises:
+        InvalidKeyError: One of them is no key; then none is deleted.
+    """
+
+    def placed(key: str) -> tuple[str, bool]:
+        path = store.plain(key)
+        if path is not None:
+            return path, False
+        path = store.at(key)
+        return path, is_odd(path)
+
+    places = mapped(placed, keys)
+    paths = [path for path, _ in places]
     if store.unready:
         run(store.make_ready)
     aside = store.deletes_aside and store.has_side and len(paths) > 1
-    plain = [] if aside else [i for i, path in enumerate(paths) if not is_odd(path)]
-    results: dict[int, DeleteResult] = {}
+    plain = [] if aside else [i for i, (_, odd) in enumerate(places) if not odd]
+    errors: dict[int, HoldallError | None] = {}
     batches = [plain[i : i + BATCH] for i in range(0, len(plain), BATCH)]
 
     def batch(indexes: list[int]) -> None:
@@ -286,16 +300,15 @@ def delete(store: ObstoreStore, keys: Sequence[str]) -> list[DeleteResult]:
             obstore.delete(store.writer, [paths[i] for i in indexes])
             store.answered = time.monotonic()
         except FAILURES as error:  # of which key it does not say
-            for i, found in zip(indexes, _delete_again(store, indexes, keys, paths, error), strict=True):
-                results[i] = DeleteResult(key=keys[i], error=found)
+            found = _delete_again(store, indexes, keys, paths, error)
+            errors.update(zip(indexes, found, strict=True))
 
     gather([lambda indexes=indexes: batch(indexes) for indexes in batches], limit=4)  # type: ignore[misc]
     if len(plain) < len(paths):
         odd = sorted(set(range(len(paths))) - set(plain))
         side = store.side(f"delete {keys[odd[0]]!r}", keys[odd[0]])
-        for i, error in zip(odd, run(lambda: side.delete([(keys[i], paths[i]) for i in odd])), strict=True):
-            results[i] = DeleteResult(key=keys[i], error=error)
-    return [results.get(i) or DeleteResult(key=key) for i, key in enumerate(keys)]
+        errors.update(zip(odd, run(lambda: side.delete([(keys[i], paths[i]) for i in odd])), strict=True))
+    return mapped(lambda i: DeleteResult(key=keys[i], error=errors.get(i)), range(len(keys)))
 
 
 def _delete_again(

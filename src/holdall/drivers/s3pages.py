@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
+from holdall._turns import give_way, in_turns
 from holdall.core.meta import LazyMeta, ListPage, ObjectMeta, ObjectVersion, lazy_meta
 from holdall.core.preconditions import strip_etag
 from holdall.errors import UnavailableError
@@ -93,7 +94,7 @@ def parse_page(body: bytes, cut: int) -> tuple[ListPage, str | None]:
         root, space, encoded = _opened(body, "ListBucketResult")
         rows = _rows(root, space)
     objects: list[ObjectMeta] = []
-    for key, modified, etag, size, storage_class in rows:
+    for key, modified, etag, size, storage_class in in_turns(rows):
         path = unquote_plus(key) if encoded and ("%" in key or "+" in key) else key
         meta = lazy_meta(_Listed, path[cut:], int(size), None)
         _etag(meta, etag or None)
@@ -112,10 +113,14 @@ def _apart(body: bytes) -> tuple[bytes | str, Iterable[_Row]]:
     """Return a listing without the objects that look as usual, and those; it is well-formed as far as they are."""
     if b"<!" in body or _OTHER_CODE.match(body):
         return body, ()
+    give_way()
     try:
-        parts = _ROW.split(body.decode().replace("&quot;", '"').replace("&#34;", '"'))
+        text = body.decode().replace("&quot;", '"').replace("&#34;", '"')
     except UnicodeDecodeError:
         return body, ()
+    give_way()
+    parts = _ROW.split(text)
+    give_way()
     rows = zip(parts[1::6], parts[2::6], parts[3::6], parts[4::6], parts[5::6], strict=True)
     return "".join(parts[::6]), rows
 
