@@ -11,6 +11,8 @@ import sys
 
 from benchmarks import measuring
 
+LINUX = sys.platform == "linux"
+
 
 def count(module, libraries, rows, proxy, rounds, delays, known, rate=None, *, warm=True):
     """Measure the rows of all libraries once per round and delay, after one round without a delay that warms up.
@@ -27,7 +29,8 @@ def count(module, libraries, rows, proxy, rounds, delays, known, rate=None, *, w
         warm: Whether there is a round before the others that does not count.
 
     Returns:
-        Title -> library -> median ``seconds``, ``requests``, ``up`` and ``down`` (bytes with headers), and ``ratio``.
+        Title -> library -> median ``seconds``, ``cpu`` (seconds of the processor), ``requests``, ``up`` and ``down`` (bytes with headers),
+        ``mib`` (how far the process grew above its size before the act, at most, with Python's collector off; on Linux), and ``ratio``.
     """
     from holdall.testing import Fault
 
@@ -67,7 +70,7 @@ def count(module, libraries, rows, proxy, rounds, delays, known, rate=None, *, w
 def ask(worker, row, proxy):
     """Have one act done, and return what it took."""
     before = proxy.traffic
-    worker.stdin.write(json.dumps({"row": row, "calls": 1}) + "\n")
+    worker.stdin.write(json.dumps({"row": row, "calls": 1, "memory": LINUX}) + "\n")
     worker.stdin.flush()
     answer = worker.stdout.readline()
     if not answer:
@@ -83,7 +86,7 @@ def ask(worker, row, proxy):
 def middle(samples):
     """Return medians of each library, with the ratio of its seconds to the first one's."""
     found = {
-        name: {what: statistics.median(value[what] for value in values) for what in ("seconds", "requests", "up", "down")}
+        name: {what: statistics.median(value[what] for value in values) for what in values[0]}
         for name, values in samples.items()
     }
     limit = next(iter(found.values()))["seconds"]
@@ -95,10 +98,10 @@ def middle(samples):
 def show(title, rows):
     """Print one table."""
     print(f"\n{title}")
-    print(f"  {'':18}{'seconds':>12}{'ratio':>10}{'requests':>10}{'KiB up':>12}{'KiB down':>12}")
+    print(f"  {'':18}{'seconds':>12}{'ratio':>10}{'requests':>10}{'KiB up':>12}{'KiB down':>12}{'peak':>11}")
     for name, row in rows.items():
         print(
             f"  {name:18}{row['seconds'] * 1e3:10,.1f}ms{row['ratio']:9.2f}x{row['requests']:10,.0f}"
-            f"{row['up'] / 1024:12,.1f}{row['down'] / 1024:12,.1f}",
+            f"{row['up'] / 1024:12,.1f}{row['down'] / 1024:12,.1f}" + (f"{row['mib']:+8.1f}MiB" if "mib" in row else ""),
             flush=True,
         )

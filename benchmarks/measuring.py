@@ -6,6 +6,8 @@ asks processes that stay (`answer`) for many quick calls each time. No third-par
 """
 
 import argparse
+import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -37,6 +39,14 @@ def forget_peak():
     """Let the peak begin anew: a process inherits that of its parent, so that growth would not be seen."""
     with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
         file.write("5")
+
+
+def room_now():
+    """Return how much room this process has, in MiB, without what was let go of before; its peak begins anew."""
+    with contextlib.suppress(OSError, AttributeError):  # not every system's library has it
+        ctypes.CDLL(None).malloc_trim(0)
+    forget_peak()
+    return status("VmRSS")
 
 
 def worked():
@@ -112,13 +122,15 @@ def answer(ways):
         act, each = ways[asked["row"]]
         turns = max(1, asked["calls"] // each)
         gc.collect()
+        room = room_now() if asked.get("memory") else None
         gc.disable()
         work, start = time.process_time(), time.perf_counter()
         for _ in range(turns):
             act()
         seconds, cpu = time.perf_counter() - start, time.process_time() - work
         gc.enable()
-        print(json.dumps({"seconds": seconds / turns / each, "cpu": cpu / turns / each}), flush=True)
+        sample = {"seconds": seconds / turns / each, "cpu": cpu / turns / each}
+        print(json.dumps(sample if room is None else sample | {"mib": status("VmHWM") - room}), flush=True)
 
 
 def alternate(module, libraries, rows, rounds, *arguments):
@@ -262,7 +274,7 @@ def arguments(description, **sizes):
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--scale", type=float, default=1.0, help="times the sizes: 0.05 to see quickly that all works")
     for name, value in sizes.items():
-        parser.add_argument(f"--{name}", type=int, default=value)
+        parser.add_argument(f"--{name}", type=type(value), default=value)
     asked = parser.parse_args()
     for name in sizes.keys() & SIZES:
         setattr(asked, name, max(1, round(getattr(asked, name) * asked.scale)))

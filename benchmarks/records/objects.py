@@ -1,12 +1,14 @@
 """Records on S3 behind a server that counts requests: a bare obstore loop at equal concurrency and holdall, both in both colours, dataknobs-data.
 
-``python -m benchmarks.records.objects [--records N] [--delay MS] [--rounds N] [--json]``. Once without a delay, once with one per request
-(``--delay 0``: without alone, and no round that warms up). Both databases have their defaults: holdall 32 requests at once, tags and a mirror in
+``python -m benchmarks.records.objects [--records N] [--delay MS] [--rounds N] [--rows WORDS] [--share N] [--instant 0] [--json]``. Once without a
+delay, once with one per request (``--delay 0``: without alone; ``--instant 0``: with alone; both without a round that warms up). ``--rows`` are parts
+of names, with commas between: ``--rows migrate``, ``--rows "search,count"``. Both databases have their defaults: holdall 32 requests at once, tags and a mirror in
 a file, the peer 10 requests; the bare loop has 32. The server is `benchmarks.records.quick`; how many small PUTs a second it carries from a bare
-loop is measured first, and printed. The peer takes long: it gets a tenth of the records, and its seconds are scaled. It counts as many records
-as the others do: copies of one, which the server makes. Rows follow each other:
+loop is measured first, and printed. The peer takes long: it gets a tenth of the records (``--share``), and its seconds, requests and bytes are
+scaled, which the table says; its memory is not. It counts as many records as the others do: copies of one, which the server makes. Rows follow each other:
 what is created is read, searched and deleted, and each answer is checked before its time counts. ``cold`` is an empty mirror, ``unchanged``
-asks the server what changed (``max_age=0``), ``fresh`` is the default.
+asks the server what changed (``max_age=0``), ``fresh`` is the default. ``peak`` is by how much a process grew in the act, at most, with Python's
+collector off; the acts' own values and ids were there before.
 """
 
 import asyncio
@@ -26,8 +28,6 @@ peers.PEERS.setdefault("dataknobs-data", ["dataknobs-data", "boto3"])
 WORKERS = 32
 POINTS = 50
 """Single calls of each verb in one measurement."""
-TENTH = 10
-"""The peer gets so much less."""
 ROWS = [
     *(f"{POINTS} x {verb}" for verb in ("create", "exists", "read", "update", "upsert", "delete")),
     "batch_create",
@@ -358,7 +358,11 @@ def work(library, known):
     """Be the process of one library."""
     os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()  # where mirrors are, by default
     db = LIBRARIES[library](known)
-    values = people(known["records"] // (TENTH if library == "dataknobs-data" else 1))
+    name = db.create(db.record({"n": 0}))  # what is loaded and found out once is no part of a row
+    assert db.exists(name) and db.read(name)
+    db.update(name, db.record({"n": 1}))
+    db.delete(name)
+    values = people(known["records"] // (known["share"] if library == "dataknobs-data" else 1))
     measuring.answer(
         {row: (act, 1) for row, act in (points(db, people(POINTS)) | many(db, values) | moves(db, values)).items()}
     )
@@ -475,33 +479,48 @@ def carried(url, calls=4000):
     return calls / (time.perf_counter() - start)
 
 
-def scaled(found):
-    """Count the peer's batches as if they had been as long as the others'."""
+def scaled(found, share):
+    """Count the peer's batches as if they had been as long as the others', under a name that says so."""
     for title, rows in found.items():
         if not title[0].isdigit() and not title.startswith("count") and "dataknobs-data" in rows:
-            limit = next(iter(rows.values()))["seconds"]
-            row = rows["dataknobs-data"]
-            for what in ("seconds", "requests", "up", "down"):
-                row[what] *= TENTH
-            row["ratio"] = row["seconds"] / limit
+            row = rows.pop("dataknobs-data")
+            for what in ("seconds", "cpu", "requests", "up", "down", "ratio"):
+                row[what] *= share
+            rows[f"dataknobs, 1/{share} x{share}" if share > 1 else "dataknobs-data"] = row
     return found
 
 
+def chosen(words):
+    """Return the rows that are asked for, and the one that they build on."""
+    asked = [row for row in ROWS if any(word.strip() in row for word in words.split(","))]
+    alone = all(row[0].isdigit() or row.startswith("migrate") for row in asked)
+    if "migrate to SQLite" in asked and "migrate from SQLite" not in asked:
+        asked.insert(-1, "migrate from SQLite")
+    return asked if alone or "batch_create" in asked else [row for row in ROWS if row in asked or row == "batch_create"]
+
+
 def main():
-    asked = measuring.arguments(__doc__, records=2000, delay=20)
+    asked = measuring.arguments(__doc__, records=2000, delay=20, rows="", share=10, instant=1)
     if asked.worker:
         work(asked.worker[0], json.loads(asked.worker[1]))
         return
     with QuickS3() as server:
         speed = carried(server.url)
-        known = {"s3": server.settings, "records": asked.records}
-        delays = (0, asked.delay) if asked.delay else (0,)
-        found = scaled(
-            counting.count(
-                "benchmarks.records.objects", LIBRARIES, ROWS, server, asked.rounds, delays, known, warm=bool(asked.delay)
-            )
+        known = {"s3": server.settings, "records": asked.records, "share": asked.share}
+        delays = tuple(delay for delay in (0, asked.delay) if delay or asked.instant or not asked.delay)
+        warm = len(set(delays)) > 1
+        found = counting.count(
+            "benchmarks.records.objects",
+            LIBRARIES,
+            chosen(asked.rows),
+            server,
+            asked.rounds,
+            tuple(dict.fromkeys(delays)),
+            known,
+            warm=warm,
         )
-    about = {"records": asked.records, "puts a second of a bare loop": round(speed)}
+    found = scaled(found, asked.share)
+    about = {"records": asked.records, "puts a second of a bare loop": round(speed), "the peer's share": f"1/{asked.share}"}
     measuring.save("benchmarks.records.objects", about | found, as_json=asked.json)
     if not asked.json:
         print(about)
