@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 else:  # not for a program that blocks
     asyncio = lazy("asyncio")
 
-__all__ = ["BESIDE", "MANY", "beside", "give_way", "in_turns", "mapped", "mapped_async", "turn", "turn_async"]
+__all__ = ["BESIDE", "MANY", "beside", "give_way", "in_turns", "mapped", "mapped_async", "pause", "turn", "turn_async"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -75,6 +75,15 @@ def give_way() -> None:
         if perf_counter() - since >= HELD or loop in _wanted:
             _wait(loop)
             BESIDE[thread] = loop, perf_counter()
+
+
+def pause() -> None:
+    """Let an event loop have its turn, however short the work was: before a call that keeps the interpreter for some milliseconds."""
+    thread = get_ident()
+    held = BESIDE.get(thread)
+    if held is not None:
+        _wait(held[0])
+        BESIDE[thread] = held[0], perf_counter()
 
 
 def _wait(loop: AbstractEventLoop) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from holdall._turns import BESIDE, give_way
+from holdall._turns import BESIDE, pause
 from holdall.core.keys import check_key, check_prefix
 from holdall.core.options import PutOptions
 from holdall.core.secrets import refuse_pickle
@@ -202,7 +202,7 @@ class ObjectsBase(Store):
         with self._readying:
             if self.unready:
                 for name in NATIVES if threading.get_ident() in BESIDE else ():
-                    give_way()
+                    pause()
                     getattr(self, name)
                 self.make_place()
                 self.unready = False

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from holdall._concurrency import run
+from holdall._turns import turn
 from holdall.core.options import GetOptions
 from holdall.errors import (
     AlreadyExistsError,
@@ -53,6 +54,7 @@ def raw(state: ObjectState, id: str, *, version: str | None = None) -> tuple[byt
     options = None if version is None else GetOptions(version=version)
     try:
         with state.store.get(state.key(id), options) as result:
+            turn()  # many answers come at once
             return result.bytes(), result.meta.etag
     except NotFoundError:
         return None
@@ -128,6 +130,7 @@ def _put(
         if not isinstance(error, ThrottledError):
             setattr(error, "outcome", "unknown")  # noqa: B010  # its answer may have got lost
         raise
+    turn()  # many answers come at once
     state.known.note(stamp.id, result.etag, stamp.created)
     return Stored(stamp, content, result.etag)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from holdall._concurrency import run_async
+from holdall._turns import turn_async
 from holdall.core.options import GetOptions
 from holdall.errors import (
     AlreadyExistsError,
@@ -52,6 +53,7 @@ async def raw_async(state: ObjectState, id: str, *, version: str | None = None) 
     options = None if version is None else GetOptions(version=version)
     try:
         async with await state.store.get_async(state.key(id), options) as result:
+            await turn_async()  # many answers come at once
             return await result.bytes_async(), result.meta.etag
     except NotFoundError:
         return None
@@ -127,6 +129,7 @@ async def _put_async(
         if not isinstance(error, ThrottledError):
             setattr(error, "outcome", "unknown")  # noqa: B010  # its answer may have got lost
         raise
+    await turn_async()  # many answers come at once
     state.known.note(stamp.id, result.etag, stamp.created)
     return Stored(stamp, content, result.etag)
 

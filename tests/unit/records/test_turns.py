@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from holdall import _turns
 from holdall._concurrency import run_async
 from holdall.core.meta import ObjectMeta
-from holdall.records import Filter, Query, Record, SQLDatabase
+from holdall.drivers.memory import MemoryStore
+from holdall.records import Filter, ObjectDatabase, Query, Record, SQLDatabase
 from holdall.records.documents import decode_document, document_of
 from holdall.records.encoding import Stamp, decode_body, encode_body, encode_content
 from holdall.records.lengthy import STEP, base64, binary, contains, unbase64
@@ -28,6 +29,7 @@ from holdall.records.matching import Like, _Descending, cursor_after, cut, ids_o
 from holdall.records.mirror import rows
 from holdall.records.mirror.mirror import Mirror
 from holdall.records.objects import _result
+from holdall.records.objects_state import KnownRecords
 from holdall.records.plans import EVERYTHING
 from holdall.records.sql_statement import Statement
 from holdall.results import CHUNK, GetResult
@@ -268,6 +270,16 @@ def test_a_pause_comes_when_the_interpreter_was_held(monkeypatch):
     assert waited == pytest.approx([_turns.HELD * 0.4 * turn for turn in (3, 6, 9)])
 
 
+def test_a_pause_comes_before_a_dear_call_however_short_the_work_was(monkeypatch):
+    monkeypatch.setattr(_turns, "HELD", 3600)
+    loop = Between()
+    _turns.pause()  # beside no loop
+    assert loop.pauses == 0
+    _turns.beside(loop, _turns.pause)
+    _turns.beside(loop, _turns.give_way)
+    assert loop.pauses == 1
+
+
 class Later(Between):
     """A loop that has its turn when it is told to."""
 
@@ -353,6 +365,61 @@ def test_tasks_share_a_turn(monkeypatch):
     assert max(Counter(turn for turn, _ in done).values()) <= 5
     first = [min(turn for turn, other in done if other == name) for name in range(10) if name != 5]
     assert max(first) < min(max(turn for turn, other in done if other == name) for name in range(10) if name != 5)
+
+
+class Together(MemoryStore):
+    """Answers all of so many requests at once, when the last one has come."""
+
+    def __init__(self, count):
+        super().__init__()
+        self.come = 0
+        self.all = count
+        self.there = asyncio.Event()
+
+    async def _met(self):
+        self.come += 1
+        if self.come == self.all:
+            self.there.set()
+        await self.there.wait()
+
+    async def get_async(self, key, options=None):
+        await self._met()
+        return await super().get_async(key, options)
+
+    async def put_async(self, key, source, options=None):
+        await self._met()
+        return await super().put_async(key, source, options)
+
+
+@pytest.mark.parametrize("verb", ["read", "create"])
+def test_answers_that_come_at_once_are_worked_on_in_turns(verb, monkeypatch):
+    """All requests under way may be answered in one turn: each further piece of work on an answer waits for its own."""
+    monkeypatch.setattr(_turns, "TURN", -1)
+    selector, count = Counting(), 16
+    turns, records = [], [Record({"id": f"{n:03}", "n": n}) for n in range(count)]
+
+    def counted(owner, name):
+        function = getattr(owner, name)
+
+        def call(*args):
+            turns.append(selector.turns)
+            return function(*args)
+
+        monkeypatch.setattr(owner, name, call)
+
+    async def body():
+        db = ObjectDatabase(Together(count), mirror="off", max_workers=count)
+        if verb == "create":
+            counted(KnownRecords, "note")
+            return await db.batch_create_async(records)
+        db.batch_create(records)
+        counted(GetResult, "bytes_async")
+        return await db.batch_read_async([record.id for record in records])
+
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
+        found = runner.run(body())
+    assert len(found) == len(turns) == count
+    assert max(Counter(turns).values()) <= 2
 
 
 def test_a_long_body_is_read_in_turns(monkeypatch):
