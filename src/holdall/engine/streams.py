@@ -7,7 +7,6 @@ collection without close leave the old object as it was. The async files are in 
 from __future__ import annotations
 
 import io
-import os
 from types import TracebackType
 from typing import IO, Any, Self, cast
 
@@ -15,14 +14,9 @@ from holdall.core.modes import OpenMode
 from holdall.core.options import GetOptions, PutOptions
 from holdall.engine.opening import Edit, Opener, lost_race
 from holdall.engine.reading import RangeReader
+from holdall.engine.real_files import append_real, open_real
 from holdall.engine.writing import PushWriter
-from holdall.errors import (
-    ClosedError,
-    HoldallError,
-    IsDirectoryError,
-    NotFoundError,
-    PermissionDeniedError,
-)
+from holdall.errors import ClosedError, HoldallError
 from holdall.results import PutResult
 from holdall.store import Store
 
@@ -100,7 +94,7 @@ def _open_binary(opener: Opener, buffering: int) -> IO[bytes]:
         return cast("IO[bytes]", EditFile(opener.edit(), str(mode)))
     if mode.act == "r":
         if path is not None and opener.reading is None:
-            return _open_local(store, key, path, "rb", buffering)
+            return open_real(store, key, path, buffering)
         source = opener.reader()
         if not isinstance(source, RangeReader):
             return source
@@ -108,21 +102,8 @@ def _open_binary(opener: Opener, buffering: int) -> IO[bytes]:
         return cast("IO[bytes]", raw if buffering == 0 else io.BufferedReader(raw, BUFFER if buffering < 2 else buffering))
     if mode.act == "a" and path is not None and not store.capabilities.versioned and opener.options == PutOptions():
         # On local disk appending is what the system does: short writes of several processes do not mix.
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        return _open_local(store, key, path, "ab", buffering)
+        return append_real(store, key, path, buffering)
     return cast("IO[bytes]", WriteFile(opener.writer(), str(mode)))
-
-
-def _open_local(store: Store, key: str, path: str, mode: str, buffering: int) -> IO[bytes]:
-    """Open the real file, with our errors."""
-    try:
-        return cast("IO[bytes]", open(path, mode, buffering=buffering))  # it is handed out
-    except IsADirectoryError as error:
-        raise IsDirectoryError(f"{key!r} is a directory", key=key, store=store) from error
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFoundError(f"nothing at {key!r}", key=key, store=store) from error
-    except PermissionError as error:
-        raise PermissionDeniedError(f"{key!r} may not be opened with mode {mode!r}", key=key, store=store) from error
 
 
 class ReadFile(io.RawIOBase):
