@@ -169,6 +169,11 @@ class AzureStore(ObstoreStore):
             retry_config=self.client.retry(retries),
         )
 
+    def close(self) -> None:
+        """Let go of connections; idempotent."""
+        super().close()
+        self.extra.close()
+
     def url(self, key: str) -> str | None:
         """Return the plain address of a key in a container that is read without credentials; else ``None``."""
         return f"{self.extra.base}/{quote(self.prefix + key, safe='/~')}" if self._anonymous else None

@@ -27,7 +27,8 @@ from holdall.core.options import CopyOptions, GetOptions, PutOptions, SignOption
 from holdall.core.preconditions import check_get, etag_matches, strip_etag
 from holdall.core.retry import retry_after
 from holdall.drivers.azurebatch import MOST, batch_of, verdicts_of
-from holdall.drivers.objects_client import AGENT, ClientSettings, NoRedirect
+from holdall.drivers.objects_client import AGENT, ClientSettings
+from holdall.drivers.objects_connections import Connections
 from holdall.drivers.objects_errors import Answer, Facts, failure
 from holdall.drivers.objects_parts import part_plan
 from holdall.drivers.objects_values import (
@@ -88,10 +89,14 @@ class AzureExtra:
         self._key = key
         self._sas = sas
         self._client = client
-        self._opener: Any = None
+        self._connections = Connections(client)
 
     def __repr__(self) -> str:
         return f"AzureExtra({self.base!r})"
+
+    def close(self) -> None:
+        """Let go of connections; idempotent."""
+        self._connections.close()
 
     # -- the verbs ----------------------------------------------------------------------------------------------------
 
@@ -361,7 +366,7 @@ class AzureExtra:
         tries, deadline = 0, time.monotonic() + self._client.deadline
         while True:
             try:
-                return self._urlopen(self.request(method, path, query, headers, body))
+                return self._connections.open(self.request(method, path, query, headers, body))
             except urllib.error.HTTPError as error:
                 facts = _facts(error, create)
                 cause: Exception = error
@@ -397,12 +402,6 @@ class AzureExtra:
             pairs = f"{pairs}&{self._sas}" if pairs else self._sas
         address = f"{target}?{pairs}" if pairs else target
         return urllib.request.Request(address, data=body, method=method, headers=headers)  # noqa: S310  # the endpoint was checked
-
-    def _urlopen(self, request: urllib.request.Request) -> Any:
-        if self._opener is None:
-            handler = urllib.request.HTTPSHandler(context=self._client.tls())
-            self._opener = urllib.request.build_opener(handler, NoRedirect)
-        return self._opener.open(request, timeout=self._client.timeout)
 
     def _signature(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None

@@ -5,17 +5,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
 from urllib.parse import quote, urlencode
+from urllib.request import Request
+
+import obstore
 
 from holdall.core.meta import Attributes, Kind, ListPage, ObjectMeta, ObjectVersion
 from holdall.core.options import GetOptions, PutOptions, SignOptions
 from holdall.core.preconditions import check_get, strip_etag
 from holdall.drivers import objects_writing
-from holdall.drivers.objects_errors import Facts, failure
+from holdall.drivers.objects_client import AGENT
+from holdall.drivers.objects_connections import Connections
+from holdall.drivers.objects_errors import FAILURES, Facts, failure
 from holdall.drivers.objects_result import cut
-from holdall.drivers.objects_values import MARK, decoded, encoded_metadata, native_attributes, new_mark, quoted
+from holdall.drivers.objects_values import MARK, decoded, encoded_metadata, is_odd, native_attributes, new_mark, quoted
 from holdall.drivers.s3errors import boto_error, boto_facts, boto_failures, translated
 from holdall.drivers.s3pages import BODY, keep_bodies, parse_page, parse_versions
 from holdall.drivers.s3settings import S3Settings
@@ -76,6 +83,7 @@ class S3Extra:
         self.settings = settings
         self.bucket = settings.bucket
         self._client: Any = None
+        self._connections = Connections(settings.client)
         self._lock = threading.Lock()
 
     @property
@@ -96,6 +104,7 @@ class S3Extra:
 
     def close(self) -> None:
         """Let go of connections; idempotent."""
+        self._connections.close()
         with self._lock:
             client, self._client = self._client, None
         if client is not None:
@@ -229,9 +238,28 @@ class S3Extra:
         try:
             if if_match == "*":  # which some services take for an etag
                 if_match = self.client.head_object(Bucket=self.bucket, Key=path)["ETag"]
-            self.client.delete_object(Bucket=self.bucket, Key=path, IfMatch=quoted(if_match))
+            if not self._deleted(path, quoted(if_match)):
+                self.client.delete_object(Bucket=self.bucket, Key=path, IfMatch=quoted(if_match))
         except boto_failures() as error:
             raise self.conflict(error, "delete", key, "update") from error
+
+    def _deleted(self, path: str, etag: str) -> bool:
+        """Tell whether a request of our own deleted the object; boto3 takes five times as long, repeats what failed, and tells why."""
+        settings = self.settings
+        if is_odd(path) or settings.anonymous or settings.request_payer or not settings.client.retries:
+            return False
+        try:
+            address = obstore.sign(self.store.native, "DELETE", path, timedelta(minutes=1))
+            request = Request(address, method="DELETE", headers={"If-Match": etag, "User-Agent": AGENT})  # noqa: S310  # checked
+            with self._connections.open(request) as answer:
+                return bool(answer.status == 204)
+        except HTTPError as error:
+            error.close()
+        except FAILURES:
+            pass
+        except HTTPException:
+            pass
+        return False
 
     def page(
         self, prefix: str, delimiter: str | None, after: str | None, mark: str | None, cut: int
