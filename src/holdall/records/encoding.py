@@ -141,20 +141,38 @@ def encode_value(value: Any, path: str = "value", depth: int = 0) -> Any:
         return [encode_value(member, f"{path}.{at}", depth + 1) for at, member in enumerate(in_turns(value))]
     if isinstance(value, (bytes, bytearray, memoryview)):
         return {"$bytes": base64(value)}
-    if isinstance(value, datetime):
-        return {"$datetime": value.isoformat()}
-    if isinstance(value, date):
-        return {"$date": value.isoformat()}
-    if isinstance(value, time):
-        return {"$time": value.isoformat()}
+    for tag, clock in _CLOCKS.items():
+        if isinstance(value, clock):
+            return {tag: value.isoformat() if type(value) is clock else _time_text(value, clock, path)}
     if isinstance(value, Decimal):
         return {"$decimal": str(value)}
     if isinstance(value, UUID):
         return {"$uuid": str(value)}
-    for base in (bool, int, float, str):  # an IntEnum or numpy float is stored as the plain value that it is
+    if isinstance(value, str):  # a member of an enumeration, numpy's text: the plain value that it is
+        return _text(str.__str__(value), path)
+    for base in (int, float):
         if isinstance(value, base):
             return encode_value(base(value), path, depth)
     raise SerializationError(f"{path}: a record cannot hold a {type(value).__name__}")
+
+
+_CLOCKS: dict[str, Any] = {"$datetime": datetime, "$date": date, "$time": time}
+"""Kinds of time by their tags; a datetime is a date, too."""
+
+
+def _time_text(value: Any, kind: Any, path: str) -> str:
+    """Return the text of a value of somebody else's class, such as pandas'.
+
+    Raises:
+        SerializationError: It says no time, or one with more digits than are held.
+    """
+    try:
+        plain = kind.fromisoformat(value.isoformat())
+    except ValueError as error:
+        raise SerializationError(f"{path}: {value!r} is no {kind.__name__}") from error
+    if plain != value:
+        raise SerializationError(f"{path}: {value!r} is more exact than a {kind.__name__}, which has microseconds")
+    return str(plain.isoformat())
 
 
 _DECODERS: dict[str, Any] = {

@@ -171,7 +171,7 @@ class PlaceTests:
 
     def number(self, op: str, wanted: float | Decimal) -> Pushed:
         """Compare with a number: integers exactly, floats outside of a narrow margin, the margin and other types perhaps."""
-        if wanted != wanted:  # NaN is in no relation to anything  # noqa: PLR0124
+        if wanted.is_nan() if isinstance(wanted, Decimal) else wanted != wanted:  # in no relation to anything  # noqa: PLR0124
             return exact(FALSE)
         others = self.any_object()  # Decimal, infinities
         bounds = _margin(wanted)

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from holdall.records.encoding import decode_value, encodable, encode_value
 from holdall.records.errors import QueryError, SerializationError
+from holdall.records.record import Field
 
 __all__ = ["OPERATORS", "And", "Condition", "Filter", "Not", "Operator", "Or", "Order", "Query", "Sort"]
 
@@ -52,7 +53,7 @@ class Filter(_Combinable):
         operator = _operator(op)
         object.__setattr__(self, "field", _named(field, "a filter"))
         object.__setattr__(self, "op", operator)
-        object.__setattr__(self, "value", _holdable(_operand(operator, value), field))
+        object.__setattr__(self, "value", _holdable(_operand(operator, _seen(value)), field))
 
     def __repr__(self) -> str:
         return f"Filter({self.field!r}, {self.op!r}, {self.value!r})"
@@ -142,8 +143,13 @@ class Query:
 
     def filter(self, field: str | Condition, op: str = "=", value: Any = None) -> Query:
         """Add a condition; repeated ones are ANDed."""
-        condition = Filter(field, op, value) if isinstance(field, str) else field
-        _check_condition(condition)
+        if isinstance(field, str):
+            condition: Condition = Filter(field, op, value)
+        else:
+            condition = field
+            _check_condition(condition)
+            if op != "=" or value is not None:
+                raise QueryError("a condition says it all: no operator, no value beside it")
         return replace(self, conditions=(*self.conditions, condition))
 
     def sort(self, field: str, order: str = "ASC") -> Query:
@@ -163,7 +169,7 @@ class Query:
 
     def select(self, *paths: str) -> Query:
         """Return these paths only; id, metadata and nesting are kept."""
-        return replace(self, paths=(*self.paths, *paths))
+        return replace(self, paths=(*self.paths, *(_named(path, "a selection") for path in paths)))
 
     def after(self, cursor: str | None) -> Query:
         """Go on behind the last record of a page; ``None`` starts at the first."""
@@ -194,17 +200,28 @@ class Query:
         Raises:
             QueryError: Not such data.
         """
-        unknown = set(data) - {"conditions", "sort", "limit", "offset", "select", "after"}
+        if not isinstance(data, Mapping):
+            raise QueryError(f"a query is a mapping, not {type(data).__name__}")
+        unknown = {str(name) for name in data} - {"conditions", "sort", "limit", "offset", "select", "after"}
         if unknown:
             raise QueryError(f"a query has no {', '.join(sorted(unknown))}")
         query = cls()
-        for condition in data.get("conditions") or ():
+        for condition in _listed(data, "conditions"):
             query = query.filter(_load(condition))
-        for name, order in data.get("sort") or ():
-            query = query.sort(name, order)
+        for key in _listed(data, "sort"):
+            if not isinstance(key, (list, tuple)) or len(key) != 2:
+                raise QueryError(f"each sort is a field and an order, not {key!r}")
+            query = query.sort(*key)
         if data.get("limit") is not None:
             query = query.limit(data["limit"])
-        return query.offset(data.get("offset") or 0).select(*(data.get("select") or ())).after(data.get("after"))
+        return query.offset(data.get("offset") or 0).select(*_listed(data, "select")).after(data.get("after"))
+
+
+def _listed(data: Mapping[str, Any], name: str) -> list[Any]:
+    found = data.get(name)
+    if found is not None and not isinstance(found, (list, tuple)):
+        raise QueryError(f"{name!r} is a list, not {type(found).__name__}")
+    return list(found or ())
 
 
 def _check_condition(condition: object) -> None:
@@ -221,14 +238,21 @@ def _named(field: object, what: str) -> str:
 
 
 def _holdable(operand: Any, field: str) -> Any:
-    """Return an operand, none of whose values is text or a number that no record can hold."""
+    """Return an operand with values as records hold them: what a view of a field, or a member of an enumeration, stands for."""
     try:
-        for value in operand if isinstance(operand, tuple) else (operand,):
-            if isinstance(value, (str, int, list, tuple, dict)):
-                encode_value(value, field)
+        if isinstance(operand, tuple):
+            return tuple(_held(value, field) for value in operand)
+        return _held(operand, field)
     except SerializationError as error:
         raise QueryError(f"a filter's value is one that a record can hold: {error.message}") from error
-    return operand
+
+
+def _held(value: Any, field: str) -> Any:
+    return decode_value(encode_value(_seen(value), field))
+
+
+def _seen(value: Any) -> Any:
+    return value.value if isinstance(value, Field) else value
 
 
 def _natural(name: str, n: object) -> int:
@@ -256,6 +280,8 @@ def _operand(op: Operator, value: Any) -> Any:
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Collection) or len(value) != 2:
             raise QueryError(f"{op!r} takes two bounds")
         return tuple(value)
+    if op in {"exists", "not exists"} and value is not None:
+        raise QueryError(f"{op!r} takes no value, not {value!r}: 'not exists' is the opposite of 'exists'")
     if op in {"like", "not like", "regex", "startswith"}:
         if not isinstance(value, str):
             raise QueryError(f"{op!r} takes text, not {type(value).__name__}")
@@ -279,11 +305,14 @@ def _dump(condition: Condition) -> dict[str, Any]:
 def _load(data: Any) -> Condition:
     if isinstance(data, Mapping):
         if "field" in data:
-            return Filter(data["field"], data.get("op", "="), decode_value(deepcopy(data.get("value"))))
+            try:
+                value = decode_value(deepcopy(data.get("value")))
+            except ValueError as error:
+                raise QueryError(f"the value of {data['field']!r}: {error}") from error
+            return Filter(data["field"], data.get("op", "="), value)
         if "not" in data:
             return Not(_load(data["not"]))
-        if "and" in data:
-            return And(*map(_load, data["and"]))
-        if "or" in data:
-            return Or(*map(_load, data["or"]))
+        for kind in (And, Or):
+            if (name := kind.__name__.lower()) in data:
+                return kind(*map(_load, _listed(data, name)))
     raise QueryError(f"no condition: {data!r}")

@@ -161,6 +161,9 @@ class Record:
     def __init__(
         self, data: Mapping[str, Any] | None = None, metadata: Mapping[str, Any] | None = None, *, id: str | None = None
     ) -> None:
+        for what, given in (("data", data), ("metadata", metadata)):
+            if given is not None and not isinstance(given, Mapping):
+                raise SerializationError(f"{what} is a mapping of names to values, not {type(given).__name__}")
         self._fields = Fields(data or {})
         self.metadata: dict[str, Any] = dict(metadata or {})
         self._id = None if id is None else _id_text(id, "id")

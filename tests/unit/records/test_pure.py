@@ -1,9 +1,11 @@
 """Records without storage: record, paths, keys, encoding, tags."""
 
+import enum
 import json
 import math
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from http import HTTPStatus
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdall.errors import AlreadyExistsError, InvalidKeyError, PreconditionError
-from holdall.records import errors
+from holdall.records import Filter, Query, QueryError, SerializationError, errors
 from holdall.records.encoding import Body, decode_body, decode_value, dumps, encode_body, encode_value
 from holdall.records.keys import id_to_key, key_to_id, normalise_prefix, unlisted
+from holdall.records.matching import matches
 from holdall.records.paths import MISSING, find, place, remove
 from holdall.records.record import Field, Record
 from holdall.records.tags import fit_tags
@@ -328,3 +331,81 @@ def test_ids_that_a_listing_may_still_bring(ids, at):
     bound, later = unlisted(by_key[at])
     assert all(id >= bound or id in later for id in by_key[at + 1 :])
     assert all(by_key[at].startswith(id) and id_to_key(id) > id_to_key(by_key[at]) for id in later)
+
+
+class Shade(str, enum.Enum):  # noqa: UP042  # of Python 3.10
+    """A kind of text whose str() is not the text."""
+
+    RED = "red"
+
+
+class Later(datetime):
+    """As pandas' Timestamp: it says more than a datetime holds."""
+
+    def isoformat(self, *_):
+        return "2020-01-01T00:00:00.000000001"
+
+    def __ne__(self, other):
+        return True
+
+
+class Never(datetime):
+    """As pandas' NaT: it is a datetime, and says no time."""
+
+    def isoformat(self, *_):
+        return "NaT"
+
+
+def test_values_of_other_classes_are_what_they_stand_for_or_refused():
+    held = json.loads(json.dumps(encode_value({"shade": Shade.RED, "shades": [Shade.RED], Shade.RED: HTTPStatus.OK})))
+    assert held == {"shade": "red", "shades": ["red"], "red": 200}
+    assert {type(each) for each in (held["shade"], held["shades"][0], *held)} == {str}
+    assert type(held["red"]) is int
+    for odd, said in ((Never(2020, 1, 1), "at: .* is no datetime"), (Later(2020, 1, 1), "more exact than a datetime")):
+        with pytest.raises(SerializationError, match=said):
+            encode_value(odd, "at")
+
+
+def test_a_value_that_is_asked_for_is_what_a_record_holds():
+    """A view of a field, a member of an enumeration, a list that changes later: what is asked for is the plain value."""
+    record = Record({"name": "Ada", "n": [1]})
+    assert Filter("name", "=", record.fields["name"]) == Filter("name", "=", "Ada")
+    assert Filter("name", "in", [record.fields["name"], Shade.RED]).value == ("Ada", "red")
+    assert Filter("name", "like", record.fields["name"]).value == "Ada"
+    assert matches(Filter("shade", "=", Shade.RED), Record({"shade": "red"}))
+    wanted = [1]
+    asked = Filter("n", "=", wanted)
+    wanted.append(2)
+    assert asked.value == [1] and matches(asked, record)
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda q: q.filter("a", "=", object()), "cannot hold a object"),
+        (lambda q: q.filter("a", "in", [1, 1j]), "cannot hold a complex"),
+        (lambda q: q.filter("a", "exists", False), "'exists' takes no value, not False"),
+        (lambda q: q.filter("a", "not_exists", True), "takes no value"),
+        (lambda q: q.filter(Filter("a", "=", 1), "=", 2), "no value beside it"),
+        (lambda q: q.filter(Filter("a", "=", 1), "!="), "no operator"),
+        (lambda q: q.select("a", 5), "a selection needs the name"),
+        (lambda q: q.select(""), "a selection needs the name"),
+        (lambda q: q.from_dict(5), "a query is a mapping, not int"),
+        (lambda q: q.from_dict({"conditions": 5}), "'conditions' is a list"),
+        (lambda q: q.from_dict({"sort": [["a"]]}), "a field and an order"),
+        (lambda q: q.from_dict({"sort": "ab"}), "'sort' is a list"),
+        (lambda q: q.from_dict({"select": "a"}), "'select' is a list"),
+        (lambda q: q.from_dict({"conditions": [{"and": 5}]}), "'and' is a list"),
+        (lambda q: q.from_dict({"conditions": [{"field": "a", "value": {"$decimal": "x"}}]}), "'a': unreadable"),
+        (lambda q: q.from_dict({5: 1, "x": 2}), "a query has no 5, x"),
+    ],
+)
+def test_malformed_questions_are_refused_where_they_are_written(ask, said):
+    with pytest.raises(QueryError, match=said):
+        ask(Query())
+
+
+def test_what_a_record_is_made_of():
+    for wrong in ({"data": [1]}, {"data": "ab"}, {"metadata": 5}):
+        with pytest.raises(SerializationError, match="is a mapping of names to values"):
+            Record(**wrong)

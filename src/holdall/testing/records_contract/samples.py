@@ -10,8 +10,10 @@ from uuid import UUID
 
 from holdall.records import And, Filter, Not, Or, Record
 
-__all__ = ["CONDITIONS", "IDS", "SORTS", "VALUES", "people"]
+__all__ = ["CONDITIONS", "IDS", "NO_NUMBERS", "SORTS", "VALUES", "people"]
 
+NO_NUMBERS = {"nan", "no_decimal", "signaling"}
+"""Which of the values equal nothing."""
 VALUES: dict[str, Any] = {
     "none": None,
     "true": True,
@@ -41,6 +43,8 @@ VALUES: dict[str, Any] = {
     "date": date(2024, 2, 29),
     "time": time(23, 59, 59, 1),
     "decimal": Decimal("0.10"),
+    "no_decimal": Decimal("NaN"),
+    "signaling": Decimal("sNaN"),
     "uuid": UUID("12345678-1234-5678-1234-567812345678"),
     "list": [1, "two", None, [3.0, b"4"], {"five": date(2020, 1, 1)}],
     "dict": {"a": {"b": [{"c": 1}]}, "$bytes": "not a tag", "": 0},
