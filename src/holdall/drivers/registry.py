@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from holdall._lazy import lazy
+from holdall.core.config import expand
 from holdall.core.convert import closest
 from holdall.core.params import COMMON, Faults, Param, bind, require
 from holdall.core.secrets import Secret, refuse_pickle
@@ -265,6 +266,8 @@ class Registry:
         if not isinstance(spec, Mapping):
             raise TypeError(f"a storage is described by a URL or a mapping, not by {type(spec).__name__}")
         kind, protocol, url = (spec.get(n) for n in _SPELLINGS)
+        if not expanded:
+            kind, protocol = _named("type", kind, env), _named("protocol", protocol, env)
         if kind is not None and protocol is not None and kind != protocol:
             raise ConfigError(f"'type' and 'protocol' are one key with two values: {kind!r}, {protocol!r}")
         kind = kind if kind is not None else protocol
@@ -491,6 +494,14 @@ def reference(registry: Registry | None = None) -> str:
         *(_row(p) for p in COMMON),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _named(key: str, value: Any, env: Mapping[str, str] | None) -> Any:
+    """Return the name of a type with its references to the environment expanded."""
+    try:
+        return expand(value, env) if isinstance(value, str) else value
+    except ConfigError as error:
+        raise ConfigError(f"{error.message} (in {key!r})") from None
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from holdall.core.keys import clean_path
 from holdall.core.params import Faults, Param, bind
 from holdall.core.secrets import mask_value
 from holdall.engine.table import Mount
-from holdall.errors import ConfigError, UnknownMountError
+from holdall.errors import ConfigError, InvalidKeyError, UnknownMountError
 from holdall.mounts.errors import MountPathError
 from holdall.mounts.paths import checked_directory, converted, once, relative_parent
 from holdall.store import Store
@@ -313,11 +313,16 @@ def _relative(name: str, entry: Mapping[str, Any], table: MountTable, *, expande
     parent = relative_parent(path)
     if parent is None:
         faults.add("missing required field: 'type' (or 'protocol'), or 'url', or a path 'parent:sub'")
+    below = ""
+    try:
+        below = "" if parent is None else clean_path(parent[1])
+    except InvalidKeyError as error:
+        faults.add(f"{error.message} (in 'path')")
     faults.check()
     assert parent is not None
     permissions = "readonly" if values.get("read_only") else values.get("permissions")
     return RelativeMount(
-        name, dict(entry), table, parent[0], clean_path(parent[1]), permissions=permissions, base_url=values.get("base_url")
+        name, dict(entry), table, parent[0], below, permissions=permissions, base_url=values.get("base_url")
     )
 
 

@@ -485,3 +485,24 @@ def test_a_whole_file(tmp_path, monkeypatch):
     storage.node("images:a.png").write_bytes(b"png")
     assert (tmp_path / "up" / "images" / "a.png").read_bytes() == b"png"
     assert storage.node("images:a.png").resolved_path == str(tmp_path / "up" / "images" / "a.png")
+
+
+def test_a03_the_type_comes_from_the_environment_too(monkeypatch):
+    monkeypatch.delenv("KIND", raising=False)
+    storage = StorageManager({"a": {"type": "${KIND:memory}"}, "b": {"protocol": "${KIND:memory}"}})
+    for name in ("a", "b"):
+        storage.node(name, "x").write("1")
+        assert storage.node(name, "x").read() == "1"
+    with pytest.raises(StorageConfigError, match=r"mount 'a': environment variable KIND is not set.*\(in 'type'\)"):
+        StorageManager({"a": {"type": "${KIND}"}})
+    monkeypatch.setenv("KIND", "loca")
+    with pytest.raises(StorageConfigError, match="mount 'a': Unknown storage type 'loca', did you mean 'local'"):
+        StorageManager({"a": {"type": "${KIND}"}})
+    with pytest.raises(StorageConfigError, match=r"Unknown storage type '\$\{KIND\}'"):
+        StorageManager({"a": {"type": "${KIND}"}}, expand_env=False)
+
+
+def test_a_relative_mount_that_climbs_is_named(tmp_path):
+    (tmp_path / "c.toml").write_text("[mounts.a]\ntype = 'memory'\n[mounts.b]\npath = 'a:../x'\n")
+    with pytest.raises(StorageConfigError, match=r"c.toml: mount 'b': Parent directory traversal: '../x'"):
+        StorageManager(tmp_path / "c.toml")
