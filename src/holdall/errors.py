@@ -107,8 +107,15 @@ class HoldallError(Exception):
         return _rebuild, (type(self), self.message, {k: v for k, v in self.__dict__.items() if k != "message"})
 
 
+_HEAP_TYPE = 1 << 9
+"""The flag of classes that were made by a ``class`` statement."""
+
+
 def _rebuild(cls: type[HoldallError], message: str, state: dict[str, Any]) -> HoldallError:
-    error = cls.__new__(cls, message)
+    base: type[BaseException] = cls
+    while base.__flags__ & _HEAP_TYPE:  # the builtin whose layout it has; of two, Python's lookup may find the other first
+        base = base.__base__ or BaseException
+    error: HoldallError = base.__new__(cls, message)
     Exception.__init__(error, message)
     error.message = message
     error.__dict__.update(state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 
 __all__ = ["OpenMode"]
@@ -51,12 +52,17 @@ class OpenMode:
 
         Raises:
             ValueError: Text arguments for bytes, unbuffered text, or an unknown newline.
+            LookupError: An unknown encoding or way with errors.
         """
         if self.text:
             if buffering == 0:
                 raise ValueError("can't have unbuffered text I/O")
             if newline not in {None, "", "\n", "\r", "\r\n"}:
                 raise ValueError(f"illegal newline value: {newline!r}")
+            if encoding not in {None, "locale"}:
+                codecs.lookup(str(encoding))
+            if errors is not None:
+                codecs.lookup_error(errors)
             return
         for name, value in (("encoding", encoding), ("errors", errors), ("newline", newline)):
             if value is not None:

@@ -42,3 +42,11 @@ def test_text_is_buffered_and_knows_five_newlines():
 
 def test_a_mode_shows_itself():
     assert [str(OpenMode.parse(mode)) for mode in ("rt", "br+", "w")] == ["r", "rb+", "w"]
+
+
+@pytest.mark.parametrize(("name", "value"), [("encoding", "klingon"), ("errors", "hope")])
+def test_what_no_codec_knows_is_told_before_anything_is_opened(name, value):
+    arguments = {"encoding": "locale", "errors": None, "newline": None, "buffering": -1}
+    OpenMode.parse("r").check_text(**arguments)
+    with pytest.raises(LookupError, match=value):
+        OpenMode.parse("w").check_text(**{**arguments, name: value})
