@@ -219,6 +219,13 @@ def _checked_dtype(value: Any, path: str) -> str:
     dtype = str(value.dtype.str)
     if value.dtype.hasobject or value.dtype.fields is not None or _DTYPE.fullmatch(dtype) is None:
         raise EncodeError(f"an archive cannot hold arrays of dtype {value.dtype}", path=path, type="ndarray")
+    mask = getattr(value, "mask", None) if hasattr(value, "filled") else None
+    if mask is not None and bool(mask.any()):
+        raise EncodeError(
+            "an archive cannot hold masked values: write what filled() gives, and the mask beside it",
+            path=path,
+            type="ndarray",
+        )
     return dtype
 
 

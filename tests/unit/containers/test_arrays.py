@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from holdall.containers import (
+    EncodeError,
     FormatError,
     LazyArray,
     LazyReader,
@@ -19,6 +20,7 @@ from holdall.containers import (
     dump,
     dumps,
     load,
+    loads,
 )
 from holdall.containers.nodes import Bounds
 from holdall.containers.toc import parse_node
@@ -225,3 +227,10 @@ def test_a23_without_numpy(tmp_path):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.split() == f"<i4 (100,) {array[7].tobytes().hex()} (2,) [1.5, 2.5] (90, 100)".split()
     assert TypedArray("<i4", (1,), memoryview(b"abcd")).shape == (1,)
+
+
+def test_masked_values_are_not_taken_for_values():
+    masked = np.ma.array([1, 2, 3], mask=[False, True, False])
+    with pytest.raises(EncodeError, match="masked values"):
+        dumps({"a": masked})
+    assert np.array_equal(loads(dumps({"a": np.ma.array([1, 2, 3])}))["a"], [1, 2, 3])
