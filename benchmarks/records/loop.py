@@ -2,8 +2,9 @@
 
 ``python -m benchmarks.records.loop [--records N] [--kb N] [--engines …] [--shapes …] [--json]``. Each call runs beside a timer of half
 a millisecond. The first number is processor time of this process between the moment at which the loop should have gone on and the one
-at which it did, so that other programs do not count; the second one is the clock's. Neither has the pauses of Python's garbage collector, which
-belong to the program: the third number is the longest one. First many records of ordinary size, then one record of
+at which it did, or the time for which its thread did not wait for a processor, if that is less: so other programs do not count. The second one is the clock's. Neither has the pauses of Python's garbage collector, which
+belong to the program: the third number is the longest one. "nothing" is a loop that only computes, half a millisecond in each turn: what it shows above
+that is the machine's own, such as a host that takes its processors back. First many records of ordinary size, then one record of
 ``--kb`` in each of some shapes: on S3 and in memory, with a mirror in a file, in memory without one, on SQLite, and on PostgreSQL where that is installed.
 """
 
@@ -11,11 +12,13 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import os
 import selectors
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks import measuring
 from benchmarks.records.quick import QuickS3
@@ -32,30 +35,59 @@ AFTER = 1.0
 """Seconds in which the thread that it left ends."""
 
 
+class Moment(NamedTuple):
+    """What has passed: by the clock, of processor time in this process, and without a processor in the loop's thread."""
+
+    clock: float
+    work: float
+    idle: float
+
+    def __sub__(self, other):
+        return Moment(*(mine - theirs for mine, theirs in zip(self, other, strict=True)))
+
+    def __add__(self, other):
+        return Moment(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+    @property
+    def kept(self):
+        """For how long this process kept the loop."""
+        return max(0.0, min(self.clock - self.idle, self.work))
+
+
+NOTHING = Moment(0.0, 0.0, 0.0)
+
+
 class Watch(selectors.DefaultSelector):
     """A selector that notes for how long its loop was kept: from when it should have gone on to when it waits again."""
 
     def __init__(self):
         super().__init__()
         self._began = None
+        place = Path("/proc/thread-self/schedstat")
+        self._queue = place.open("rb", 0) if place.exists() else None
         self.begin()
 
     def begin(self):
         """Look from now on."""
         self.most = self.most_clock = self.collected = 0.0
-        self._went_on = time.perf_counter(), time.process_time()
-        self._late = self._pauses = 0.0, 0.0
+        self._went_on = self._now()
+        self._late = self._pauses = NOTHING
+
+    def _now(self):
+        idle = 0.0 if self._queue is None else int(os.pread(self._queue.fileno(), 64, 0).split()[1]) / 1e9
+        return Moment(time.perf_counter(), time.process_time(), idle)
 
     def collecting(self, phase, info):
         """Take out what Python's collector of garbage takes, which stops all threads (one of `gc.callbacks`)."""
-        now = time.perf_counter(), time.process_time()
+        now = self._now()
         if phase == "start":
             self._began = now
             return
         began, self._began = self._began, None
         if began is not None:
-            self.collected = max(self.collected, now[1] - began[1])
-            self._pauses = self._pauses[0] + now[0] - began[0], self._pauses[1] + now[1] - began[1]
+            pause = now - began
+            self.collected = max(self.collected, pause.work)
+            self._pauses += pause
 
     def _collected(self):
         """See to it that a thread is heard that has collected, and lost its turn before it could say so."""
@@ -65,18 +97,24 @@ class Watch(selectors.DefaultSelector):
     def select(self, timeout=None):
         """Wait as any selector does."""
         self._collected()
-        clock, work = time.perf_counter(), time.process_time()
-        busy, busy_work = clock - self._went_on[0] - self._pauses[0], work - self._went_on[1] - self._pauses[1]
-        self.most = max(self.most, self._late[1] + min(busy, busy_work))
-        self.most_clock = max(self.most_clock, self._late[0] + busy)
-        self._pauses = 0.0, 0.0
+        waits = self._now()
+        busy = waits - self._went_on - self._pauses
+        self.most = max(self.most, self._late.kept + busy.kept)
+        self.most_clock = max(self.most_clock, self._late.clock + busy.clock)
+        self._pauses = NOTHING
         found = super().select(timeout)
         self._collected()
-        self._went_on = time.perf_counter(), time.process_time()
-        late = max(0.0, self._went_on[0] - clock - (timeout or 0.0) - self._pauses[0])
-        self._late = late, min(late, max(0.0, self._went_on[1] - work - self._pauses[1]))
-        self._pauses = 0.0, 0.0
+        self._went_on = self._now()
+        late = self._went_on - waits - self._pauses
+        self._late = late._replace(clock=max(0.0, late.clock - (timeout or 0.0)))
+        self._pauses = NOTHING
         return found
+
+    def close(self):
+        """Let go of what it looks at."""
+        super().close()
+        if self._queue is not None:
+            self._queue.close()
 
 
 async def ticking():
@@ -106,6 +144,16 @@ async def cancelled(call):
     return answer
 
 
+async def computing():
+    """Work for as long as a call here does, a little in each turn."""
+    until = time.perf_counter() + AFTER
+    while time.perf_counter() < until:
+        went_on = time.perf_counter()
+        while time.perf_counter() - went_on < TICK:
+            pass
+        await asyncio.sleep(0)
+
+
 def target():
     return ObjectDatabase(MemoryStore(), mirror="off")
 
@@ -120,6 +168,7 @@ def many(count):
     """Name -> what to prepare, and the call, on many ordinary records."""
     ids = [f"p{n:06}" for n in range(count)]
     return {
+        "nothing": (None, lambda *_: computing()),
         "batch_create": (lambda: [person(n) for n in range(count)], lambda db, given: db.batch_create_async(given)),
         "batch_read": (None, lambda db, _: db.batch_read_async(ids)),
         "batch_update": (

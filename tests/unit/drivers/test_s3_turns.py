@@ -9,6 +9,7 @@ import obstore.store
 import pytest
 
 from holdall import _turns
+from holdall.drivers import s3pages
 from holdall.drivers.objects_store import ObstoreStore
 from holdall.drivers.s3 import S3Store
 from holdall.drivers.s3pages import parse_page
@@ -82,9 +83,21 @@ def bucket(**more):
 def test_a_page_is_read_with_pauses(beside):
     (page, mark), loop = beside(lambda: parse_page(PAGE, 2))
     assert ([meta.key for meta in page.objects], mark) == ([key[2:] for key in KEYS], None)
-    assert loop.within["_apart"] == 3  # as text, split, done
+    assert loop.within["_apart"] >= len(PAGE) // s3pages.STEP
     assert loop.within["parse_page"] > len(KEYS) // _turns.MANY
     assert loop.most <= 2_000
+
+
+@pytest.mark.parametrize("step", [1, 150, 151, 152, 153, 154, 155, 10_000])
+def test_a_page_in_pieces_is_the_page(step, monkeypatch):
+    """Wherever it is cut; also among objects that look otherwise."""
+    for other in ("", "<Contents><Key>p/0500.json</Key><Size>1</Size></Contents>"):
+        data = PAGE.replace(b"<Contents><Key>p/0500", other.encode() + b"<Contents><Key>p/0500")
+        monkeypatch.setattr(s3pages, "STEP", len(data))
+        whole = parse_page(data, 2)
+        monkeypatch.setattr(s3pages, "STEP", step)
+        assert parse_page(data, 2) == whole
+        assert len(whole[0].objects) == 1000 + bool(other)
 
 
 def test_boto3_makes_clients_and_requests_with_pauses(beside):
