@@ -11,7 +11,7 @@ from holdall.core.config import find_config
 from holdall.core.secrets import mask
 from holdall.core.urls import url_scheme
 from holdall.engine.resolve import mount_reference, resolve
-from holdall.errors import UnknownMountError
+from holdall.errors import ConfigError, UnavailableError, UnknownMountError
 from holdall.mounts import StorageManager, StorageNode
 
 __all__ = ["Place", "Places"]
@@ -120,9 +120,7 @@ class Places:
     def _local(self, path: str, text: str, *, whole: bool) -> Place:
         from holdall.drivers.local import LocalStore  # noqa: PLC0415  # local paths only
 
-        full = os.path.abspath(os.path.expanduser(path))
-        if not whole:
-            full = os.path.realpath(full)
+        full = _whole(os.path.expanduser(path)) if whole else os.path.realpath(_based(os.path.expanduser(path)))
         root, key = full, ""
         if whole or not os.path.isdir(full):
             root, key = os.path.split(full)
@@ -136,3 +134,23 @@ class Places:
     def _bare(self) -> StorageManager:
         """A manager for nodes below no mount."""
         return StorageManager()
+
+
+def _whole(path: str) -> str:
+    """Return the full path of what is removed or renamed: links above it are followed, as the system does, itself is not one."""
+    if not path.strip(os.sep):
+        return os.sep
+    above, name = os.path.split(path.rstrip(os.sep))
+    if name in {os.curdir, os.pardir}:
+        raise ConfigError(f"{path!r} is neither removed nor renamed: name the directory")
+    return os.path.join(os.path.realpath(_based(above)), name)
+
+
+def _based(path: str) -> str:
+    """Return a path that the system can follow: a relative one needs a directory to begin at."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        if not os.path.isabs(path):
+            raise UnavailableError("the current directory is not there any more") from None
+    return path

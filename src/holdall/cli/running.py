@@ -29,6 +29,7 @@ def run(arguments: Sequence[str]) -> int:
     import typer  # noqa: PLC0415  # with the extra only
 
     try:
+        _need_streams()
         from holdall.cli.app import add_faces, app, command_names  # noqa: PLC0415  # builds the commands
 
         if not arguments or arguments[0] not in {*command_names(), "--version"}:
@@ -59,6 +60,14 @@ def run(arguments: Sequence[str]) -> int:
         complain(sentence(error))
         return exit_code(error)
     return 0
+
+
+def _need_streams() -> None:
+    """Refuse to work without a standard output, where lines or content would be lost; nobody has to hear complaints."""
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # lives until exit
+    if sys.stdout is None:
+        raise OSError("standard output is closed: write >/dev/null if nobody reads it")
 
 
 def exit_code(error: BaseException) -> int:

@@ -396,3 +396,37 @@ def test_zip(run, here):
         [sys.executable, "-m", "holdall.cli", "zip", "src", "-"], cwd=here, capture_output=True, timeout=60, check=True
     )
     assert zipfile.ZipFile(io.BytesIO(done.stdout)).testzip() is None
+
+
+@pytest.mark.parametrize("path", [".", "./", "..", "src/.", "src/d/..", "src/d/../"])
+@pytest.mark.parametrize("command", [("rm", "-r"), ("mv",)])
+def test_this_and_the_directory_above_are_neither_removed_nor_renamed(run, here, command, path):
+    said = run(*command, path, *(["elsewhere"] if command == ("mv",) else []))
+    assert said.code == 2
+    assert "neither removed nor renamed: name the directory" in said.err
+    assert (here / "src" / "d" / "b.txt").read_text() == "bbbb"
+    assert not (here / "elsewhere").exists()
+
+
+def test_what_stands_above_a_link_is_what_the_system_says(run, here):
+    (here / "far" / "deep").mkdir(parents=True)
+    (here / "far" / "a.txt").write_text("far")
+    (here / "link").symlink_to("far/deep")
+    (here / "a.txt").write_text("near")
+    assert run("cat", "link/../a.txt").out == "far"
+    assert run("rm", "link/../a.txt").code == 0
+    assert (here / "a.txt").read_text() == "near"
+    assert not (here / "far" / "a.txt").exists()
+    assert run("rm", "-r", "link").code == 0
+    assert (here / "far" / "deep").is_dir()
+
+
+def test_a_working_directory_that_went_away_is_named(run, here, monkeypatch):
+    (here / "gone").mkdir()
+    monkeypatch.chdir(here / "gone")
+    (here / "gone").rmdir()
+    for command in (("ls",), ("rm", "x"), ("cp", "x", "y")):
+        said = run(*command)
+        assert (said.code, said.err) == (1, "holdall: the current directory is not there any more\n")
+    assert run("ls", f"{here}/src").lines == ["a.txt", "d/"]
+    monkeypatch.chdir(here)

@@ -132,3 +132,20 @@ def test_commands_on_files_load_no_other_face(here):
         [sys.executable, "-c", code, *faces], cwd=here, capture_output=True, text=True, timeout=60, check=True
     )
     assert said.stdout == "a.txt\nd/\n[]\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+def test_closed_streams(here):
+    command = os.path.join(os.path.dirname(sys.executable), "holdall")
+
+    def shell(line):
+        return subprocess.run(
+            ["sh", "-c", f'"{command}" {line}'], cwd=here, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    done = shell("cat src/a.txt >&-")
+    assert (done.returncode, done.stderr) == (1, "holdall: standard output is closed: write >/dev/null if nobody reads it\n")
+    done = shell("ls nothing-here 2>&-")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert shell("cp -r src disk:copy 2>&-").returncode == 0
+    assert (here / "store" / "copy" / "d" / "b.txt").read_text() == "bbbb"
