@@ -114,10 +114,12 @@ def checked(id: object) -> str:
 
     Raises:
         TypeError: It is none.
-        InvalidKeyError: It is text that UTF-8 cannot hold.
+        InvalidKeyError: It is empty, or text that UTF-8 cannot hold.
     """
     if not isinstance(id, str):
         raise TypeError(f"an id is a str, not {type(id).__name__}")
+    if not id:
+        raise InvalidKeyError("a record's id cannot be empty")
     if not encodable(id):
         raise InvalidKeyError(f"a record's id is text that UTF-8 can hold: {id!r}")
     return id

@@ -21,14 +21,14 @@ def journaled(state: ObjectState, ids: Sequence[str], effects: Mapping[str, Row 
 
     Args:
         state: Of the database.
-        ids: What may be written.
+        ids: What may be written; one that no record here can have is refused by the block, and no matter of the mirror's.
         effects: Filled by the block; an id without an entry is in doubt, and read again before the next answer.
     """
     mirror = state.mirror
     if mirror is None:
         yield
         return
-    intents = mirror.begin(ids)
+    intents = mirror.begin(state.possible(ids))
     try:
         yield
     finally:
@@ -42,6 +42,7 @@ async def journaled_async(state: ObjectState, ids: Sequence[str], effects: Mappi
     if mirror is None:
         yield
         return
+    ids = state.possible(ids)
     intents: list[Intent] = []
     single = len(ids) == 1  # a thread would cost more than such a statement
 

@@ -6,12 +6,14 @@ import threading
 import time
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple
 
 from holdall.core.options import PutMode, PutOptions
+from holdall.errors import InvalidKeyError
 from holdall.records.callers import level
 from holdall.records.drafts import Draft, Written, record_of
 from holdall.records.encoding import Body, Content, Stamp, decode_body, iso
@@ -150,6 +152,15 @@ class ObjectState:
         if self._longest is None:
             self._longest = self.longest
         return id_to_key(id, self.prefix, longest=self._longest)
+
+    def possible(self, ids: Sequence[str]) -> list[str]:
+        """Return those of the ids that a record here can have."""
+        found: list[str] = []
+        for id in ids:
+            with suppress(InvalidKeyError):
+                self.key(id)
+                found.append(id)
+        return found
 
     def stem(self, prefix: str) -> str:
         """Return what the keys of all ids with this prefix begin with."""

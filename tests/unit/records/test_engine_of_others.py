@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from holdall.errors import HoldallError, NotSupportedError
+from holdall.errors import HoldallError, InvalidKeyError, NotSupportedError
 from holdall.records import ConcurrencyError, Database, DuplicateRecordError, engine, engine_async
 from holdall.records.drafts import Written, record_of
 from holdall.records.errors import Outcome
@@ -36,6 +36,8 @@ class DictEngine(engine.Engine):
             return self._keep(draft)
 
     def _keep(self, draft, created=None):
+        if len(draft.id.encode()) > DatabaseCapabilities(engine="table").max_id_bytes:
+            raise InvalidKeyError(f"an id of {len(draft.id)} characters is too long")
         body = self.bodies[draft.id] = draft.body(draft.stamped(created=created))
         return Written(body.id, body.write, body.created, body.updated)
 

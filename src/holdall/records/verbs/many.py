@@ -65,13 +65,13 @@ class ManyVerbs(Verbs):
         Raises:
             BatchError: Some could not be read.
         """
-        wanted = list(map(checked, ids))
+        wanted = list(map(checked, _several(ids)))
         return _read(wanted, self._blocking.read_many(wanted))
 
     async def batch_read_async(self, ids: Iterable[str]) -> list[Record | None]:
         """Return many records. See `batch_read`."""
         wanted: list[str] = []
-        async with closed_async(chunked_async(each_async(map(checked, ids)))) as chunks:
+        async with closed_async(chunked_async(each_async(map(checked, _several(ids))))) as chunks:
             async for chunk in chunks:
                 wanted += chunk
         found = await self._async.read_many_async(wanted)
@@ -83,11 +83,11 @@ class ManyVerbs(Verbs):
         Raises:
             BatchError: Some could not be deleted.
         """
-        return _done(self._blocking.delete_many(map(checked, ids)), "batch_delete")
+        return _done(self._blocking.delete_many(map(checked, _several(ids))), "batch_delete")
 
     async def batch_delete_async(self, ids: Iterable[str]) -> list[bool]:
         """Delete many. See `batch_delete`."""
-        outcomes = await self._async.delete_many_async(map(checked, ids))
+        outcomes = await self._async.delete_many_async(map(checked, _several(ids)))
         return await aside_async(lambda: _done(outcomes, "batch_delete"), _COST * len(outcomes))
 
     def clear(self) -> int:
@@ -105,6 +105,12 @@ class ManyVerbs(Verbs):
 
 _COST = 16
 """What to go through the outcome of an item costs, in characters of JSON."""
+
+
+def _several(ids: Iterable[str]) -> Iterable[str]:
+    if isinstance(ids, (str, bytes)):
+        raise TypeError(f"a batch takes several ids, not one {type(ids).__name__}: its characters would be taken for ids")
+    return ids
 
 
 def _ids(outcomes: list[Outcome], verb: str) -> list[str]:

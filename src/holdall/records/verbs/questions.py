@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from holdall.records.drafts import checked
@@ -24,12 +24,16 @@ class QuestionVerbs(Verbs):
         Args:
             query: A query or a condition; all records if ``None``.
             max_age: How old what is kept locally may be, in seconds; the database's ``cache_ttl`` if ``None``.
+
+        Raises:
+            QueryError: It is no query, or has a cursor of another one.
+            ValueError: ``max_age`` is no number of seconds.
         """
-        return self._blocking.search(as_query(query), max_age)
+        return self._blocking.search(as_query(query), _age(max_age))
 
     async def search_async(self, query: Query | Condition | None = None, *, max_age: float | None = None) -> SearchResult:
         """Return the records of a query. See `search`."""
-        return await self._async.search_async(as_query(query), max_age)
+        return await self._async.search_async(as_query(query), _age(max_age))
 
     def all(self) -> list[Record]:
         """Return all records, by id."""
@@ -49,29 +53,29 @@ class QuestionVerbs(Verbs):
             batch_size: Records fetched at once.
             max_age: See `search`.
         """
-        return self._blocking.stream(as_query(query), _positive("batch_size", batch_size), max_age)
+        return self._blocking.stream(as_query(query), _positive("batch_size", batch_size), _age(max_age))
 
     def stream_async(
         self, query: Query | Condition | None = None, *, batch_size: int = 1000, max_age: float | None = None
     ) -> AsyncIterator[Record]:
         """Yield the records of a query. See `stream`."""
-        return self._async.stream_async(as_query(query), _positive("batch_size", batch_size), max_age)
+        return self._async.stream_async(as_query(query), _positive("batch_size", batch_size), _age(max_age))
 
     def ids(self, prefix: str = "") -> Iterator[str]:
         """Yield the ids that start with a text."""
-        return self._blocking.ids(checked(prefix))
+        return self._blocking.ids(_beginning(prefix))
 
     def ids_async(self, prefix: str = "") -> AsyncIterator[str]:
         """Yield the ids that start with a text."""
-        return self._async.ids_async(checked(prefix))
+        return self._async.ids_async(_beginning(prefix))
 
     def count(self, query: Query | Condition | None = None, *, max_age: float | None = None) -> int:
         """Count the records for which a query's conditions hold; sort and page do not matter."""
-        return self._blocking.count(None if query is None else as_query(query), max_age)
+        return self._blocking.count(None if query is None else as_query(query), _age(max_age))
 
     async def count_async(self, query: Query | Condition | None = None, *, max_age: float | None = None) -> int:
         """Count records. See `count`."""
-        return await self._async.count_async(None if query is None else as_query(query), max_age)
+        return await self._async.count_async(None if query is None else as_query(query), _age(max_age))
 
     def select_query(
         self, sql: str, params: Sequence[Any] = (), *, timeout: float = 30, max_age: float | None = None
@@ -88,9 +92,9 @@ class QuestionVerbs(Verbs):
             max_age: See `search`.
 
         Raises:
-            QueryError: No ``SELECT``, a write, several statements, or wrong SQL.
+            QueryError: No ``SELECT``, a write, several statements, or wrong SQL; ``params`` are no list of values.
         """
-        return self._blocking.select(sql, tuple(params), max_age, timeout)
+        return self._blocking.select(sql, _values(params), _age(max_age), timeout)
 
     async def select_query_async(
         self,
@@ -101,7 +105,7 @@ class QuestionVerbs(Verbs):
         max_age: float | None = None,
     ) -> list[dict[str, Any]]:
         """Answer one read-only ``SELECT``. See `select_query`."""
-        return await self._async.select_async(sql, tuple(params), max_age, timeout)
+        return await self._async.select_async(sql, _values(params), _age(max_age), timeout)
 
     def explain(self, query: Query | Condition | None = None) -> Explanation:
         """Say how a query would be answered; nothing is asked."""
@@ -131,3 +135,20 @@ def _positive(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{name} is a whole number of at least 1, not {value!r}")
     return value
+
+
+def _age(max_age: float | None) -> float | None:
+    known = max_age is None or (isinstance(max_age, (int, float)) and not isinstance(max_age, bool) and max_age >= 0)
+    if not known:
+        raise ValueError(f"max_age is a number of seconds of at least 0, not {max_age!r}")
+    return max_age
+
+
+def _beginning(prefix: str) -> str:
+    return "" if prefix == "" else checked(prefix)
+
+
+def _values(params: Sequence[Any]) -> tuple[Any, ...]:
+    if isinstance(params, (str, bytes, Mapping)):
+        raise QueryError(f"params are a list of values, one for each '?', not a {type(params).__name__}")
+    return tuple(params)

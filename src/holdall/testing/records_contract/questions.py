@@ -147,3 +147,21 @@ class QuestionContract(RecordsContractBase):
                 with case("id", at), pytest.raises(InvalidKeyError):
                     ask()
         assert db.count(Filter("n", "<", 10**4000)) == db.count() == 1
+
+    def test_ages_and_values_that_are_none(self, db: Database) -> None:
+        """An age is a number of seconds, SQL's values are a list: anything else is refused by name."""
+        db.create(Record({"id": "a", "n": 1}))
+        asks: list[Callable[[Any], object]] = [
+            lambda age: db.search(max_age=age),
+            lambda age: db.count(max_age=age),
+            lambda age: list(db.stream(max_age=age)),
+        ]
+        for ask in asks:
+            for odd in (float("nan"), -1, "1", True):
+                with pytest.raises(ValueError, match="max_age is a number of seconds"):
+                    ask(odd)
+            for age in (0, 0.5, float("inf")):
+                ask(age)
+        for junk in ("not ours", "e30", "WyJhIl0"):
+            with pytest.raises(QueryError, match="cursor"):
+                db.search(Query().after(junk))

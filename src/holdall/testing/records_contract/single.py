@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from holdall.errors import NotSupportedError
-from holdall.records import ConcurrencyError, Database, DuplicateRecordError, Record, RecordNotFoundError
+from holdall.errors import InvalidKeyError, NotSupportedError
+from holdall.records import (
+    BatchError,
+    ConcurrencyError,
+    Database,
+    DuplicateRecordError,
+    Record,
+    RecordNotFoundError,
+    SerializationError,
+)
 from holdall.testing.records_contract.base import RecordsContractBase
 
 __all__ = ["SingleContract"]
@@ -176,3 +188,33 @@ class SingleContract(RecordsContractBase):
         stored = db.modify("a", lambda record: record.set_value("n", 10))
         assert stored["n"] == 10
         assert stored.version == db.get_version("a")
+
+    def test_ids_that_no_record_has(self, db: Database) -> None:
+        """An id that is none, empty or too long is refused before anything is asked, and leaves no trace in later answers."""
+        db.create(Record({"id": "a", "n": 1}))
+        for odd, kind in (("", InvalidKeyError), ("\ud800", InvalidKeyError), (None, TypeError), (5, TypeError)):
+            wrong: Any = odd
+            asks: list[Callable[[], object]] = [
+                partial(db.read, wrong), partial(db.exists, wrong), partial(db.get_version, wrong), partial(db.delete, wrong),
+                partial(db.update, wrong, Record({})), partial(db.batch_read, ["a", wrong]), partial(db.batch_delete, [wrong, "a"]),
+            ]  # fmt: skip
+            for ask in asks:
+                with pytest.raises(kind):
+                    ask()
+        for text in ("ab", b"ab"):
+            several: Any = text
+            for ask in (partial(db.batch_read, several), partial(db.batch_delete, several)):
+                with pytest.raises(TypeError, match="several ids"):
+                    ask()
+        long = "x" * (db.capabilities.max_id_bytes + 1)
+        with pytest.raises((InvalidKeyError, SerializationError)):
+            db.create(Record({}, id=long))
+        with pytest.raises(BatchError) as caught:
+            db.batch_create([Record({}, id=long), Record({"id": "b", "n": 2})])
+        assert [outcome.status for outcome in caught.value.outcomes] == ["failed", "written"]
+        with suppress(InvalidKeyError):
+            assert db.delete(long) is False
+        with suppress(InvalidKeyError, SerializationError):
+            assert db.update(long, Record({})) is False
+        assert [record["n"] for record in db.search()] == [1, 2]
+        assert list(db.ids()) == ["a", "b"]
