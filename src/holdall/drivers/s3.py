@@ -7,16 +7,17 @@ classes, odd keys (``a//b``, ``d/``, control characters), profiles and SSO.
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from urllib.parse import quote
 from urllib.request import Request
 
 import obstore
 
+from holdall._concurrency import run_async
 from holdall.core.capabilities import Capabilities, Identity, PartRules
 from holdall.core.meta import ObjectVersion
 from holdall.core.options import CopyOptions, PutOptions, SignOptions
@@ -240,7 +241,7 @@ class S3Store(ObstoreStore):
 
     async def probe_async(self) -> Capabilities:
         """Ask which conditions the service honours. See `probe`."""
-        return await asyncio.to_thread(self.probe)
+        return await run_async(self.probe)
 
     # -- what the verbs ask of the store ------------------------------------------------------------------------------
 
@@ -358,7 +359,7 @@ class S3Store(ObstoreStore):
             except ConfigError:
                 if not self.has_side:
                     raise
-        return await asyncio.to_thread(self._copy_aside, src, dst, options, source)
+        return await run_async(partial(self._copy_aside, src, dst, options, source))
 
     def _is_plain(self, src: str, dst: str, options: CopyOptions | None, source: Store | None) -> bool:
         """Tell whether obstore's own copy does what is asked."""
@@ -382,7 +383,7 @@ class S3Store(ObstoreStore):
     async def sign_async(self, key: str, options: SignOptions | None = None) -> str:
         """Return a signed URL. See `Store.sign`."""
         if self._signs_aside(key, options):
-            return await asyncio.to_thread(self.sign, key, options)
+            return await run_async(partial(self.sign, key, options))
         return await super().sign_async(key, options)
 
     def _signs_aside(self, key: str, options: SignOptions | None) -> bool:
@@ -398,7 +399,7 @@ class S3Store(ObstoreStore):
 
     async def versions_async(self, key: str) -> builtins.list[ObjectVersion]:
         """Return the versions of one key. See `Store.versions`."""
-        return await asyncio.to_thread(self.versions, key)
+        return await run_async(partial(self.versions, key))
 
     def delete_version(self, key: str, version: str) -> None:
         """Delete one version for good. See `Store.delete_version`."""
@@ -407,7 +408,7 @@ class S3Store(ObstoreStore):
 
     async def delete_version_async(self, key: str, version: str) -> None:
         """Delete one version for good. See `Store.delete_version`."""
-        await asyncio.to_thread(self.delete_version, key, version)
+        await run_async(partial(self.delete_version, key, version))
 
     def restore(self, key: str, version: str) -> PutResult:
         """Make an old version the latest one. See `Store.restore`."""
@@ -416,7 +417,7 @@ class S3Store(ObstoreStore):
 
     async def restore_async(self, key: str, version: str) -> PutResult:
         """Make an old version the latest one. See `Store.restore`."""
-        return await asyncio.to_thread(self.restore, key, version)
+        return await run_async(partial(self.restore, key, version))
 
     def _versions_side(self, verb: str, key: str) -> S3Extra:
         if self.versioned is False:
@@ -430,7 +431,7 @@ class S3Store(ObstoreStore):
 
     async def tags_async(self, key: str, *, version: str | None = None) -> dict[str, str]:
         """Return the tags of an object. See `Store.tags`."""
-        return await asyncio.to_thread(self.tags, key, version=version)
+        return await run_async(partial(self.tags, key, version=version))
 
     def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
         """Replace the tags of an object. See `Store.set_tags`."""
@@ -439,7 +440,7 @@ class S3Store(ObstoreStore):
 
     async def set_tags_async(self, key: str, tags: Mapping[str, str]) -> None:
         """Replace the tags of an object. See `Store.set_tags`."""
-        await asyncio.to_thread(self.set_tags, key, tags)
+        await run_async(partial(self.set_tags, key, tags))
 
     def set_metadata(self, key: str, metadata: Mapping[str, str], *, if_match: str | None = None) -> PutResult:
         """Replace the user metadata by a copy onto itself, of any size. See `Store.set_metadata`."""
@@ -449,7 +450,7 @@ class S3Store(ObstoreStore):
 
     async def set_metadata_async(self, key: str, metadata: Mapping[str, str], *, if_match: str | None = None) -> PutResult:
         """Replace the user metadata. See `Store.set_metadata`."""
-        return await asyncio.to_thread(self.set_metadata, key, metadata, if_match=if_match)
+        return await run_async(partial(self.set_metadata, key, metadata, if_match=if_match))
 
     def set_storage_class(self, key: str, storage_class: str) -> PutResult:
         """Move an object to another storage class. See `Store.set_storage_class`."""
@@ -459,7 +460,7 @@ class S3Store(ObstoreStore):
 
     async def set_storage_class_async(self, key: str, storage_class: str) -> PutResult:
         """Move an object to another storage class. See `Store.set_storage_class`."""
-        return await asyncio.to_thread(self.set_storage_class, key, storage_class)
+        return await run_async(partial(self.set_storage_class, key, storage_class))
 
     def parts(self, key: str, options: PutOptions | None = None, *, upload_id: str | None = None) -> PartWriter:
         """Begin or take up an upload by parts. See `Store.parts`."""
@@ -473,7 +474,7 @@ class S3Store(ObstoreStore):
 
     async def parts_async(self, key: str, options: PutOptions | None = None, *, upload_id: str | None = None) -> PartWriter:
         """Begin or take up an upload by parts. See `Store.parts`."""
-        return await asyncio.to_thread(self.parts, key, options, upload_id=upload_id)
+        return await run_async(partial(self.parts, key, options, upload_id=upload_id))
 
     def uploads(self, prefix: str = "") -> builtins.list[Upload]:
         """Return the unfinished uploads below a prefix. See `Store.uploads`."""
@@ -481,7 +482,7 @@ class S3Store(ObstoreStore):
 
     async def uploads_async(self, prefix: str = "") -> builtins.list[Upload]:
         """Return the unfinished uploads below a prefix. See `Store.uploads`."""
-        return await asyncio.to_thread(self.uploads, prefix)
+        return await run_async(partial(self.uploads, prefix))
 
     def close(self) -> None:
         """Let go of connections; idempotent."""

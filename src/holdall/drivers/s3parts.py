@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import threading
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from holdall._concurrency import run_async
 from holdall.core.options import PutMode, PutOptions
 from holdall.core.preconditions import etag_matches, strip_etag
 from holdall.drivers.objects_values import new_mark
@@ -88,7 +89,7 @@ class S3Parts(PartWriter):
 
     async def put_part_async(self, number: int, data: BytesLike) -> None:
         """Send one part. See `PartWriter.put_part`."""
-        await asyncio.to_thread(self.put_part, number, data)
+        await run_async(partial(self.put_part, number, data))
 
     def copy_part(
         self, number: int, src: str, range: tuple[int, int], *, if_match: str | None = None, source: Store | None = None
@@ -130,7 +131,7 @@ class S3Parts(PartWriter):
         self, number: int, src: str, range: tuple[int, int], *, if_match: str | None = None, source: Store | None = None
     ) -> None:
         """Copy a range into a part. See `PartWriter.copy_part`."""
-        await asyncio.to_thread(self.copy_part, number, src, range, if_match=if_match, source=source)
+        await run_async(partial(self.copy_part, number, src, range, if_match=if_match, source=source))
 
     def sent(self) -> dict[int, int]:
         """Return the sizes of the parts that the service holds. See `PartWriter.sent`."""
@@ -150,7 +151,7 @@ class S3Parts(PartWriter):
 
     async def sent_async(self) -> dict[int, int]:
         """Return the sizes of the parts. See `PartWriter.sent`."""
-        return await asyncio.to_thread(self.sent)
+        return await run_async(self.sent)
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
@@ -213,7 +214,7 @@ class S3Parts(PartWriter):
 
     async def complete_async(self, *, mode: PutMode | None = None, if_match: str | None = None) -> PutResult:
         """Publish all parts. See `PartWriter.complete`."""
-        return await asyncio.to_thread(self.complete, mode=mode, if_match=if_match)
+        return await run_async(partial(self.complete, mode=mode, if_match=if_match))
 
     def abort(self) -> None:
         """Drop all parts. See `PartWriter.abort`."""
@@ -228,7 +229,7 @@ class S3Parts(PartWriter):
 
     async def abort_async(self) -> None:
         """Drop all parts. See `PartWriter.abort`."""
-        await asyncio.to_thread(self.abort)
+        await run_async(self.abort)
 
 
 def uploads(extra: S3Extra, prefix: str, cut: int) -> list[Upload]:

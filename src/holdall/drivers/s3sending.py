@@ -12,8 +12,10 @@ import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any
 
+from holdall._concurrency import run_async
 from holdall.core.options import PutOptions
 from holdall.drivers.objects_parts import IN_FLIGHT, PART, growing_parts, part_plan
 from holdall.drivers.objects_upload import PATIENCE
@@ -101,16 +103,16 @@ async def send_async(
     extra: S3Extra, key: str, path: str, chunks: AsyncIterator[bytes], size: int | None, options: PutOptions
 ) -> PutResult:
     """Write an object that is too large for one request. See `SideChannel.send`."""
-    if options.mode != "overwrite" and not await asyncio.to_thread(probe_complete, extra, options.mode):
+    if options.mode != "overwrite" and not await run_async(partial(probe_complete, extra, options.mode)):
         with _spool() as file:
             async for chunk in chunks:
-                await asyncio.to_thread(file.write, chunk)
+                await run_async(partial(file.write, chunk))
                 _check_spool(file, extra)
             file.seek(0)
-            return await asyncio.to_thread(extra.put, key, path, file, options)
+            return await run_async(partial(extra.put, key, path, file, options))
     limit = options.concurrency or extra.settings.client.concurrency
     cutter, window = _Cutter(extra, size, options), dict[asyncio.Future[None], int]()
-    begun = asyncio.ensure_future(asyncio.to_thread(S3Parts.begin, extra, key, path, options))
+    begun = asyncio.ensure_future(run_async(partial(S3Parts.begin, extra, key, path, options)))
     try:
         writer = await asyncio.shield(begun)
     except asyncio.CancelledError:
