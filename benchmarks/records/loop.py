@@ -50,8 +50,8 @@ class Moment(NamedTuple):
 
     @property
     def kept(self):
-        """For how long this process kept the loop."""
-        return max(0.0, min(self.clock - self.idle, self.work))
+        """For how long this process kept the loop; less than nothing where a collection of garbage had begun before."""
+        return min(self.clock - self.idle, self.work)
 
 
 NOTHING = Moment(0.0, 0.0, 0.0)
@@ -99,22 +99,23 @@ class Watch(selectors.DefaultSelector):
         self._collected()
         waits = self._now()
         busy = waits - self._went_on - self._pauses
-        self.most = max(self.most, self._late.kept + busy.kept)
+        self.most = max(self.most, max(0.0, self._late.kept) + busy.kept)
         self.most_clock = max(self.most_clock, self._late.clock + busy.clock)
         self._pauses = NOTHING
         found = super().select(timeout)
         self._collected()
         self._went_on = self._now()
-        late = self._went_on - waits - self._pauses
-        self._late = late._replace(clock=max(0.0, late.clock - (timeout or 0.0)))
+        late = self._went_on - waits - self._pauses - Moment(timeout or 0.0, 0.0, 0.0)
+        self._late = late if late.clock > 0 else NOTHING
         self._pauses = NOTHING
         return found
 
     def close(self):
         """Let go of what it looks at."""
         super().close()
-        if self._queue is not None:
-            self._queue.close()
+        queue, self._queue = self._queue, None  # garbage may be collected after this
+        if queue is not None:
+            queue.close()
 
 
 async def ticking():
