@@ -14,8 +14,23 @@ from holdall.engine.colours import closed_async, told_async
 from holdall.engine.resolve import Resolved, resolve
 from holdall.errors import ConfigError, HoldallError, NotFoundError, NotSupportedError
 from holdall.records.database import Database, as_query
-from holdall.records.errors import BatchError, ConcurrencyError, DuplicateRecordError, MigrationError, Outcome
-from holdall.records.migration_report import Checkpoint, Content, MigrationProgress, MigrationReport, Rules, content_of
+from holdall.records.errors import (
+    BatchError,
+    ConcurrencyError,
+    DuplicateRecordError,
+    MigrationError,
+    Outcome,
+    SerializationError,
+)
+from holdall.records.migration_report import (
+    Checkpoint,
+    Content,
+    MigrationProgress,
+    MigrationReport,
+    Rules,
+    check_sides,
+    content_of,
+)
 from holdall.records.query import Condition, Filter, Query
 from holdall.records.record import Record
 
@@ -85,6 +100,7 @@ async def migrate_async(
         delete_source=delete_source,
         dry_run=dry_run,
     )
+    check_sides(source, target, on_progress)
     if delete_source and not source.capabilities.conditional_delete:
         raise NotSupportedError(f"{source!r} cannot delete a record at a version alone, so delete_source is not safe there")
     if delete_source and source.place == target.place:
@@ -176,10 +192,12 @@ class _Migration:
         copies = await run_async(lambda: [record.copy() for record in in_turns(batch)])
         for record, copied in zip(batch, copies, strict=True):
             try:
-                changed: Record | None = await told_async(self._rules.transform, copied)
+                changed: Any = await told_async(self._rules.transform, copied)
                 if changed is None:
                     self._report.dropped += 1
                     continue
+                if not isinstance(changed, Record):
+                    raise SerializationError(f"transform returns a Record or None, not a {type(changed).__name__}")
                 if changed.id is None:
                     changed.id = str(record.id)
             except Exception as error:  # noqa: BLE001  # a user's function may raise anything: the record failed

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from holdall.records.database import Database
 from holdall.records.drafts import SYSTEM
 from holdall.records.encoding import encode_value
 from holdall.records.errors import MigrationError, QueryError
@@ -15,7 +16,7 @@ from holdall.records.lengthy import binary, compact
 from holdall.records.query import Query
 from holdall.records.record import Record
 
-__all__ = ["OUTCOMES", "Content", "MigrationProgress", "MigrationReport", "Rules", "content_of"]
+__all__ = ["OUTCOMES", "Content", "MigrationProgress", "MigrationReport", "Rules", "check_sides", "content_of"]
 
 OUTCOMES = ("written", "same", "skipped", "dropped", "failed")
 OnConflict = Literal["insert", "upsert", "skip"]
@@ -102,6 +103,19 @@ class Content:
     size: int
 
 
+def check_sides(source: object, target: object, on_progress: object) -> None:
+    """Check what a migration goes between, and whom it tells.
+
+    Raises:
+        TypeError: No databases, or nothing that can be called.
+    """
+    for name, each in (("source", source), ("target", target)):
+        if not isinstance(each, Database):
+            raise TypeError(f"{name} is a Database, not a {type(each).__name__}")
+    if on_progress is not None and not callable(on_progress):
+        raise TypeError(f"on_progress is a function of an event, not a {type(on_progress).__name__}")
+
+
 def content_of(record: Record) -> Content:
     """Return what identifies a record's content; neither the order of names nor the system's metadata matter.
 
@@ -156,8 +170,12 @@ class Rules:
             raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise ValueError(f"batch_size is a whole number of at least 1, not {batch_size!r}")
+        if transform is not None and not callable(transform):
+            raise TypeError(f"transform is a function of a record, not a {type(transform).__name__}")
         kind, _, number = verify.partition(":")
-        if kind not in {"none", "count", "sample", "full"} or (kind == "sample") is not number.isdecimal():
+        if kind not in {"none", "count", "sample", "full"} or (kind == "sample") is not (
+            number.isdecimal() and int(number) > 0
+        ):
             raise ValueError(f"verify is 'none', 'count', 'sample:200' or 'full', not {verify!r}")
         return cls(
             query=query,

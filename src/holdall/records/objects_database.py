@@ -68,6 +68,12 @@ class ObjectDatabase(Database):
         owned: bool = False,
     ) -> None:
         self._made_of = {name: value for name, value in locals().items() if name not in {"self", "__class__"}}
+        if not isinstance(prefix, str):
+            raise ConfigError(f"prefix is text, not {prefix!r}")
+        if not isinstance(tags, (str, Iterable)):
+            raise ConfigError(f"tags is 'fit', 'strict', 'off' or a list of metadata names, not {tags!r}")
+        if new_id is not None and not callable(new_id):
+            raise ConfigError(f"new_id is a function that makes an id, not {new_id!r}")
         store, prefix = _placed(store, prefix)
         near = store.capabilities.local or store.capabilities.temporary
         options = ObjectOptions(
@@ -151,4 +157,4 @@ def _make_mirror(state: ObjectState, where: str, indexes: tuple[tuple[str, ...],
     if where == "auto":
         name = hashlib.sha256(text.encode()).hexdigest()[:32]
         where = os.path.join(cache_dir(), "records", f"{name}.sqlite")
-    return Mirror(where, text, indexes)
+    return Mirror(os.path.abspath(where), text, indexes)

@@ -47,13 +47,18 @@ class ObjectOptions:
     storage_class: str | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.max_workers, bool) or self.max_workers < 1:
-            raise ValueError(f"max_workers is at least 1, not {self.max_workers!r}")
-        if not self.cache_ttl >= 0:
+        if type(self.max_workers) is not int or self.max_workers < 1:
+            raise ValueError(f"max_workers is a whole number of at least 1, not {self.max_workers!r}")
+        if type(self.cache_ttl) not in {int, float} or not self.cache_ttl >= 0:
             raise ValueError(f"cache_ttl is a number of seconds of at least 0, not {self.cache_ttl!r}")
         if self.on_corrupt not in {"raise", "report"}:
             raise ValueError(f"on_corrupt is 'raise' or 'report', not {self.on_corrupt!r}")
-        if isinstance(self.tags, str) and self.tags not in {"fit", "strict", "off"}:
+        named = (
+            self.tags in {"fit", "strict", "off"}
+            if isinstance(self.tags, str)
+            else all(isinstance(t, str) for t in self.tags)
+        )
+        if not named:
             raise ValueError(f"tags is 'fit', 'strict', 'off' or a list of metadata names, not {self.tags!r}")
 
 

@@ -70,8 +70,6 @@ class S3Database(ObjectDatabase):
         self._secret = any(isinstance(value, Secret) and value.reference is None for value in values.values())
         endpoint = values.get("endpoint_url")
         workers = values.get("max_workers", 32)
-        if not isinstance(workers, int) or workers < 1:
-            raise ConfigError("S3Database: 'max_workers' is at least 1")
         store = S3Store(
             values["bucket"],
             region=values.get("region"),
@@ -83,7 +81,7 @@ class S3Database(ObjectDatabase):
             session_token=_revealed(values.get("session_token")),
             sse=values.get("sse"),
             sse_kms_key_id=values.get("kms_key_id"),
-            retries=max(0, values.get("max_attempts", 4) - 1),
+            retries=values.get("max_attempts", 4) - 1,
             timeout=values.get("timeout", 30.0),
             max_connections=max(32, workers),
             create=values.get("create_bucket", _is_loopback(endpoint) and boto_installed()),
@@ -134,8 +132,11 @@ def _bound(given: Mapping[str, Any]) -> dict[str, Any]:
     require(S3_PARAMS, values, faults)
     if (values.get("access_key_id") is None) != (values.get("secret_access_key") is None):
         faults.add("half a pair of credentials: access_key_id and secret_access_key go together")
+    for name in ("max_workers", "max_attempts"):
+        if isinstance(values.get(name), int) and values[name] < 1:
+            faults.add(f"{name!r} is at least 1")
     try:
-        values["cache_ttl"] = float(values.get("cache_ttl", 60))
+        values["cache_ttl"] = float(str(values.get("cache_ttl", 60)))
     except (TypeError, ValueError):
         faults.add(f"'cache_ttl' must be a number of seconds, not {values['cache_ttl']!r}")
     faults.check()

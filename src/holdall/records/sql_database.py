@@ -63,6 +63,13 @@ class SQLDatabase(Database):
             checked_url(target.url)
         elif not isinstance(target, (str, sa.URL)):
             raise ConfigError(f"an SQL database is a URL or a sqlalchemy.Engine, not {type(target).__name__}")
+        for name, text in (("table", table), ("schema", schema)):
+            if (text is not None or name == "table") and (not isinstance(text, str) or not text):
+                raise ConfigError(f"{name} is a name, not {text!r}")
+        if type(pool_size) is not int or pool_size < 1:
+            raise ConfigError(f"pool_size is a whole number of at least 1, not {pool_size!r}")
+        if new_id is not None and not callable(new_id):
+            raise ConfigError(f"new_id is a function that makes an id, not {new_id!r}")
         chosen = index_paths(indexes)
         link = Link(target if isinstance(target, sa.Engine) else checked_url(target), pool_size=pool_size)
         dialect: Any = "sqlite" if link.lite else "postgresql"

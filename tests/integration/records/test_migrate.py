@@ -13,7 +13,17 @@ from tests.integration.records import s3
 from holdall.drivers.local import LocalStore
 from holdall.drivers.memory import MemoryStore
 from holdall.errors import ConfigError, NotSupportedError
-from holdall.records import Filter, MigrationError, ObjectDatabase, Query, QueryError, Record, SQLDatabase, migration_async
+from holdall.records import (
+    Database,
+    Filter,
+    MigrationError,
+    ObjectDatabase,
+    Query,
+    QueryError,
+    Record,
+    SQLDatabase,
+    migration_async,
+)
 from holdall.records import migration as migration_blocking
 from holdall.records.migration_report import content_of
 from holdall.testing import FaultProxy
@@ -383,3 +393,44 @@ with SQLDatabase(f"sqlite:///{sys.argv[1]}/old.db") as old, ObjectDatabase(Sink(
     made_async = [peak(lambda: asyncio.run(new.batch_create_async(records(0, count)))) for count in (few, 4 * few)]
     print(json.dumps({"batch": made, "batch, async": made_async, "migration": moved, "migration, async": moved_async}))
 """
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "said"),
+    [
+        ({"transform": 5}, TypeError, "transform is a function"),
+        ({"on_progress": 5}, TypeError, "on_progress is a function"),
+        ({"verify": "sample:0"}, ValueError, "verify is"),
+        ({"verify": "sample:x"}, ValueError, "verify is"),
+        ({"batch_size": 0}, ValueError, "batch_size is"),
+        ({"on_conflict": "replace"}, ValueError, "on_conflict is"),
+        ({"on_error": "ignore"}, ValueError, "on_error is"),
+        ({"query": Query().limit(1)}, QueryError, "conditions alone"),
+    ],
+)
+def test_options_are_checked_before_anything_moves(migrate, options, kind, said):
+    with Database.open("memory://") as old, Database.open("memory://") as new:
+        old.create(Record({"id": "a"}))
+        with pytest.raises(kind, match=said):
+            migrate(old, new, **options)
+        for sides in ((old, 5), ("memory://", new)):
+            with pytest.raises(TypeError, match="is a Database, not a"):
+                migrate(*sides)
+        assert new.count() == 0
+
+
+def test_a_transform_that_fails_fails_its_record(migrate):
+    """By raising, or by what it returns; the others arrive, and the source keeps what did not."""
+    made = {"a": lambda record: 1 / 0, "b": lambda record: 5, "c": lambda record: record, "d": lambda record: None}
+    with Database.open("memory://") as old, SQLDatabase("sqlite://") as new:
+        old.batch_create([Record({"id": id, "n": 1}) for id in made])
+        given = {"transform": lambda record: made[record.id](record), "delete_source": True}
+        with pytest.raises(MigrationError, match="2 failed") as caught:
+            migrate(old, new, **given)
+        report = caught.value.report
+        assert (report.read, report.written, report.dropped, report.failed, report.deleted) == (4, 1, 1, 2, 1)
+        assert [(id, type(error).__name__) for id, error in report.errors] == [
+            ("a", "ZeroDivisionError"),
+            ("b", "SerializationError"),
+        ]
+        assert (list(new.ids()), list(old.ids())) == (["c"], ["a", "b", "d"])

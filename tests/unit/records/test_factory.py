@@ -108,6 +108,12 @@ def test_a_mount_is_a_store():
         ({"backend": "postgres", "port": "x", "sslmod": 1, "gin": "maybe"}, "port.*sslmode.*gin"),
         ({"backend": "postgres", "url": "postgresql://h/d", "host": "h"}, "url says it all"),
         ({"backend": "s3"}, "bucket"),
+        (
+            {"backend": "s3", "bucket": "b", "max_workers": 0, "max_attempts": 0},
+            "'max_workers' is at least 1.*'max_attempts' is",
+        ),
+        ({"backend": "s3", "bucket": "b", "cache_ttl": True}, "'cache_ttl' must be a number of seconds, not True"),
+        ({"backend": "s3", "bucket": "b", "cache_ttl": -1}, "cache_ttl is a number of seconds of at least 0"),
         ({"backend": "s3", "bucket": "b", "access_key_id": "AKIA"}, "half a pair"),
     ],
 )
@@ -291,3 +297,30 @@ def test_what_an_index_is(made, indexes):
     with pytest.raises(ConfigError, match=r"^(an index is a path|indexes are a list)"):
         made(target, indexes=indexes)
     assert made(target, indexes=iter(["age", ["city", "address.zip"]])).batch_create([Record({"id": "a"})]) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("made", "options", "said"),
+    [
+        *((ObjectDatabase, {"max_workers": odd}, "max_workers is a whole number") for odd in (0, True, "5", 1.5)),
+        *((ObjectDatabase, {"cache_ttl": odd}, "cache_ttl is a number") for odd in (-1, True, "5", float("nan"))),
+        *((ObjectDatabase, {"tags": odd}, "tags is 'fit'") for odd in ("some", 5, [5])),
+        *((ObjectDatabase, {"prefix": odd}, "prefix is text") for odd in (5, None)),
+        *((SQLDatabase, {"table": odd}, "table is a name") for odd in ("", 5, None)),
+        *((SQLDatabase, {"pool_size": odd}, "pool_size is a whole number") for odd in (0, True, "5")),
+        *((kind, {"new_id": "uuid"}, "new_id is a function") for kind in (ObjectDatabase, SQLDatabase)),
+    ],
+)
+def test_options_are_what_they_are_said_to_be(made, options, said):
+    with pytest.raises(ValueError, match=said):
+        made(MemoryStore() if made is ObjectDatabase else "sqlite://", **options)
+
+
+def test_extremes_that_are_none(tmp_path):
+    """As many workers as there are records, an index that is never looked at again, or lies beside the program."""
+    options = {"max_workers": 100_000, "cache_ttl": float("inf"), "mirror": "people.sqlite"}
+    with ObjectDatabase(MemoryStore(), **options) as database:
+        ids = database.batch_create(Record({"n": n}) for n in range(30))
+        assert sorted(record["n"] for record in database.search()) == list(range(30))
+        assert len(ids) == database.count() == 30
+    assert (tmp_path / "people.sqlite").exists()
