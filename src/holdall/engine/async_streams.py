@@ -20,6 +20,7 @@ from holdall.core.modes import OpenMode
 from holdall.core.options import GetOptions, PutOptions
 from holdall.engine.opening_async import Edit, Opener, lost_race
 from holdall.engine.reading_async import RangeReader
+from holdall.engine.scratch import scratching
 from holdall.engine.streams import BUFFER, moved
 from holdall.engine.writing_async import PushWriter
 from holdall.errors import ClosedError, HoldallError
@@ -424,7 +425,8 @@ class _ThreadFile(AsyncFile[Any]):
         def write() -> int:
             if edit.append:
                 self._file.seek(0, io.SEEK_END)
-            count: int = self._file.write(data)
+            with scratching(edit.key, edit.store):
+                count: int = self._file.write(data)
             return count
 
         edit.dirty = True
@@ -450,8 +452,11 @@ class _ThreadFile(AsyncFile[Any]):
         if self.closed:
             return
         try:
-            await self._call(self._file.flush)
-            if self._edit is not None:
+            if self._edit is None:
+                await self._call(self._file.flush)
+            else:
+                with scratching(self._edit.key, self._edit.store):
+                    await self._call(self._file.flush)
                 self.result = await self._edit.publish_async()
         except HoldallError as error:
             raise (lost_race(error) if self.mode.startswith("a") else error) from error.__cause__

@@ -13,6 +13,7 @@ import re
 import shutil
 import tempfile
 import uuid
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,7 @@ from holdall.core.options import GetOptions, PutOptions
 from holdall.engine.colours import finish
 from holdall.engine.opening import keeping
 from holdall.engine.reading import RangeReader
+from holdall.engine.scratch import scratching
 from holdall.engine.transfer import copy
 from holdall.errors import (
     IsDirectoryError,
@@ -136,7 +138,8 @@ class Localize:
     def _local(self, real: str) -> str:
         """Give the real path, or a sibling of it."""
         if self.mode == "w":
-            os.makedirs(os.path.dirname(real), exist_ok=True)
+            if not os.path.isdir(os.path.dirname(real)):
+                self._make_above(os.path.dirname(real))
         elif not os.path.exists(real):
             raise NotFoundError(f"nothing at {self.key!r}", key=self.key, store=self.store)
         if self.mode == "r" or not self.atomic:
@@ -151,6 +154,16 @@ class Localize:
             run(lambda: shutil.copy2(real, sibling))
             self._before = (_stamp(sibling), "")
         return self._sibling
+
+    def _make_above(self, folder: str) -> None:
+        """Make the directories above as the store does: not below a file, and not the root of a disk that is not mounted."""
+        above = self.key.rpartition("/")[0]
+        if above:
+            self.store.put(f"{above}/", b"")
+            return
+        with suppress(NotFoundError):
+            self.store.head(self.key)
+        os.makedirs(folder, exist_ok=True)
 
     def _swap(self) -> None:
         """Let the sibling take the original's place, by the store's own rename, which takes the store's lock."""
@@ -169,14 +182,16 @@ class Localize:
 
     def _fetch(self) -> None:
         """Make the private directory, and download what is to be read."""
-        self._home = run(lambda: tempfile.mkdtemp(prefix="holdall-"))
+        with scratching(self.key, self.store):
+            self._home = run(lambda: tempfile.mkdtemp(prefix="holdall-"))
         self._path = os.path.join(self._home, _local_name(self.key.rstrip("/").rsplit("/", 1)[-1] or "root"))
         if self.mode == "w":
             return
         try:
             if not self.key or self.key.endswith("/"):
                 raise NotFoundError(f"{self.key!r} is no file", key=self.key, store=self.store)
-            self._download()
+            with scratching(self.key, self.store):
+                self._download()
         except NotFoundError:
             if self.mode == "rw" or self.version is not None:
                 raise

@@ -12,6 +12,7 @@ import re
 import shutil
 import tempfile
 import uuid
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,7 @@ from holdall.core.options import GetOptions, PutOptions
 from holdall.engine.colours import finish_async
 from holdall.engine.opening_async import keeping_async
 from holdall.engine.reading_async import RangeReader
+from holdall.engine.scratch import scratching
 from holdall.engine.transfer_async import copy_async
 from holdall.errors import (
     IsDirectoryError,
@@ -137,7 +139,8 @@ class Localize:
     async def _local_async(self, real: str) -> str:
         """Give the real path, or a sibling of it."""
         if self.mode == "w":
-            os.makedirs(os.path.dirname(real), exist_ok=True)
+            if not os.path.isdir(os.path.dirname(real)):
+                await self._make_above_async(os.path.dirname(real))
         elif not os.path.exists(real):
             raise NotFoundError(f"nothing at {self.key!r}", key=self.key, store=self.store)
         if self.mode == "r" or not self.atomic:
@@ -152,6 +155,16 @@ class Localize:
             await run_async(lambda: shutil.copy2(real, sibling))
             self._before = (_stamp(sibling), "")
         return self._sibling
+
+    async def _make_above_async(self, folder: str) -> None:
+        """Make the directories above as the store does: not below a file, and not the root of a disk that is not mounted."""
+        above = self.key.rpartition("/")[0]
+        if above:
+            await self.store.put_async(f"{above}/", b"")
+            return
+        with suppress(NotFoundError):
+            await self.store.head_async(self.key)
+        os.makedirs(folder, exist_ok=True)
 
     async def _swap_async(self) -> None:
         """Let the sibling take the original's place, by the store's own rename, which takes the store's lock."""
@@ -170,14 +183,16 @@ class Localize:
 
     async def _fetch_async(self) -> None:
         """Make the private directory, and download what is to be read."""
-        self._home = await run_async(lambda: tempfile.mkdtemp(prefix="holdall-"))
+        with scratching(self.key, self.store):
+            self._home = await run_async(lambda: tempfile.mkdtemp(prefix="holdall-"))
         self._path = os.path.join(self._home, _local_name(self.key.rstrip("/").rsplit("/", 1)[-1] or "root"))
         if self.mode == "w":
             return
         try:
             if not self.key or self.key.endswith("/"):
                 raise NotFoundError(f"{self.key!r} is no file", key=self.key, store=self.store)
-            await self._download_async()
+            with scratching(self.key, self.store):
+                await self._download_async()
         except NotFoundError:
             if self.mode == "rw" or self.version is not None:
                 raise

@@ -13,6 +13,7 @@ from holdall.core.meta import ObjectMeta
 from holdall.core.modes import OpenMode
 from holdall.core.options import GetOptions, PutOptions
 from holdall.engine.reading import RangeReader
+from holdall.engine.scratch import scratching
 from holdall.engine.writing import PushWriter
 from holdall.errors import (
     AlreadyExistsError,
@@ -162,17 +163,22 @@ class Opener:
         try:
             with self.store.get(self.key, reading) as result:
                 for chunk in result:
-                    run(_writing(file, chunk))
-            run(lambda: file.seek(0))
+                    run(self._kept(file, chunk))
+            run(self._kept(file, None))
             complete = True
             return file, result.meta
         finally:
             if not complete:
                 file.close()
 
+    def _kept(self, file: IO[bytes], chunk: bytes | None) -> Callable[[], int]:
+        """Return what writes a chunk to a private copy; ``None``, at the end, goes back to its start."""
 
-def _writing(file: IO[bytes], chunk: bytes) -> Callable[[], int]:
-    return lambda: file.write(chunk)
+        def keep() -> int:
+            with scratching(self.key, self.store):
+                return file.seek(0) if chunk is None else file.write(chunk)
+
+        return keep
 
 
 def lost_race(error: HoldallError) -> HoldallError:

@@ -12,6 +12,7 @@ from holdall.core.meta import ObjectMeta
 from holdall.core.modes import OpenMode
 from holdall.core.options import GetOptions, PutOptions
 from holdall.engine.reading_async import RangeReader
+from holdall.engine.scratch import scratching
 from holdall.engine.writing_async import PushWriter
 from holdall.errors import (
     AlreadyExistsError,
@@ -163,17 +164,22 @@ class Opener:
         try:
             async with await self.store.get_async(self.key, reading) as result:
                 async for chunk in result:
-                    await run_async(_writing(file, chunk))
-            await run_async(lambda: file.seek(0))
+                    await run_async(self._kept(file, chunk))
+            await run_async(self._kept(file, None))
             complete = True
             return file, result.meta
         finally:
             if not complete:
                 file.close()
 
+    def _kept(self, file: IO[bytes], chunk: bytes | None) -> Callable[[], int]:
+        """Return what writes a chunk to a private copy; ``None``, at the end, goes back to its start."""
 
-def _writing(file: IO[bytes], chunk: bytes) -> Callable[[], int]:
-    return lambda: file.write(chunk)
+        def keep() -> int:
+            with scratching(self.key, self.store):
+                return file.seek(0) if chunk is None else file.write(chunk)
+
+        return keep
 
 
 def lost_race(error: HoldallError) -> HoldallError:

@@ -15,6 +15,7 @@ from holdall.core.options import GetOptions, PutOptions
 from holdall.engine.opening import Edit, Opener, lost_race
 from holdall.engine.reading import RangeReader
 from holdall.engine.real_files import append_real, open_real
+from holdall.engine.scratch import scratching
 from holdall.engine.writing import PushWriter
 from holdall.errors import ClosedError, HoldallError
 from holdall.results import PutResult
@@ -327,7 +328,8 @@ class EditFile(_Publishing):
         if self._edit.append:
             self._file.seek(0, io.SEEK_END)
         self._edit.dirty = True
-        return self._file.write(data)
+        with scratching(self.name, self._edit.store):
+            return self._file.write(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move. See `io.IOBase.seek`."""
@@ -346,7 +348,8 @@ class EditFile(_Publishing):
         return self._file.truncate(size)
 
     def _publish(self) -> PutResult | None:
-        self._file.flush()
+        with scratching(self.name, self._edit.store):
+            self._file.flush()
         return self._edit.publish()
 
     def _drop(self) -> None:

@@ -1,0 +1,35 @@
+"""What goes wrong in the temporary directory, where local copies of objects are kept for a while."""
+
+from __future__ import annotations
+
+import errno
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from holdall.errors import HoldallError, StorageFullError
+from holdall.store import Store
+
+__all__ = ["scratching"]
+
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+@contextmanager
+def scratching(key: str, store: Store) -> Generator[None]:
+    """Say, of a temporary directory that is full, that it is this one, and not the store.
+
+    Raises:
+        StorageFullError: No room for the local copy.
+    """
+    try:
+        yield
+    except HoldallError:
+        raise
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        where = tempfile.gettempdir()
+        raise StorageFullError(
+            f"no space left in the temporary directory {where!r} (TMPDIR) for a local copy of {key!r}", key=key, store=store
+        ) from error
