@@ -22,7 +22,7 @@ from holdall.core.config import find_config
 from holdall.core.urls import url_scheme
 from holdall.engine.resolve import mount_reference, resolve
 from holdall.errors import ConfigError
-from holdall.records import Database, DatabaseFactory, MigrationError, ObjectDatabase, Query, Record, migrate
+from holdall.records import Database, DatabaseFactory, MigrationError, ObjectDatabase, Query, QueryError, Record, migrate
 from holdall.records.encoding import decode_value, encode_value
 from holdall.records.export_files import format_of, write_file
 from holdall.records.migration_report import OUTCOMES, MigrationProgress, MigrationReport
@@ -46,7 +46,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, one value per li
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Where = Annotated[
     list[str] | None,
-    typer.Option("--where", "-w", metavar="CONDITION", help="'FIELD OP VALUE', such as 'age >= 18'; several are ANDed."),
+    typer.Option(
+        "--where",
+        "-w",
+        metavar="CONDITION",
+        help="'FIELD OP VALUE', such as 'age >= 18'; several are ANDed. Values are JSON ([1, 2]) or text.",
+    ),
 ]
 
 _Told = Callable[[int, int | None, float], None]
@@ -55,7 +60,9 @@ _SHOWN = 500
 
 _WORDS = sorted((*OPERATORS, "==", "<>"), key=len, reverse=True)
 _OPERATOR = "|".join(re.escape(word).replace(re.escape(" "), "[ _]+") for word in _WORDS)
-_CONDITION = re.compile(rf"\s*(?P<field>\S+)\s+(?P<op>{_OPERATOR})(?:\s+(?P<value>.*))?\s*", re.IGNORECASE | re.DOTALL)
+_CONDITION = re.compile(
+    rf"\s*(?:\"(?P<quoted>[^\"]+)\"|(?P<field>\S+))\s+(?P<op>{_OPERATOR})(?:\s+(?P<value>.*))?\s*", re.IGNORECASE | re.DOTALL
+)
 _EITHER = {"=": "in", "==": "in", "!=": "not in", "<>": "not in"}
 """What an operator is, of a number that may have been stored as a float or as a decimal."""
 _SECOND = re.compile(rf"(?:\s(?:and|or)\s|&&?|\|\|?|[,;])\s*\S+\s+(?:{_OPERATOR})(?:\s|\Z)", re.IGNORECASE)
@@ -66,14 +73,18 @@ def condition(query: Query, text: str) -> Query:
     """Return a query with one condition more, as it was written on the command line.
 
     The value is JSON where it can be read as such (``18``, ``true``, ``["a", "b"]``), else text, which may stand in single quotes. A
-    number with decimals is that float, and that decimal.
+    number with decimals is that float, and that decimal. A field with spaces stands in double quotes.
     """
     found = _CONDITION.fullmatch(text)
-    if found is None or found["field"].startswith("("):
-        raise typer.BadParameter(f"a condition is 'FIELD OP VALUE' with one of {', '.join(OPERATORS)}, not {text!r}")
-    given = found["value"]
+    if found is None or (found["field"] or "").startswith("("):
+        raise typer.BadParameter(
+            f"a condition is 'FIELD OP VALUE' with one of {', '.join(OPERATORS)}, not {text!r}; a field with spaces stands in double quotes"
+        )
+    field, given = found["quoted"] or found["field"], found["value"] or None
     if given is None and "exists" not in found["op"].lower():
-        raise typer.BadParameter(f"{text!r} lacks a value; for one that is missing or null: '{found['field']} not exists'")
+        raise typer.BadParameter(
+            f"{text!r} lacks a value: '' is an empty text, '{field} not exists' finds what is missing or null"
+        )
     op, value = found["op"], None if given is None else _value(given)
     if (
         given is not None
@@ -82,8 +93,12 @@ def condition(query: Query, text: str) -> Query:
         and isfinite(value)
         and Decimal(given.strip()) != value
     ):
-        return query.filter(found["field"], _EITHER[op], [value, Decimal(given.strip())])  # 0.3 is not quite Decimal("0.3")
-    return query.filter(found["field"], op, value)
+        return query.filter(field, _EITHER[op], [value, Decimal(given.strip())])  # 0.3 is not quite Decimal("0.3")
+    try:
+        return query.filter(field, op, value)
+    except QueryError as error:
+        example = " such as [1, 2]" if isinstance(value, str) and op.lower().endswith(("in", "between")) else ""
+        raise typer.BadParameter(f"{text!r}: {error}{example}") from error
 
 
 def _value(given: str) -> object:

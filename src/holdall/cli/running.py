@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from holdall.cli.signals import Terminated, ending
 from holdall.core.secrets import mask
@@ -57,6 +57,10 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # the last line of defence: one line instead of a traceback
         if os.environ.get("HOLDALL_DEBUG"):
             raise
+        if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: its help, as it is
+            with contextlib.suppress(OSError):
+                print(cast("Any", error).format_message(), file=sys.stderr, flush=True)  # noqa: T201
+            return USAGE
         complain(sentence(error))
         return exit_code(error)
     return 0
