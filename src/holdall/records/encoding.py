@@ -316,8 +316,8 @@ def decode_body(data: bytes, *, id: str, key: str | None = None) -> Body:
     try:
         return Body(
             id=id,
-            created=datetime.fromisoformat(document["created"]),
-            updated=datetime.fromisoformat(document["updated"]),
+            created=_when(document["created"]),
+            updated=_when(document["updated"]),
             write=str(document["write"]),
             fields=_values(document["fields"]),
             metadata=_values(document["metadata"]),
@@ -356,10 +356,24 @@ def _foreign_body(document: dict[str, Any], *, id: str, data: bytes, corrupt: An
 
 def _moment(value: object) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(str(value)) if value else None
+        return _when(str(value)) if value else None
     except ValueError:
         return None
-    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _when(text: str) -> datetime:
+    """Return a time in UTC; one without a zone is in UTC.
+
+    Raises:
+        ValueError: It is none, or not in the years 1 to 9999 there.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is UTC:
+        return moment
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text!r} lies outside of what a time can be") from error
 
 
 def _whole(value: int, path: str) -> int:

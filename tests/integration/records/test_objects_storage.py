@@ -105,14 +105,15 @@ def test_a31_bodies_of_dataknobs_data(colour):
 
 
 def _unreadable(store):
-    """Three neighbours of two good records."""
+    """Neighbours of two good records."""
     good = json.loads(_raw(Record({"id": "good", "n": 1})))
     store.put("records/corrupt.json", b"{not json")
     store.put("records/truncated.json", json.dumps(good).encode()[:40])
     store.put("records/other.json", json.dumps({**good, "id": "somebody"}).encode())
     store.put("records/future.json", json.dumps({**good, "id": "future", "holdall": 99}).encode())
+    store.put("records/never.json", json.dumps({**good, "id": "never", "created": "0001-01-01T00:00:00+14:00"}).encode())
     store.put("records/huge.json", json.dumps({**good, "id": "huge"}).replace('"n": 1', f'"n": 1{"0" * 5000}').encode())
-    return {"corrupt", "truncated", "other", "future", "huge"}
+    return {"corrupt", "truncated", "other", "future", "huge", "never"}
 
 
 def _raw(record):
@@ -136,7 +137,7 @@ def test_a21_unreadable_objects(colour, mirror):
         db.batch_read(["good", "corrupt"])
     assert [outcome.status for outcome in caught.value.outcomes] == ["written", "failed"]
     assert db.search(Filter("id", "=", "good"))[0]["n"] == 1, "the id alone excludes them"
-    assert db.count() == 7
+    assert db.count() == 8
     report = db.check()
     assert {problem.id for problem in report.corrupt} == bad
     assert report.records == 2
@@ -151,7 +152,7 @@ def test_a21_unreadable_objects(colour, mirror):
     assert [record.id for page in pages for record in page] == ["good", "zz"], "the unreadable ones end no page"
     assert db.upsert("corrupt", Record({"n": 5})) == "corrupt"
     assert db.delete("other") is True
-    assert db.batch_delete(["truncated", "future", "huge"]) == [True, True, True]
+    assert db.batch_delete(["truncated", "future", "huge", "never"]) == [True] * 4
     assert [record.id for record in db.search()] == ["corrupt", "good", "zz"]
 
 

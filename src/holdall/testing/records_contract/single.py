@@ -103,10 +103,11 @@ class SingleContract(RecordsContractBase):
         assert found.updated_at.year > 2020
         db.update("a", Record({}, {"created_at": "2001-01-01"}))
         assert db.require("a").created_at == found.created_at
-        db.create(Record({"id": "b"}, {"created_at": "yesterday"}))
-        created = db.require("b").created_at
-        assert created is not None
-        assert created.year > 2020
+        for name, nonsense in (("b", "yesterday"), ("c", "0001-01-01T00:00:00+14:00"), ("d", 5)):
+            db.create(Record({"id": name}, {"created_at": nonsense}))
+            created = db.require(name).created_at
+            assert created is not None
+            assert created.year > 2020
 
     def test_upsert(self, db: Database) -> None:
         """An upsert inserts, then replaces; with a version it never inserts."""
