@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import socketserver
+import ssl
 import threading
 
 import pytest
@@ -14,6 +15,7 @@ from holdall.drivers.s3settings import S3Settings
 from holdall.errors import HoldallError
 from holdall.testing import Colour
 from holdall.testing.servers import Bucket
+from holdall.testing.servers.files import certificate
 
 SENT, CHANGED = b"what was sent", b"what was seen"
 
@@ -46,9 +48,15 @@ class Relay(socketserver.BaseRequestHandler):
 
     upstream: tuple[str, int]
     digests: list[bytes]
+    tls: ssl.SSLContext | None = None
 
     def handle(self):
-        with socket.create_connection(self.upstream) as server:
+        if self.tls is not None:
+            try:
+                self.request = self.tls.wrap_socket(self.request, server_side=True)
+            except OSError:  # a client that does not trust us
+                return
+        with self.request, socket.create_connection(self.upstream) as server:
             back = threading.Thread(target=self.pump, args=(server, self.request, lambda data: data))
             back.start()
             self.pump(self.request, server, self.change)
@@ -67,17 +75,23 @@ class Relay(socketserver.BaseRequestHandler):
             target.shutdown(socket.SHUT_WR)
 
 
-@pytest.fixture
-def relay(radosgw_bucket: Bucket):
-    _, _, place = radosgw_bucket.server.endpoint.partition("//")
+@contextlib.contextmanager
+def relaying(bucket: Bucket, tls: ssl.SSLContext | None = None):
+    _, _, place = bucket.server.endpoint.partition("//")
     host, _, port = place.partition(":")
-    kind = type("Between", (Relay,), {"upstream": (host, int(port)), "digests": []})
+    kind = type("Between", (Relay,), {"upstream": (host, int(port)), "digests": [], "tls": tls})
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), kind) as running:
         running.daemon_threads = True
         threading.Thread(target=running.serve_forever, daemon=True).start()
         running.digests = kind.digests
         yield running
         running.shutdown()
+
+
+@pytest.fixture
+def relay(radosgw_bucket: Bucket):
+    with relaying(radosgw_bucket) as running:
+        yield running
 
 
 @pytest.mark.parametrize("options", [PutOptions(), PutOptions(mode="create"), PutOptions(tags={"a": "b"})])
@@ -99,3 +113,30 @@ def test_by_default_a_way_within_the_machine_is_trusted(radosgw_bucket: Bucket, 
         colour(store).put("k", SENT)
         assert colour(store).get("k").bytes() == CHANGED
     assert set(relay.digests) == {b"unsigned-payload"}
+
+
+def test_tls(radosgw_bucket: Bucket, tmp_path, colour: Colour):
+    """Certificates are checked by obstore, by boto3 and by requests of our own; then the digest is left out."""
+    pem = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem")
+    ground = radosgw_bucket.ground
+    with relaying(radosgw_bucket, context) as relay:
+        address = f"https://127.0.0.1:{relay.server_address[1]}"
+        with opened(radosgw_bucket, endpoint_url=address, ca_file=str(pem)) as store:
+            verbs = colour(store)
+            etag = verbs.put("k", b"1", PutOptions(mode="create", tags={"a": "b"})).etag
+            assert verbs.put("l", bytes(9 * 1024 * 1024)).size == 9 * 1024 * 1024
+            assert verbs.tags("k") == {"a": "b"}
+            assert store.extra._deleted("k", f'"{etag}"')
+            assert ground.everything() == {"l"}
+            assert [meta.key for page in verbs.list() for meta in page.objects] == ["l"]
+        assert {digest for digest in relay.digests if len(digest) != 64} >= {b"unsigned-payload"}
+        with opened(radosgw_bucket, endpoint_url=address, verify=False) as store:
+            colour(store).put("k", b"2")
+        with (
+            opened(radosgw_bucket, endpoint_url=address, retries=1) as store,
+            pytest.raises(HoldallError, match="certificate"),
+        ):
+            colour(store).put("k", b"3")
+    assert ground.read("k") == b"2"

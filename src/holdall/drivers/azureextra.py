@@ -29,7 +29,7 @@ from holdall.core.retry import retry_after
 from holdall.drivers.azurebatch import MOST, batch_of, verdicts_of
 from holdall.drivers.objects_client import AGENT, ClientSettings
 from holdall.drivers.objects_connections import Connections
-from holdall.drivers.objects_errors import Answer, Facts, failure
+from holdall.drivers.objects_errors import Answer, Facts, failure, unreached_facts
 from holdall.drivers.objects_parts import part_plan
 from holdall.drivers.objects_values import (
     MARK,
@@ -480,7 +480,7 @@ def _transport(error: Exception) -> Facts:
     if isinstance(reason, TimeoutError):
         return Facts(transport="Timeout")
     if isinstance(error, urllib.error.URLError) and not isinstance(reason, (BrokenPipeError, ConnectionResetError)):
-        return Facts(transport="Connect")
+        return unreached_facts(str(reason))
     return Facts(transport="Interrupted", truncated=isinstance(error, http.client.IncompleteRead))
 
 

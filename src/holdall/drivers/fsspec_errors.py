@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from holdall.core.unreached import unreached
 from holdall.drivers.os_errors import of_status, translate_os_error
 from holdall.errors import (
     HoldallError,
@@ -85,7 +86,8 @@ def translate_fsspec_error(error: BaseException, what: str) -> HoldallError | No
     if home in _NETWORK:
         if any(word in name for word in ("Credential", "Authentication", "PermissionDenied", "AuthError")):
             return UnauthenticatedError(f"the storage did not accept the credentials ({type(error).__name__})")
-        return UnavailableError(f"the storage could not be asked for {what}: {name}")
+        words = unreached(str(error)) if "Connect" in name else name
+        return UnavailableError(f"the storage could not be asked for {what}: {words}")
     if home in _ARCHIVES:
         return IntegrityError(f"the archive is damaged, or none, at {what}: {name}")
     if isinstance(error, NotImplementedError):

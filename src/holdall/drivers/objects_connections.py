@@ -152,7 +152,9 @@ class Reply:
         """Keep the connection if nothing, or little, is left to read; idempotent."""
         if not self.closed:
             self.closed = True
-            (self._give_back if self._drained() else self._drop)()
+            kept = self._drained()
+            self._response.close()  # its own hold on the socket
+            (self._give_back if kept else self._drop)()
 
     def _drained(self) -> bool:
         """Read what is left if that is little; tell whether the next answer can follow."""

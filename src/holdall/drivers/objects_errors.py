@@ -15,6 +15,7 @@ from typing import Literal
 
 from obstore import exceptions as native
 
+from holdall.core.unreached import refused_certificate, unreached
 from holdall.errors import (
     AlreadyExistsError,
     ConfigError,
@@ -37,7 +38,7 @@ from holdall.errors import (
     VersionNotFoundError,
 )
 
-__all__ = ["FAILURES", "Facts", "facts_of", "failure", "masked"]
+__all__ = ["FAILURES", "Facts", "facts_of", "failure", "masked", "unreached_facts"]
 
 FAILURES: tuple[type[Exception], ...] = (native.BaseError, OSError, ValueError)
 """What obstore raises for reasons outside our code: its own errors, and some builtin ones."""
@@ -117,7 +118,7 @@ class Facts:
         status: HTTP status, if there was an answer.
         code: The service's code in it.
         message: The service's sentence in it.
-        transport: What failed below HTTP: ``Timeout``, ``Connect``, ``Interrupted``, ...
+        transport: What failed below HTTP: ``Timeout``, ``Certificate``, ``Connect``, ``Interrupted``, ...
         truncated: The body ended early.
         unranged: A range was asked for, the whole object came.
         unsuffixed: The service has no "last n bytes".
@@ -163,7 +164,7 @@ class Facts:
     @property
     def unsent(self) -> bool:
         """The request never reached the service."""
-        return self.transport == "Connect"
+        return self.transport in {"Connect", "Certificate"}
 
 
 def facts_of(error: BaseException) -> Facts:
@@ -196,6 +197,8 @@ def facts_of(error: BaseException) -> Facts:
             return Facts(message=told)
     if "BareRedirect" in text or "RelativeUrlWithoutBase" in text:
         return Facts(status=301, code="Redirect")
+    if transport == "Connect":
+        return unreached_facts(text)
     return Facts(
         answer=_answer_of(error, text),
         status=int(status.group(1)) if status else None,
@@ -208,6 +211,14 @@ def facts_of(error: BaseException) -> Facts:
         errno=int(system.group(1)) if system else None,
         undecodable="contained non UTF-8" in text or "contained non ASCII" in text,
     )
+
+
+def unreached_facts(text: str) -> Facts:
+    """Return what the text of a library tells of a connection that could not be made."""
+    certificate = refused_certificate(text)
+    if certificate is not None:
+        return Facts(transport="Certificate", message=f"the server's certificate was refused: {certificate}")
+    return Facts(transport="Connect", message=unreached(text))
 
 
 def _answer_of(error: BaseException, text: str) -> Answer:
@@ -271,6 +282,8 @@ def failure(
         if place == "site" and facts.code == "Redirect":
             words = "the server redirects, and does not say where to"
         text = f"cannot {what}: {words or _said(facts)}"
+    if facts.transport == "Certificate":
+        return PermissionDeniedError(text, key=key, store=store, kind="certificate")
     if issubclass(kind, UnavailableError):
         return kind(text, key=key, store=store, retry_after=facts.retry_after)
     return kind(text, key=key, store=store)

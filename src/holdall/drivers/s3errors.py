@@ -7,7 +7,7 @@ from collections.abc import Generator
 from typing import Any
 
 from holdall.core.retry import retry_after
-from holdall.drivers.objects_errors import Answer, Facts, failure
+from holdall.drivers.objects_errors import Answer, Facts, failure, unreached_facts
 from holdall.errors import ConfigError, HoldallError, UnauthenticatedError
 
 __all__ = ["boto_facts", "boto_failures", "translated"]
@@ -57,7 +57,7 @@ def boto_facts(error: Exception) -> Facts:
     if name in _TIMEOUTS:
         return Facts(transport="Timeout")
     if name in {"EndpointConnectionError", "ProxyConnectionError", "SSLError"}:
-        return Facts(transport="Connect")
+        return unreached_facts(str(getattr(error, "kwargs", {}).get("error", error)))
     if name in _BROKEN or isinstance(error, OSError):
         return Facts(transport="Interrupted", truncated=name in {"IncompleteReadError", "ResponseStreamingError"})
     return Facts(answer="config", message=str(error))

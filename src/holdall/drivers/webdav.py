@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from holdall.core.capabilities import Capabilities, Identity
 from holdall.core.secrets import Secret
+from holdall.core.unreached import unreached
 from holdall.drivers.os_errors import translate_os_error
 from holdall.drivers.tree_rules import check_name
 from holdall.drivers.tree_store import TreeStore
@@ -138,7 +139,8 @@ class WebDAVStore(TreeStore):
                 if found is not None and found.kind == "certificate":
                     return found
                 cause = cause.__cause__ or cause.__context__
-            return UnavailableError(f"the storage could not be asked for {what}: {type(error).__name__}")
+            words = unreached(str(error)) if isinstance(error, httpx.ConnectError) else type(error).__name__
+            return UnavailableError(f"the storage could not be asked for {what}: {words}")
         return translate_os_error(error, what)
 
     def _make_tree(self) -> WebDAVTree:
