@@ -13,6 +13,7 @@ from holdall.core.unreached import refused_certificate, unreached
         ('error: "failed to lookup address information: Name or service not known"', "the name of the server is not known"),
         ("Failed to resolve 'h' ([Errno -2] Name or service not known)", "the name of the server is not known"),
         ("[Errno -3] Temporary failure in name resolution", "the name of the server is not known"),
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)", "the server speaks no TLS here (http instead of https?)"),
         ('Os { code: 113, kind: HostUnreachable, message: "No route to host", }', "no route to host"),
     ],
 )  # fmt: skip
