@@ -66,6 +66,8 @@ def write_file(
         stopped: Asked before each row: whether to give up.
     """
     report = ExportReport()
+    if isinstance(columns, str):
+        raise ConfigError(f"columns are a list of paths, not {columns!r}")
     seen = Columns(None if columns is None else tuple(columns))
     if format != "jsonl":
         for record in stream():

@@ -38,6 +38,8 @@ class DatabaseFactory:
     """
 
     def __init__(self, config: Mapping[str, Any] | None = None, *, base: str | None = None, trusted: bool = False) -> None:
+        if config is not None and not isinstance(config, Mapping):
+            raise ConfigError(f"a configuration is a mapping, not a {type(config).__name__}")
         self._entries = _entries((config or {}).get("databases") or {})
         self._base = base
         self._trusted = trusted

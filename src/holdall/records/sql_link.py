@@ -326,11 +326,14 @@ def _own_transactions(engine: sa.Engine, *, wal: bool) -> None:
     event.listen(engine, "begin", begin)
 
 
+_SQLITE_TAKES = {"timeout", "isolation_level", "detect_types", "check_same_thread", "cached_statements"}
+
+
 def checked_url(url: str | sa.URL) -> sa.URL:
     """Return SQLAlchemy's URL for what a user wrote: ``postgres://`` is PostgreSQL by psycopg.
 
     Raises:
-        ConfigError: No URL, or of another database.
+        ConfigError: No URL, of another database, or with a parameter that SQLite would ignore.
     """
     try:
         parsed = sa.make_url(url)
@@ -338,6 +341,11 @@ def checked_url(url: str | sa.URL) -> sa.URL:
         raise ConfigError("this is no URL of a database: sqlite:///path, sqlite:// or postgresql://user@host/name") from None
     backend, _, driver = parsed.drivername.partition("+")
     if backend == "sqlite" and driver in {"", "pysqlite"}:
+        ignored = [] if "uri" in parsed.query else sorted(set(parsed.query) - _SQLITE_TAKES)
+        if ignored:
+            raise ConfigError(
+                f"sqlite: a URL has no parameter {', '.join(map(repr, ignored))}; options of a database stand beside it"
+            )
         return parsed.set(drivername="sqlite")
     if backend in {"postgresql", "postgres"} and driver in {"", "psycopg"}:
         return parsed.set(drivername="postgresql+psycopg")

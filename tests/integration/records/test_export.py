@@ -245,3 +245,9 @@ def test_lines_are_read_as_they_are_written(db, tmp_path):
     db.export(str(tmp_path / "x.jsonl"))
     lines = (tmp_path / "x.jsonl").read_text().splitlines()
     assert json.loads(lines[0])["when"] == {"$datetime": WHEN.isoformat()}
+
+
+def test_columns_are_a_list(db, tmp_path):
+    with pytest.raises(ConfigError, match="columns are a list of paths, not 'name'"):
+        db.export(str(tmp_path / "x.csv"), columns="name")
+    assert not (tmp_path / "x.csv").exists()

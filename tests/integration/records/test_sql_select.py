@@ -264,3 +264,9 @@ def test_numbers_that_sqlite_does_not_take(db, request):
         with pytest.raises(QueryError, match=r"^(SQLite takes|a signaling NaN)"):
             db.select_query("SELECT name FROM records WHERE age < ?", [number])
     assert len(db.select_query("SELECT name FROM records WHERE age < ?", [2**63 - 1])) == 3
+
+
+def test_a_time_limit_is_a_number_of_seconds(db):
+    for odd in (0, -1, "30", True, float("nan")):
+        with pytest.raises(ValueError, match="timeout is a number of seconds above 0"):
+            db.select_query("SELECT id FROM records", timeout=odd)

@@ -125,6 +125,8 @@ def test_a29_faults(options, said):
 @pytest.mark.parametrize(
     "config",
     [
+        5,
+        [{"name": "a", "backend": "memory"}],
         {"databases": 5},
         {"databases": ["x"]},
         {"databases": [{"backend": "memory"}]},
@@ -314,6 +316,16 @@ def test_what_an_index_is(made, indexes):
 def test_options_are_what_they_are_said_to_be(made, options, said):
     with pytest.raises(ValueError, match=said):
         made(MemoryStore() if made is ObjectDatabase else "sqlite://", **options)
+
+
+def test_a_url_of_sqlite_has_no_options_of_a_database(tmp_path):
+    with pytest.raises(ConfigError, match="no parameter 'indexes', 'table'; options of a database stand beside it"):
+        SQLDatabase(f"sqlite:///{tmp_path}/x.db?table=people&timeout=5&indexes=a")
+    for query in ("?timeout=5", ""):
+        with SQLDatabase(f"sqlite:///{tmp_path}/x.db{query}", table="people") as database:
+            assert database.count() == 0
+    with SQLDatabase(f"sqlite:///file:{tmp_path}/x.db?mode=ro&uri=true", table="people") as database:
+        assert database.count() == 0
 
 
 def test_extremes_that_are_none(tmp_path):

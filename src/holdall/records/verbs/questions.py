@@ -93,8 +93,9 @@ class QuestionVerbs(Verbs):
 
         Raises:
             QueryError: No ``SELECT``, a write, several statements, or wrong SQL; ``params`` are no list of values.
+            ValueError: ``timeout`` or ``max_age`` is no number of seconds.
         """
-        return self._blocking.select(sql, _values(params), _age(max_age), timeout)
+        return self._blocking.select(sql, _values(params), _age(max_age), _bound(timeout))
 
     async def select_query_async(
         self,
@@ -105,7 +106,7 @@ class QuestionVerbs(Verbs):
         max_age: float | None = None,
     ) -> list[dict[str, Any]]:
         """Answer one read-only ``SELECT``. See `select_query`."""
-        return await self._async.select_async(sql, _values(params), _age(max_age), timeout)
+        return await self._async.select_async(sql, _values(params), _age(max_age), _bound(timeout))
 
     def explain(self, query: Query | Condition | None = None) -> Explanation:
         """Say how a query would be answered; nothing is asked."""
@@ -142,6 +143,12 @@ def _age(max_age: float | None) -> float | None:
     if not known:
         raise ValueError(f"max_age is a number of seconds of at least 0, not {max_age!r}")
     return max_age
+
+
+def _bound(timeout: float) -> float:
+    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not timeout > 0:
+        raise ValueError(f"timeout is a number of seconds above 0, not {timeout!r}")
+    return timeout
 
 
 def _beginning(prefix: str) -> str:
