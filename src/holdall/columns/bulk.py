@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 
 from holdall.columns import bridge, placing, placing_async
-from holdall.columns.changes import read_stored
+from holdall.columns.changes import read_stored, take_write_lock
 from holdall.columns.file import FileObject
 from holdall.columns.flushing import let_go, new_put, note_upload
 from holdall.columns.journal import Journal
@@ -115,6 +115,7 @@ def _look(execution: Any, journal: Journal, given: list[tuple[FileAttribute, Fil
     if statement.whereclause is not None:
         looked = looked.where(statement.whereclause)
     connection = execution.session.connection(bind_arguments={"mapper": mapper})
+    take_write_lock(connection, mapper)
     found = connection.execute(looked.order_by(*keys).with_for_update(), parameters or {}).all()
     if len(found) > 1 and any(file.pending is not None for _, file in given):
         raise NotSupportedError(f"one file for {len(found)} rows: a row owns its file, so give each its own")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, MetaData, String, Table, and_, bindparam, cast, inspect, or_, select
+from sqlalchemy import Connection, MetaData, String, Table, and_, bindparam, cast, false, inspect, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import get_state_history, instance_state
 from sqlalchemy.orm.base import PassiveFlag
@@ -16,7 +16,17 @@ from sqlalchemy.orm.base import PassiveFlag
 from holdall.columns.file import FileObject
 from holdall.columns.tracking import FileAttribute, Holder, attributes_of, every_attribute, files_of
 
-__all__ = ["Change", "Stored", "changes_of", "collect", "deletion_of", "held_by_others", "read_stored", "row_token"]
+__all__ = [
+    "Change",
+    "Stored",
+    "changes_of",
+    "collect",
+    "deletion_of",
+    "held_by_others",
+    "read_stored",
+    "row_token",
+    "take_write_lock",
+]
 
 AT_ONCE = 200
 
@@ -121,6 +131,7 @@ def read_stored(session: Session, changes: Sequence[Change], *, connection: Any 
         wanted = {change.token for change in group}
         rows = {change.state.key[1]: change.state.key[:2] for change in group}
         used = connection or session.connection(bind_arguments={"mapper": mapper})
+        take_write_lock(used, mapper)
         remaining = iter(rows)
         while some := list(islice(remaining, AT_ONCE)):
             for row in used.execute(*_looking(mapper, tuple(attributes.values()), some)):
@@ -129,6 +140,13 @@ def read_stored(session: Session, changes: Sequence[Change], *, connection: Any 
                     if (identity, attribute.key) in wanted:
                         stored[identity, attribute.key] = files_of(value)
     return stored
+
+
+def take_write_lock(connection: Connection, mapper: Any) -> None:
+    """Begin to write on SQLite, which ignores ``FOR UPDATE``: from now on no other transaction changes what is read."""
+    if connection.dialect.name == "sqlite":
+        key = mapper.primary_key[0]
+        connection.execute(update(key.table).where(false()).values({key: key}))
 
 
 _statements: weakref.WeakKeyDictionary[Any, dict[tuple[str, ...], Any]] = weakref.WeakKeyDictionary()

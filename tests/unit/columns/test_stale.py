@@ -1,12 +1,16 @@
 """A session that writes what it read before another transaction let go of it: refused, so that no row names bytes that are gone."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
+from sqlalchemy import create_engine, event, update
 from sqlalchemy.orm import Session
 
 from holdall.columns import FileObject
 from holdall.errors import HoldallError, NotFoundError, PreconditionError
 
-from .conftest import Document, Strict, async_sessions, run
+from .conftest import Base, Document, Strict, async_sessions, run
 
 
 def new(name, content):
@@ -162,3 +166,32 @@ def test_a_copy_whose_source_has_a_new_etag_is_told_by_its_content(session, stor
     second.file = first.file
     with pytest.raises(HoldallError, match="not what the row says"):
         session.commit()
+
+
+@pytest.mark.parametrize("bulk", [False, True])
+def test_on_sqlite_nobody_writes_between_the_look_and_the_write(store, tmp_path, bulk):
+    engine = create_engine(f"sqlite:///{tmp_path}/rows.sqlite")  # as it comes: a SELECT begins no transaction
+    Base.metadata.create_all(engine)
+    refused = []
+
+    def meddle(_connection, _cursor, statement, *_rest):
+        if statement.startswith("UPDATE documents SET file"):
+            with closing(sqlite3.connect(tmp_path / "rows.sqlite", timeout=0)) as other:
+                try:
+                    other.execute("UPDATE documents SET file = NULL")
+                    other.commit()
+                except sqlite3.OperationalError as error:
+                    refused.append(str(error))
+
+    with Session(engine, expire_on_commit=False) as session:
+        row, _ = documents()
+        session.add(row)
+        session.commit()
+        event.listen(engine, "before_cursor_execute", meddle)
+        if bulk:
+            session.execute(update(Document).values(file=None))
+        else:
+            row.file = None
+        session.commit()
+    engine.dispose()
+    assert refused == ["database is locked"]
