@@ -115,7 +115,7 @@ class Planner:
             most = self.options.max_delete
             self._spare()
             if not files and self._doomed and not self.options.allow_empty:
-                self.refusal = "the source is empty: nothing was deleted (allow_empty=True would allow it)"
+                self.refusal = "the source is empty: nothing was deleted (allow_empty=True, on the command line --allow-empty, would allow it)"
             elif most is not None and len(self._doomed) > most:
                 self.refusal = f"{len(self._doomed)} deletions are more than max_delete={most}: nothing was deleted"
             else:
