@@ -79,7 +79,7 @@ class Watch(selectors.DefaultSelector):
 
     def collecting(self, phase, info):
         """Take out what Python's collector of garbage takes, which stops all threads (one of `gc.callbacks`)."""
-        now = self._now()
+        now = Moment(time.perf_counter(), time.process_time(), 0.0)  # and nothing that lets another thread in
         if phase == "start":
             self._began = now
             return
