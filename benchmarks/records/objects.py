@@ -359,7 +359,8 @@ def work(library, known):
     os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()  # where mirrors are, by default
     db = LIBRARIES[library](known)
     name = db.create(db.record({"n": 0}))  # what is loaded and found out once is no part of a row
-    assert db.exists(name) and db.read(name)
+    assert db.exists(name)
+    assert db.read(name)
     db.update(name, db.record({"n": 1}))
     db.delete(name)
     values = people(known["records"] // (known["share"] if library == "dataknobs-data" else 1))
