@@ -103,7 +103,7 @@ def _wait(loop: AbstractEventLoop) -> None:
 
 def _had(loop: AbstractEventLoop, turn: Lock) -> None:
     if _wanted.get(loop) is turn:
-        del _wanted[loop]
+        _wanted.pop(loop, None)  # its waiters may give up just now
     turn.release()
 
 

@@ -48,7 +48,7 @@ def test_a_condition_that_fails_deletes_nothing(moto_bucket: Bucket, proxy: Faul
             colour(store).delete("none", if_match=etag)
 
 
-@pytest.mark.parametrize("fault", [Fault(answer=503), Fault(answer=403), Fault(answer=200)])
+@pytest.mark.parametrize("fault", [Fault(answer=503), Fault(answer=403), Fault(answer=200, body=b"<html>")])
 def test_what_is_not_done_at_once_is_boto3s(moto_bucket: Bucket, proxy: FaultProxy, colour: Colour, fault: Fault):
     with behind(proxy, moto_bucket) as store:
         [etag] = prepared(store, colour, "k")

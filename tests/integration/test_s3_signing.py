@@ -1,13 +1,17 @@
 """What a signature for S3 covers: the digest of what is sent is left out where nobody on the way can change it."""
 
 import contextlib
+import hashlib
+import io
 import socket
 import socketserver
 import ssl
 import threading
 
 import pytest
+from botocore.awsrequest import AWSResponse
 from tests.object_stores import opened
+from urllib3 import HTTPResponse
 
 from holdall.core.options import PutOptions
 from holdall.drivers.objects_client import ClientSettings
@@ -41,6 +45,40 @@ SENT, CHANGED = b"what was sent", b"what was seen"
 def test_only_a_way_that_others_can_change_needs_the_digest(endpoint, given, unsigned):
     settings = S3Settings(bucket="b", endpoint=endpoint, **{"client": ClientSettings(allow_http=True), **given})
     assert settings.unsigned is unsigned
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "given", "signed"),
+    [
+        (None, {}, False),
+        (None, {"sign_payload": True}, True),
+        (None, {"client": ClientSettings(verify=False)}, True),
+        ("http://host:9000", {}, True),
+        ("https://host:9000", {"sign_payload": True}, True),
+    ],
+)
+def test_boto3_signs_it_where_obstore_does(endpoint, given, signed):
+    client = S3Settings(
+        bucket="b",
+        endpoint=endpoint,
+        access_key_id="a",
+        secret_access_key="b",
+        **{"client": ClientSettings(allow_http=True), **given},
+    ).boto_client()
+    seen = []
+
+    def answer(request, **_):
+        seen.append(request.headers["X-Amz-Content-SHA256"])
+        return AWSResponse(request.url, 200, {"ETag": '"1"'}, HTTPResponse(io.BytesIO(), preload_content=False))
+
+    client.meta.events.register("before-send.s3", answer)
+    client.put_object(Bucket="b", Key="k", Body=SENT)
+    client.upload_part(Bucket="b", Key="k", UploadId="1", PartNumber=1, Body=SENT)
+    assert [value == hashlib.sha256(SENT).hexdigest().encode() for value in map(_bytes, seen)] == [signed] * 2
+
+
+def _bytes(value):
+    return value if isinstance(value, bytes) else value.encode()
 
 
 class Relay(socketserver.BaseRequestHandler):

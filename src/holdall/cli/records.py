@@ -237,7 +237,7 @@ def count(
     context: typer.Context, database: OneDatabase, where: Where = None, json: Json = False, config: Config = None
 ) -> None:
     """Count records."""
-    with opened(context, config, database) as (db,):
+    with opened(context, config, database) as (db,), _waiting("counting records", quiet=json):
         found = db.count(_query(where))
     if json:
         emit_json({"count": found})
@@ -349,6 +349,18 @@ def _watch(*, quiet: bool) -> Generator[Callable[[MigrationProgress], None] | No
     """Show the progress of a migration."""
     with _bar(quiet=quiet) as told:
         yield None if told is None else lambda event: told(event.read, event.total, event.rate)
+
+
+@contextmanager
+def _waiting(title: str, *, quiet: bool) -> Generator[None]:
+    """Show that something is under way of which nobody knows the end, where stderr is a terminal."""
+    if quiet or not is_terminal():
+        yield
+        return
+    from rich.console import Console  # noqa: PLC0415  # only where something is drawn
+
+    with Console(stderr=True).status(title):
+        yield
 
 
 @contextmanager

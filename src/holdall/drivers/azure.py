@@ -140,7 +140,7 @@ class AzureStore(ObstoreStore):
         self.extra = AzureExtra(
             self, f"{address}/{container}", account_name, account_key, self._config.get("sas_key"), self.client
         )
-        self._create = self.unready = create
+        self._create = create
         if create and not (account_key or sas_token):
             raise ConfigError("create needs account_key or sas_token")
         signs = AZURE.sign if account_key or client_id else frozenset[Any]()

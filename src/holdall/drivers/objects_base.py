@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -17,7 +18,7 @@ from holdall.core.options import PutOptions
 from holdall.core.secrets import refuse_pickle
 from holdall.drivers import objects_fork
 from holdall.drivers.objects_client import ClientSettings
-from holdall.drivers.objects_errors import Facts
+from holdall.drivers.objects_errors import FAILURES, Facts
 from holdall.drivers.objects_pause import THROTTLED, Pause
 from holdall.drivers.objects_room import keep_room
 from holdall.drivers.objects_values import is_odd, quoted
@@ -80,7 +81,7 @@ class ObjectsBase(Store):
     patience: float = 180.0
     """Seconds after which a conditional write is not sent again."""
     concurrency: int = 8
-    unready: bool = False
+    unready: bool = True
     """Whether there is something to open or to make before the first request, which the async colour leaves to a thread."""
     plain_puts: bool = False
     """Whether a put without options needs no further thought."""
@@ -203,7 +204,8 @@ class ObjectsBase(Store):
             if self.unready:
                 for name in NATIVES if threading.get_ident() in BESIDE else ():
                     pause()
-                    getattr(self, name)
+                    with suppress(*FAILURES):  # the verb that needs it tells why
+                        getattr(self, name)
                 self.make_place()
                 self.unready = False
 

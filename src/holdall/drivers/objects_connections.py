@@ -19,6 +19,7 @@ from typing import Any, Final, Self
 from urllib.parse import urlsplit
 from urllib.request import Request
 
+from holdall.drivers import objects_fork
 from holdall.drivers.objects_client import ClientSettings, NoRedirect
 
 __all__ = ["Connections", "Reply"]
@@ -29,12 +30,14 @@ KEPT: Final = 32
 """Connections kept, unless the settings say how many."""
 DRAINED: Final = 64 * 1024
 """Bytes of an unread answer that are read so that its connection can be kept."""
+PATIENCE: Final = 0.5
+"""Seconds for which they are read."""
 
 Kept = list[tuple[float, tuple[str, str], http.client.HTTPConnection]]
 
 
 class Connections:
-    """Sends requests; follows no redirection. Safe for threads.
+    """Sends requests; follows no redirection. Safe for threads; refuses to work after a fork, as obstore does.
 
     Args:
         client: Time limits, certificates, how many connections are kept.
@@ -56,7 +59,10 @@ class Connections:
             urllib.error.HTTPError: The service answered with another status than 2xx.
             urllib.error.URLError: There is no connection.
             OSError, http.client.HTTPException: The connection broke.
+            ForkedProcessError: This process was forked from one that had used object stores.
         """
+        objects_fork.check_fork()
+        objects_fork.use()  # a forked child would take answers that are not for it
         if self._proxied(request):
             return self._by_proxy(request)
         place = request.type or "", request.host
@@ -74,8 +80,9 @@ class Connections:
         raise urllib.error.HTTPError(request.full_url, response.status, response.reason, response.headers, answer)  # type: ignore[arg-type]  # read and closed only
 
     def close(self) -> None:
-        """Close what is kept; idempotent."""
+        """Close what is kept, and keep no more; idempotent."""
         with self._lock:
+            self._most = 0
             _close_all(self._kept)
 
     def _proxied(self, request: Request) -> bool:
@@ -162,11 +169,14 @@ class Reply:
         left = 0 if response.isclosed() else response.length
         if left is None or left > DRAINED or response.will_close:
             return False
+        until = time.monotonic() + PATIENCE
         try:
-            response.read()
+            while time.monotonic() < until:
+                if not response.read1(DRAINED):
+                    return True
         except (OSError, http.client.HTTPException):
-            return False
-        return True
+            pass
+        return False
 
     def __enter__(self) -> Self:
         return self

@@ -160,7 +160,6 @@ class S3Store(ObstoreStore):
         self.extra = S3Extra(self, self.settings)
         self._create = create
         self._opener = self.settings.native
-        self.unready = True
         self.plain_puts = storage_class is None
         self._identity = Identity(
             service=self.settings.service, place=bucket, prefix=self.prefix, principal=self.settings.principal

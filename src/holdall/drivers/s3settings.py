@@ -159,9 +159,12 @@ class S3Settings:
 
     @property
     def unsigned(self) -> bool:
-        """Whether a signature leaves out the digest of what is sent, since nobody on the way can change it (design record 0031)."""
-        if self.sign_payload is not None:
-            return not self.sign_payload
+        """Whether a signature leaves out the digest of what is sent (design record 0031)."""
+        return self.guarded if self.sign_payload is None else not self.sign_payload
+
+    @property
+    def guarded(self) -> bool:
+        """Whether nobody on the way can change what is sent: by TLS with certificates that are checked, or within the machine."""
         parts = urlsplit(self.endpoint or AMAZON)
         return is_loopback(parts.hostname or "") or (parts.scheme == "https" and self.client.verify)
 
@@ -265,10 +268,12 @@ class S3Settings:
         from botocore import UNSIGNED  # noqa: PLC0415  # an extra
         from botocore.config import Config  # noqa: PLC0415
 
-        checksums: Any = "when_supported" if self.amazon else "when_required"  # other services often know no trailers
-        places: Any = {"addressing_style": "virtual" if self.virtual else "path"}
-        if self.sign_payload:
-            places["payload_signing_enabled"] = True
+        # other services often know no trailers; and with one in it, a body is not signed
+        checksums: Any = "when_supported" if self.amazon and self.unsigned else "when_required"
+        places: Any = {
+            "addressing_style": "virtual" if self.virtual else "path",
+            "payload_signing_enabled": not self.unsigned,
+        }
         config = Config(
             region_name=self.resolved_region,
             connect_timeout=self.client.connect_timeout,

@@ -91,7 +91,7 @@ def test_a01_https(serving, certificate, tmp_path, colour):
             assert fs.exists("myfile")
             assert fs.download("myfile", tmp_path / "copy").size == 7
             assert fs.get("absent") is None
-    with FileStore(address, **ONCE) as plain, pytest.raises(UnavailableError):
+    with FileStore(address, **ONCE) as plain, pytest.raises(PermissionDeniedError, match="certificate was refused"):
         colour(plain).get("myfile")
 
 

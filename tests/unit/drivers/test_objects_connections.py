@@ -1,5 +1,6 @@
 """Requests of our own: connections are kept where the next answer can follow, and only there."""
 
+import contextlib
 import http.client
 import socket
 import ssl
@@ -38,6 +39,17 @@ class Service(BaseHTTPRequestHandler):
             self.wfile.write(b"x" * 10)
             self.close_connection = True
             return
+        if path == "/slow":
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                for _ in range(1000):
+                    self.wfile.write(b"x")
+                    if self.server.gone.wait(0.05):
+                        break
+            self.close_connection = True
+            return
         body = b"x" * (2 * DRAINED if path == "/large" else 100)
         self.send_response({"/missing": 404, "/elsewhere": 307, "/large": 200}.get(path, 200))
         self.send_header("Content-Length", str(len(body)))
@@ -59,7 +71,7 @@ class Service(BaseHTTPRequestHandler):
 def server():
     with ThreadingHTTPServer(("127.0.0.1", 0), Service) as running:
         running.daemon_threads = True
-        running.opened, running.seen = [], []
+        running.opened, running.seen, running.gone = [], [], threading.Event()
         running.url = f"http://127.0.0.1:{running.server_port}"
         thread = threading.Thread(target=running.serve_forever, daemon=True)
         thread.start()
@@ -103,6 +115,22 @@ def test_what_the_next_answer_cannot_follow_is_closed(server, connections, path)
     connections.open(Request(server.url + path)).close()
     connections.open(Request(server.url + "/a")).close()
     assert len(server.opened) == 2
+
+
+def test_an_answer_that_trickles_is_not_waited_for(server, connections, monkeypatch):
+    monkeypatch.setattr(objects_connections, "PATIENCE", 0.01)
+    connections.open(Request(server.url + "/slow")).close()
+    server.gone.set()
+    assert connections._kept == []
+    connections.open(Request(server.url + "/a")).close()
+    assert len(server.opened) == 2
+
+
+def test_a_closed_one_keeps_nothing(server, connections):
+    answer = connections.open(Request(server.url + "/a"))
+    connections.close()
+    answer.close()
+    assert connections._kept == []
 
 
 def test_an_answer_that_is_cut_off(server, connections):

@@ -90,3 +90,43 @@ def test_a_child_that_uses_nothing_ends():
     """)
         == "0"
     )
+
+
+def test_requests_of_our_own_are_refused_in_the_child():
+    """They keep connections, on which parent and child would take each other's answers."""
+    out = run("""
+        import http.server, threading
+        from holdall.drivers.objects import AzureStore
+
+        class Service(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_PUT(self):
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self.send_response(200)
+                self.send_header("ETag", '"1"')
+                self.send_header("Last-Modified", "Sun, 22 Nov 2026 16:00:00 GMT")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            do_HEAD = do_DELETE = do_PUT
+
+            def log_message(self, *args):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        given = {"account_name": "abc", "account_key": "YWJj", "endpoint_url": f"http://127.0.0.1:{server.server_port}"}
+        azure, other = AzureStore("c", **given), AzureStore("d", **given)
+        azure.set_metadata("k", {})
+        codes = [
+            child(lambda: azure.set_metadata("k", {})),
+            child(lambda: azure.delete("k", if_match="1")),
+            child(lambda: asyncio.run(azure.set_metadata_async("k", {}))),
+            child(lambda: asyncio.run(azure.delete_async("k", if_match="1"))),
+            child(lambda: other.set_metadata("k", {})),
+        ]
+        azure.set_metadata("k", {})
+        print(codes)
+    """)
+    assert out == f"{[7] * 5}"

@@ -345,6 +345,8 @@ def test_a_plain_key_needs_no_closer_look(key, prefix):
 
 def test_most_keys_are_plain_until_the_store_is_closed():
     store = ObstoreStore(obstore.store.MemoryStore(), prefix="p")
+    assert store.plain("data/2024 (1)/a.txt") is None  # not ready yet
+    store.put("a", b"")
     assert store.plain("data/2024 (1)/a.txt") == "p/data/2024 (1)/a.txt"
     store.close()
     assert store.plain("data/2024 (1)/a.txt") is None

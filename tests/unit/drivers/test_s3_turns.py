@@ -10,6 +10,9 @@ import pytest
 
 from holdall import _turns
 from holdall.drivers import s3pages
+from holdall.drivers.azure import AzureStore
+from holdall.drivers.gcs import GCSStore
+from holdall.drivers.http import HTTPStore
 from holdall.drivers.objects_store import ObstoreStore
 from holdall.drivers.s3 import S3Store
 from holdall.drivers.s3pages import parse_page
@@ -134,17 +137,16 @@ def test_instances_are_opened_in_a_thread_each_in_a_turn(beside):
     blocking.put("a", b"x")
     assert len(opened) == 4  # what is needed, here
 
-    awaited = bucket()
-    awaited._opener = opener
-    opened.clear()
-
-    async def body():
-        await awaited.put_async("a", b"x")
+    async def body(awaited):
+        awaited._opener = opener
         assert await (await awaited.get_async("a")).bytes_async() == b"x"
 
-    asyncio.run(body())
-    assert len(opened) == 3
-    assert threading.get_ident() not in opened
+    obstore.put(native, "a", b"x")
+    for awaited in (bucket(), AzureStore("c", account_name="abc"), GCSStore("b"), HTTPStore("http://host")):
+        opened.clear()
+        asyncio.run(body(awaited))
+        assert len(opened) == 3
+        assert threading.get_ident() not in opened
 
 
 class Turns:

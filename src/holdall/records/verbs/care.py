@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from holdall.records.drafts import checked
 from holdall.records.record import Record
 from holdall.records.results import CheckReport, ConnectReport, RefreshReport, RevisionInfo
 from holdall.records.verbs.base import Verbs
@@ -43,11 +42,11 @@ class CareVerbs(Verbs):
         Raises:
             NotSupportedError: The storage has no tags.
         """
-        return self._blocking.tags(checked(id))
+        return self._blocking.tags(self._named(id))
 
     async def tags_async(self, id: str) -> dict[str, str]:
         """Return the tags of a record. See `tags`."""
-        return await self._async.tags_async(checked(id))
+        return await self._async.tags_async(self._named(id))
 
     def history(self, id: str) -> list[RevisionInfo]:
         """Return the versions that the storage keeps of a record, oldest first.
@@ -55,11 +54,11 @@ class CareVerbs(Verbs):
         Raises:
             NotSupportedError: It keeps none.
         """
-        return self._blocking.history(checked(id))
+        return self._blocking.history(self._named(id))
 
     async def history_async(self, id: str) -> list[RevisionInfo]:
         """Return the kept versions of a record. See `history`."""
-        return await self._async.history_async(checked(id))
+        return await self._async.history_async(self._named(id))
 
     def restore(self, id: str, version: str) -> Record:
         """Make an old version (of `history`) the present one.
@@ -67,8 +66,8 @@ class CareVerbs(Verbs):
         Raises:
             RecordNotFoundError: There is no such version.
         """
-        return self._blocking.restore(checked(id), version)
+        return self._blocking.restore(self._named(id), version)
 
     async def restore_async(self, id: str, version: str) -> Record:
         """Make an old version the present one. See `restore`."""
-        return await self._async.restore_async(checked(id), version)
+        return await self._async.restore_async(self._named(id), version)

@@ -8,7 +8,7 @@ from holdall._turns import in_turns
 from holdall.engine.colours import closed_async
 from holdall.records.aside import aside_async
 from holdall.records.chunks_async import chunked_async, each_async
-from holdall.records.drafts import checked, settled
+from holdall.records.drafts import settled
 from holdall.records.errors import BatchError, Outcome
 from holdall.records.items import items
 from holdall.records.items_async import items_async
@@ -65,13 +65,13 @@ class ManyVerbs(Verbs):
         Raises:
             BatchError: Some could not be read.
         """
-        wanted = list(map(checked, _several(ids)))
+        wanted = list(map(self._named, _several(ids)))
         return _read(wanted, self._blocking.read_many(wanted))
 
     async def batch_read_async(self, ids: Iterable[str]) -> list[Record | None]:
         """Return many records. See `batch_read`."""
         wanted: list[str] = []
-        async with closed_async(chunked_async(each_async(map(checked, _several(ids))))) as chunks:
+        async with closed_async(chunked_async(each_async(map(self._named, _several(ids))))) as chunks:
             async for chunk in chunks:
                 wanted += chunk
         found = await self._async.read_many_async(wanted)
@@ -83,11 +83,11 @@ class ManyVerbs(Verbs):
         Raises:
             BatchError: Some could not be deleted.
         """
-        return _done(self._blocking.delete_many(map(checked, _several(ids))), "batch_delete")
+        return _done(self._blocking.delete_many(map(self._named, _several(ids))), "batch_delete")
 
     async def batch_delete_async(self, ids: Iterable[str]) -> list[bool]:
         """Delete many. See `batch_delete`."""
-        outcomes = await self._async.delete_many_async(map(checked, _several(ids)))
+        outcomes = await self._async.delete_many_async(map(self._named, _several(ids)))
         return await aside_async(lambda: _done(outcomes, "batch_delete"), _COST * len(outcomes))
 
     def clear(self) -> int:

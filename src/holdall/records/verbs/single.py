@@ -38,11 +38,11 @@ class SingleVerbs(Verbs):
         Raises:
             CorruptRecordError: Something is there that is no record.
         """
-        return self._blocking.read(checked(id))
+        return self._blocking.read(self._named(id))
 
     async def read_async(self, id: str) -> Record | None:
         """Return a record or ``None``. See `read`."""
-        return await self._async.read_async(checked(id))
+        return await self._async.read_async(self._named(id))
 
     def require(self, id: str) -> Record:
         """Return a record.
@@ -70,11 +70,14 @@ class SingleVerbs(Verbs):
         Raises:
             ConcurrencyError: It is at another version.
         """
-        return self._blocking.update(self._draft(record, checked(id)), expected_version) is not None
+        return self._blocking.update(self._draft(record, self._named(id)), self._version(expected_version)) is not None
 
     async def update_async(self, id: str, record: Record, *, expected_version: str | None = None) -> bool:
         """Replace a record. See `update`."""
-        return await self._async.update_async(await self._draft_async(record, checked(id)), expected_version) is not None
+        return (
+            await self._async.update_async(await self._draft_async(record, self._named(id)), self._version(expected_version))
+            is not None
+        )
 
     @overload
     def upsert(self, id: Record, /) -> str: ...
@@ -91,7 +94,9 @@ class SingleVerbs(Verbs):
         Raises:
             ConcurrencyError: It is at another version, or absent (``actual_version=None``).
         """
-        return self._blocking.upsert(self._draft(*_upserted(id, record, expected_version)), expected_version).id
+        return self._blocking.upsert(
+            self._draft(*_upserted(id, record, expected_version)), self._version(expected_version)
+        ).id
 
     @overload
     async def upsert_async(self, id: Record, /) -> str: ...
@@ -102,7 +107,7 @@ class SingleVerbs(Verbs):
     ) -> str:
         """Replace or insert a record. See `upsert`."""
         draft = await self._draft_async(*_upserted(id, record, expected_version))
-        return (await self._async.upsert_async(draft, expected_version)).id
+        return (await self._async.upsert_async(draft, self._version(expected_version))).id
 
     def modify(self, id: str, function: Callable[[Record], Record | None], *, attempts: int = 8) -> Record:
         """Read a record, change it and write it back if nobody else did meanwhile; else again.
@@ -119,11 +124,11 @@ class SingleVerbs(Verbs):
             RecordNotFoundError: It is not there.
             ConcurrencyError: All attempts met another writer.
         """
-        return self._blocking.modify(checked(id), function, attempts)
+        return self._blocking.modify(self._named(id), function, attempts)
 
     async def modify_async(self, id: str, function: Callable[[Record], Any], *, attempts: int = 8) -> Record:
         """Change a record by compare-and-set; the function may be a coroutine function. See `modify`."""
-        return await self._async.modify_async(checked(id), function, attempts)
+        return await self._async.modify_async(self._named(id), function, attempts)
 
     def delete(self, id: str, *, expected_version: str | None = None) -> bool:
         """Delete a record and tell whether it was there.
@@ -131,27 +136,27 @@ class SingleVerbs(Verbs):
         Raises:
             ConcurrencyError: It is not at the expected version; it is kept.
         """
-        return self._blocking.delete(checked(id), expected_version)
+        return self._blocking.delete(self._named(id), self._version(expected_version))
 
     async def delete_async(self, id: str, *, expected_version: str | None = None) -> bool:
         """Delete a record. See `delete`."""
-        return await self._async.delete_async(checked(id), expected_version)
+        return await self._async.delete_async(self._named(id), self._version(expected_version))
 
     def exists(self, id: str) -> bool:
         """Tell whether a record is there."""
-        return self._blocking.version(checked(id)) is not None
+        return self._blocking.version(self._named(id)) is not None
 
     async def exists_async(self, id: str) -> bool:
         """Tell whether a record is there."""
-        return await self._async.version_async(checked(id)) is not None
+        return await self._async.version_async(self._named(id)) is not None
 
     def get_version(self, id: str) -> str | None:
         """Return the opaque version token of a record, unique per write; ``None`` if it is absent."""
-        return self._blocking.version(checked(id))
+        return self._blocking.version(self._named(id))
 
     async def get_version_async(self, id: str) -> str | None:
         """Return the version token of a record. See `get_version`."""
-        return await self._async.version_async(checked(id))
+        return await self._async.version_async(self._named(id))
 
 
 def _upserted(id: str | Record, record: Record | None, expected_version: str | None) -> tuple[Record, str | None]:
