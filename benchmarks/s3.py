@@ -28,8 +28,8 @@ CALLS = {
 }
 
 
-def obstore(endpoint):
-    """Return get, put and head of raw obstore, set up as most would, and get and put to be awaited."""
+def obstore(endpoint, **more):
+    """Return get, put and head of raw obstore, set up as most would and with what more is given, and get and put to be awaited."""
     from obstore.store import S3Store
 
     store = S3Store(
@@ -39,6 +39,7 @@ def obstore(endpoint):
         access_key_id="test",
         secret_access_key="testtest",
         client_options={"allow_http": True, "timeout": "300s"},
+        **more,
     )
     return calls(store, store)
 
