@@ -124,15 +124,17 @@ def compare(endpoint, rounds):
 
 
 def one(name, endpoint):
-    """Print the processor seconds per call of a program that uses one client."""
+    """Print the seconds by the clock, and those of the processor, per call of a program that uses one client."""
     with asyncio.Runner() as runner:
         acts = ways(APART[name](endpoint), runner)
-        found = {title: [measured(*acts[title])[1] for _ in range(7)][2:] for title in CALLS}
-    print(json.dumps({title: statistics.median(taken) for title, taken in found.items()}))
+        found = {title: [measured(*acts[title])[:2] for _ in range(7)][2:] for title in CALLS}
+    print(
+        json.dumps({title: [statistics.median(each) for each in zip(*taken, strict=True)] for title, taken in found.items()})
+    )
 
 
 def apart(endpoint, programs):
-    """Return title -> client -> median processor seconds per call of programs of their own."""
+    """Return title -> client -> median seconds by the clock and of the processor per call of programs of their own."""
     found = {name: [] for name in APART}
     for turn in range(programs):
         for name in list(found)[turn % 3 :] + list(found)[: turn % 3]:
@@ -142,7 +144,8 @@ def apart(endpoint, programs):
             )
             found[name].append(json.loads(done.stdout))
     return {
-        title: {name: statistics.median(one[title] for one in taken) for name, taken in found.items()} for title in CALLS
+        title: {name: [statistics.median(one[title][i] for one in taken) for i in range(2)] for name, taken in found.items()}
+        for title in CALLS
     }
 
 
@@ -171,11 +174,14 @@ def main():
                 f"{row['above'] * 1e6:+8.1f}µs{row['caller'] * 1e6:+8.1f}µs{row['throughput']:12.1%}"
             )
     print(
-        f"\n{'as programs of their own':26}{'obstore':>12}{'unsigned':>12}{'holdall':>12}{'above':>12}{'above':>12}  processor time per call"
+        f"\n{'as programs of their own':26}{'obstore':>12}{'unsigned':>12}{'holdall':>12}{'above':>12}{'above':>12}{'throughput':>12}{'':>8}  processor time per call; each beside both"
     )
     for title, row in programs.items():
-        bare, alike, ours = (row[name] * 1e6 for name in APART)
-        print(f"{title:26}{bare:10,.0f}µs{alike:10,.0f}µs{ours:10,.0f}µs{ours - bare:+10.1f}µs{ours - alike:+10.1f}µs")
+        bare, alike, ours = (row[name][1] * 1e6 for name in APART)
+        quick, as_quick, _ = (row[name][0] / row["holdall"][0] for name in APART)
+        print(
+            f"{title:26}{bare:10,.0f}µs{alike:10,.0f}µs{ours:10,.0f}µs{ours - bare:+10.1f}µs{ours - alike:+10.1f}µs{quick:12.0%}{as_quick:8.0%}"
+        )
     return None
 
 

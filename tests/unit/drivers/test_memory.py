@@ -433,7 +433,7 @@ def test_listing_beside_writers(colour, store):
 
 
 FORKS = """
-    import itertools, os, threading
+    import asyncio, itertools, os, threading
     from holdall.drivers.memory import MemoryStore
     store = MemoryStore()
     store.put("k", b"1")
@@ -452,6 +452,8 @@ FORKS = """
             try:
                 store.put("k", b"child")
                 code = 0 if store.get("k").bytes() == b"child" and list(store.list()) else 2
+                asyncio.run(store.put_async("k", b"awaited"))
+                assert asyncio.run(store.get_async("k")).bytes() == b"awaited"
             finally:
                 os._exit(code)
         _, status = os.waitpid(child, 0)
