@@ -11,7 +11,14 @@ import threading
 import pytest
 import sqlalchemy as sa
 
-from holdall.errors import ConfigError, IntegrityError, NotFoundError, PermissionDeniedError, UnavailableError
+from holdall.errors import (
+    ConfigError,
+    IntegrityError,
+    InvalidKeyError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnavailableError,
+)
 from holdall.records import BatchError, CorruptRecordError, Filter, Query, QueryError, Record, SQLDatabase
 
 CREATE = """
@@ -258,7 +265,9 @@ def test_one_bad_row_of_a_batch(url):
         with pytest.raises(BatchError) as caught:
             db.batch_create([Record({"id": "a"}), Record({"id": "x" * 3000}), Record({"id": "b"}), Record({"id": "n\0"})])
         assert [outcome.status for outcome in caught.value.outcomes] == ["written", "failed", "written", "failed"]
-        assert list(db.ids()) == ["a", "b"] and db.read("n\0") is None and db.delete("x" * 3000) is False
+        assert list(db.ids()) == ["a", "b"] and db.read("n\0") is None
+        with pytest.raises(InvalidKeyError):
+            db.delete("x" * 3000)
         with db._link._open().begin() as connection:
             connection.exec_driver_sql("CREATE UNIQUE INDEX odd ON records (created_at)")
         given = [Record({"id": f"r{i}"}, {"created_at": f"2020-01-0{i % 3 + 1}T00:00:00+00:00"}) for i in range(4)]
