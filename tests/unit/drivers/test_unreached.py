@@ -54,13 +54,30 @@ def authority(tmp_path_factory):
     """An authority, and servers' certificates signed by it."""
     folder, openssl = tmp_path_factory.mktemp("authority"), program("openssl", hint="apt-get install openssl")
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=holdall test"]
-    run([openssl, "req", "-x509", *key, "-days", "30", "-keyout", f"{folder}/ca.key", "-out", f"{folder}/ca.pem"])
+    run(
+        [
+            openssl,
+            "req",
+            "-x509",
+            *key,
+            "-addext",
+            "keyUsage=critical,keyCertSign",
+            "-days",
+            "30",
+            "-keyout",
+            f"{folder}/ca.key",
+            "-out",
+            f"{folder}/ca.pem",
+        ]
+    )
     for name, (alternative, days) in {
         "good": ("IP:127.0.0.1", 30),
         "other": ("DNS:other.example", 30),
         "old": ("IP:127.0.0.1", -1),
     }.items():
-        (folder / "extensions").write_text(f"subjectAltName={alternative}\nbasicConstraints=CA:FALSE\n")
+        (folder / "extensions").write_text(
+            f"subjectAltName={alternative}\nbasicConstraints=CA:FALSE\nauthorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n"
+        )
         run([openssl, "req", *key, "-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.csr"])
         signed = [
             "-CA",
