@@ -9,10 +9,10 @@ import stat as modes
 import time
 from collections.abc import Callable
 
+from holdall.core.disk_errors import meaning
 from holdall.core.keys import RESERVED, check_key
 from holdall.core.preconditions import missing
 from holdall.drivers import _local_system as system
-from holdall.drivers._local_errors import meaning
 from holdall.drivers._local_turns import Turns
 from holdall.errors import (
     ClosedError,

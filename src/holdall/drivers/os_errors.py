@@ -7,6 +7,7 @@ import errno
 import socket
 import ssl
 
+from holdall.core.disk_errors import FULL
 from holdall.errors import (
     AlreadyExistsError,
     HoldallError,
@@ -28,7 +29,6 @@ from holdall.errors import (
 
 __all__ = ["of_status", "translate_os_error"]
 
-_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
 _AWAY = {
     errno.ECONNABORTED,
     errno.ECONNREFUSED,
@@ -84,7 +84,7 @@ def translate_os_error(error: BaseException, what: str) -> HoldallError | None:
         return InvalidKeyError(f"the storage takes no name like {what}: {_reason(error)}")
     if code == errno.ENOTEMPTY:
         return IsDirectoryError(f"the directory {what} is not empty")
-    if code in _FULL:
+    if code in FULL:
         return StorageFullError(f"no space left for {what}")
     if code in _AWAY:
         return UnavailableError(f"the storage could not be asked for {what}: {_reason(error)}")

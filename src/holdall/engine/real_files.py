@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import stat
@@ -10,23 +9,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, Any, TypeVar
 
+from holdall.core.disk_errors import meaning
 from holdall.core.options import PutOptions
-from holdall.errors import (
-    AlreadyExistsError,
-    HoldallError,
-    IsDirectoryError,
-    NotFoundError,
-    PermissionDeniedError,
-    StorageFullError,
-    UnavailableError,
-)
+from holdall.errors import AlreadyExistsError, HoldallError, NotFoundError
 from holdall.store import Store
 
 __all__ = ["append_real", "open_real"]
 
 _File = TypeVar("_File", bound="io.FileIO | IO[bytes]")
 BUFFER = 64 * 1024
-_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 def open_real(store: Store, key: str, path: str, buffering: int = -1) -> IO[bytes]:
@@ -42,7 +33,7 @@ def open_real(store: Store, key: str, path: str, buffering: int = -1) -> IO[byte
     except OSError as error:
         if not isinstance(error, IsADirectoryError):
             store.get(key).close()  # it knows whether its root is there, and what its disk can hold
-        raise _told(error, key, store) from error
+        raise meaning(error, key, store) from error
 
 
 def append_real(store: Store, key: str, path: str, buffering: int = -1) -> IO[bytes]:
@@ -59,7 +50,7 @@ def append_real(store: Store, key: str, path: str, buffering: int = -1) -> IO[by
     except HoldallError:
         raise
     except OSError as error:
-        raise _told(error, key, store) from error
+        raise meaning(error, key, store) from error
     return raw if buffering == 0 else io.BufferedWriter(raw, BUFFER if buffering < 2 else buffering)
 
 
@@ -75,7 +66,7 @@ class AppendedFile(io.FileIO):
         try:
             return super().write(data)
         except OSError as error:
-            raise _told(error, self._key, self._store) from error
+            raise meaning(error, self._key, self._store) from error
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -89,17 +80,3 @@ def _regular(store: Store, key: str, opening: Callable[[], _File]) -> _File:
         return file
     file.close()
     raise NotFoundError(f"nothing at {key!r}", key=key, store=store)
-
-
-def _told(error: OSError, key: str, store: Store) -> HoldallError:
-    """Return the error of ours for one of the system's."""
-    why = error.strerror or type(error).__name__
-    if isinstance(error, IsADirectoryError):
-        return IsDirectoryError(f"{key!r} is a directory", key=key, store=store)
-    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return NotFoundError(f"nothing at {key!r}", key=key, store=store)
-    if isinstance(error, PermissionError):
-        return PermissionDeniedError(f"no permission for {key!r}: {why}", key=key, store=store)
-    if error.errno in _FULL:
-        return StorageFullError(f"no space left for {key!r}: {why}", key=key, store=store)
-    return UnavailableError(f"the disk does not answer for {key!r}: {why}", key=key, store=store)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from holdall.core.disk_errors import FULL
 from holdall.errors import HoldallError, StorageFullError
 from holdall.store import Store
 
 __all__ = ["scratching"]
-
-_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @contextmanager
@@ -27,7 +25,7 @@ def scratching(key: str, store: Store) -> Generator[None]:
     except HoldallError:
         raise
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in FULL:
             raise
         where = tempfile.gettempdir()
         raise StorageFullError(

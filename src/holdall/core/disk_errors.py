@@ -1,4 +1,4 @@
-"""What errors of the system mean, as errors of ours."""
+"""What errors of the system mean when a file on a disk is worked on, as errors of ours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from holdall.errors import (
     UnavailableError,
 )
 
-__all__ = ["meaning"]
+__all__ = ["FULL", "meaning"]
+
+FULL = frozenset(getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name))
+"""Codes that say: no room."""
 
 _MEANINGS: dict[int, tuple[type[HoldallError], str]] = {
     code: meaning
@@ -35,7 +38,12 @@ _MEANINGS: dict[int, tuple[type[HoldallError], str]] = {
 }
 
 
-def meaning(error: OSError, key: str, store: str) -> HoldallError:
-    """Return the error to raise for one of the system that came of work at a key."""
+def meaning(error: OSError, key: str, store: object) -> HoldallError:
+    """Return the error to raise for one of the system that came of work at a key.
+
+    Example:
+        >>> meaning(OSError(errno.ENOSPC, "No space left on device"), "a.txt", None)
+        StorageFullError("no space left for 'a.txt': No space left on device")
+    """
     kind, what = _MEANINGS.get(error.errno or 0, (UnavailableError, "the disk does not answer for {key!r}: {why}"))
     return kind(what.format(key=key, why=error.strerror or type(error).__name__), key=key, store=store)
