@@ -17,6 +17,7 @@ from holdall.core.options import PutOptions
 from holdall.drivers.objects_client import ClientSettings
 from holdall.drivers.s3settings import S3Settings
 from holdall.errors import HoldallError
+from holdall.records import Record, S3Database
 from holdall.testing import Colour
 from holdall.testing.servers import Bucket
 from holdall.testing.servers.files import certificate
@@ -169,6 +170,11 @@ def test_tls(radosgw_bucket: Bucket, tmp_path, colour: Colour):
             assert store.extra._deleted("k", f'"{etag}"')
             assert ground.everything() == {"l"}
             assert [meta.key for page in verbs.list() for meta in page.objects] == ["l"]
+        given = {name: radosgw_bucket.settings[name] for name in ("bucket", "access_key_id", "secret_access_key")}
+        for trust in ({"ca_file": str(pem)}, {"verify": "no"}):
+            with S3Database(**given, **trust, endpoint_url=address, prefix="people/", mirror="off") as people:
+                assert people.create(Record({"id": "a"})) == "a"
+                assert people.delete("a")
         assert {digest for digest in relay.digests if len(digest) != 64} >= {b"unsigned-payload"}
         with opened(radosgw_bucket, endpoint_url=address, verify=False) as store:
             colour(store).put("k", b"2")

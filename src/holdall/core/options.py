@@ -17,6 +17,9 @@ CopyMode = Literal["overwrite", "create"]
 Method = Literal["GET", "PUT"]
 
 
+_HEADERS = ("content_type", "cache_control", "content_disposition", "content_encoding", "content_language")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetOptions:
     """What to read and on which conditions (names and meaning of RFC 9110, section 13).
@@ -48,6 +51,10 @@ class GetOptions:
             moment = getattr(self, name)
             if moment is not None and moment.tzinfo is None:
                 raise ValueError(f"{name} must be an aware datetime")
+        for name in ("if_match", "if_none_match"):
+            value = getattr(self, name)
+            if value is not None:
+                _check_text(name, value)
 
     @property
     def byte_range(self) -> ByteRange | None:
@@ -105,7 +112,7 @@ class PutOptions:
             object.__setattr__(self, "mode", "update")
         if (self.mode == "update") != (self.if_match is not None):
             raise ValueError("mode 'update' and if_match go together")
-        for name in ("content_type", "cache_control", "content_disposition", "content_encoding", "content_language"):
+        for name in ("if_match", *_HEADERS):
             value = getattr(self, name)
             if value is not None:
                 _check_text(name, value)
@@ -180,6 +187,8 @@ class CopyOptions:
             raise ValueError("the time of modification must be an aware datetime")
         if self.mode not in {"overwrite", "create"}:
             raise ValueError(f"mode is 'overwrite' or 'create', not {self.mode!r}")
+        if self.if_match is not None:
+            _check_text("if_match", self.if_match)
         if self.metadata is not None:
             object.__setattr__(self, "metadata", _folded(self.metadata))
 

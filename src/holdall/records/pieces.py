@@ -58,6 +58,7 @@ class Pushed:
 
 
 TRUE, FALSE = SQL("TRUE"), SQL("FALSE")
+_CHAIN = 10
 
 
 def negation(sql: SQL) -> SQL:
@@ -74,7 +75,15 @@ def _join(word: str, parts: Sequence[SQL]) -> SQL:
     chosen = list(dict.fromkeys(part for part in parts if part != neutral))
     if len(chosen) <= 1:
         return chosen[0] if chosen else neutral
-    return SQL("(" + f" {word} ".join(part.text for part in chosen) + ")", tuple(v for part in chosen for v in part.values))
+    return SQL(_chain(word, [part.text for part in chosen]), tuple(v for part in chosen for v in part.values))
+
+
+def _chain(word: str, texts: list[str]) -> str:
+    """Join texts; a long chain by halves, since SQLite counts each link as a level, of which it allows 1,000."""
+    if len(texts) > _CHAIN:
+        half = len(texts) // 2
+        texts = [_chain(word, texts[:half]), _chain(word, texts[half:])]
+    return f"({f' {word} '.join(texts)})"
 
 
 def all_of(*parts: SQL) -> SQL:

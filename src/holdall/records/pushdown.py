@@ -70,8 +70,17 @@ def pushed(condition: Condition | None, dialect: Dialect, column: Column) -> Pus
     """Return both texts of a condition, unrendered. See `pushdown`."""
     if condition is None:
         return Pushed(TRUE, TRUE)
+    if _tests(condition) > _MOST_PARAMETERS:
+        return Pushed(FALSE, TRUE)
     part = _Writer(dialect, column).condition(condition, positive=True)
     return part if len(part.loose.values) + len(part.sure.values) <= _MOST_PARAMETERS else Pushed(FALSE, TRUE)
+
+
+def _tests(condition: Condition) -> int:
+    """Return how many tests of a field a condition is made of."""
+    if isinstance(condition, Filter):
+        return 1
+    return _tests(condition.condition) if isinstance(condition, Not) else sum(map(_tests, condition.conditions))
 
 
 def expression(path: str, dialect: Dialect, column: Column) -> str | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, Self, TypeAlias, cast
 
 from holdall.records.encoding import decode_value, encodable, encode_value
 from holdall.records.errors import QueryError, SerializationError
@@ -23,14 +23,18 @@ OPERATORS: tuple[Operator, ...] = Operator.__args__  # type: ignore[attr-defined
 _ALIASES: dict[str, Operator] = {"==": "=", "<>": "!=", "starts with": "startswith"}
 
 
+_MAX_DEPTH = 50
+"""How deep conditions nest: as deep as every engine can follow."""
+
+
 class _Combinable:
     __slots__ = ()
 
     def __and__(self, other: Condition) -> And:
-        return And(cast("Condition", self), other)
+        return self._with(other) if isinstance(self, And) else And(cast("Condition", self), other)
 
     def __or__(self, other: Condition) -> Or:
-        return Or(cast("Condition", self), other)
+        return self._with(other) if isinstance(self, Or) else Or(cast("Condition", self), other)
 
     def __invert__(self) -> Not:
         return Not(cast("Condition", self))
@@ -63,13 +67,22 @@ class Filter(_Combinable):
 
 
 class _Group(_Combinable):
-    __slots__ = ("conditions",)
+    __slots__ = ("_depth", "conditions")
     conditions: tuple[Condition, ...]
+    _depth: int
 
     def __init__(self, *conditions: Condition) -> None:
-        for condition in conditions:
-            _check_condition(condition)
+        self._hold(conditions, 1 + max(map(_depth, conditions), default=0))
+
+    def _with(self, other: Condition) -> Self:
+        """Put one more beside: a long chain of ``|`` is one `Or`, not one within the other."""
+        group = self.__new__(type(self))
+        group._hold((*self.conditions, other), max(self._depth, 1 + _depth(other)))
+        return group
+
+    def _hold(self, conditions: tuple[Condition, ...], depth: int) -> None:
         object.__setattr__(self, "conditions", conditions)
+        object.__setattr__(self, "_depth", _checked_depth(depth))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("conditions are immutable")
@@ -106,7 +119,7 @@ class Not(_Combinable):
     condition: Condition
 
     def __post_init__(self) -> None:
-        _check_condition(self.condition)
+        _checked_depth(1 + _depth(self.condition))
 
     def __repr__(self) -> str:
         return f"Not({self.condition!r})"
@@ -224,9 +237,24 @@ def _listed(data: Mapping[str, Any], name: str) -> list[Any]:
     return list(found or ())
 
 
-def _check_condition(condition: object) -> None:
+def _check_condition(condition: object) -> Condition:
     if not isinstance(condition, (Filter, And, Or, Not)):
         raise QueryError(f"a condition is a Filter, And, Or or Not, not {type(condition).__name__}")
+    return condition
+
+
+def _depth(condition: object) -> int:
+    """Return how many conditions stand around the innermost one."""
+    known = _check_condition(condition)
+    if isinstance(known, Not):
+        return 1 + _depth(known.condition)
+    return 0 if isinstance(known, Filter) else known._depth
+
+
+def _checked_depth(depth: int) -> int:
+    if depth > _MAX_DEPTH:
+        raise QueryError(f"conditions are nested deeper than {_MAX_DEPTH}")
+    return depth
 
 
 def _named(field: object, what: str) -> str:
@@ -302,17 +330,20 @@ def _dump(condition: Condition) -> dict[str, Any]:
     return {type(condition).__name__.lower(): [_dump(c) for c in condition.conditions]}
 
 
-def _load(data: Any) -> Condition:
+def _load(data: Any, depth: int = 0) -> Condition:
+    _checked_depth(depth)
     if isinstance(data, Mapping):
         if "field" in data:
             try:
                 value = decode_value(deepcopy(data.get("value")))
+            except RecursionError:
+                raise QueryError(f"the value of {data['field']!r} is nested too deep") from None
             except ValueError as error:
                 raise QueryError(f"the value of {data['field']!r}: {error}") from error
             return Filter(data["field"], data.get("op", "="), value)
         if "not" in data:
-            return Not(_load(data["not"]))
+            return Not(_load(data["not"], depth + 1))
         for kind in (And, Or):
             if (name := kind.__name__.lower()) in data:
-                return kind(*map(_load, _listed(data, name)))
+                return kind(*(_load(one, depth + 1) for one in _listed(data, name)))
     raise QueryError(f"no condition: {data!r}")

@@ -30,6 +30,8 @@ S3_PARAMS: tuple[Param, ...] = (
     Param(name="max_workers", kind="int", aliases=("max_pool_connections",), default=32, help="requests in flight"),
     Param(name="max_attempts", kind="int", aliases=("max_retries",), default=4, help="tries of a request"),
     Param(name="timeout", kind="duration", default=30, help="longest time without progress"),
+    Param(name="verify", kind="bool", default=True, help="check certificates"),
+    Param(name="ca_file", empty=True, help="PEM file of certificates to trust beside the system's"),
     Param(name="storage_class", empty=True, help="of every object"),
     Param(name="sse", empty=True, help="encryption on the server's side: `AES256`, `aws:kms`"),
     Param(name="kms_key_id", empty=True, help="goes with `sse=aws:kms`"),
@@ -83,6 +85,8 @@ class S3Database(ObjectDatabase):
             sse_kms_key_id=values.get("kms_key_id"),
             retries=values.get("max_attempts", 4) - 1,
             timeout=values.get("timeout", 30.0),
+            verify=values.get("verify", True),
+            ca_file=values.get("ca_file"),
             max_connections=max(32, workers),
             create=values.get("create_bucket", _is_loopback(endpoint) and boto_installed()),
         )

@@ -49,6 +49,19 @@ def test_headers_are_one_line_of_text(name):
         PutOptions(**{name: 1})
 
 
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [(GetOptions, "if_match"), (GetOptions, "if_none_match"), (PutOptions, "if_match"), (CopyOptions, "if_match")],
+)
+def test_conditions_are_one_line_of_text(options, name):
+    assert getattr(options(**{name: '"x"'}), name) == '"x"'
+    for bad in ("a\r\nx-amz-acl: public-read", "a\n", "a\0"):
+        with pytest.raises(ValueError, match=name):
+            options(**{name: bad})
+    with pytest.raises(TypeError, match=name):
+        options(**{name: 1})
+
+
 def test_metadata_and_tags():
     options = PutOptions(metadata={"Name": "x"}, tags={"Team": "y"})
     assert options.metadata == {"name": "x"}

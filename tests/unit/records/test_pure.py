@@ -1,8 +1,10 @@
 """Records without storage: record, paths, keys, encoding, tags."""
 
 import enum
+import functools
 import json
 import math
+import operator
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from http import HTTPStatus
@@ -13,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdall.errors import AlreadyExistsError, InvalidKeyError, PreconditionError
-from holdall.records import Filter, Query, QueryError, SerializationError, errors
+from holdall.records import And, Filter, Or, Query, QueryError, SerializationError, errors
 from holdall.records.encoding import Body, decode_body, decode_value, dumps, encode_body, encode_value
 from holdall.records.keys import id_to_key, key_to_id, normalise_prefix, unlisted
 from holdall.records.matching import matches
@@ -236,6 +238,36 @@ def test_a_value_nested_too_deep():
         value = [value]
     with pytest.raises(errors.SerializationError, match="deeper"):
         encode_value(value)
+
+
+def test_a_long_chain_of_conditions_is_one_group():
+    either = functools.reduce(operator.or_, (Filter("n", "=", n) for n in range(1500)))
+    every = functools.reduce(operator.and_, (Filter("n", "!=", n) for n in range(1, 1500)))
+    assert len(either.conditions) == 1500
+    assert Query.from_dict(Query().filter(either).filter(every).to_dict()).condition == either & every
+
+
+@pytest.mark.parametrize(
+    "around", [lambda inner: ~inner, lambda inner: ~(inner | Filter("n")), And, Or, lambda inner: Or(And(inner))]
+)
+def test_conditions_nested_too_deep(around):
+    deep = Filter("n", "=", 1)
+    with pytest.raises(QueryError, match="deeper than"):
+        for _ in range(60):
+            deep = around(deep)
+    assert matches(deep, Record({"n": 1})) in {True, False}
+    assert Query.from_dict(Query().filter(deep).to_dict()).conditions == (deep,)
+
+
+@pytest.mark.parametrize(
+    "around", [lambda inner: {"not": inner}, lambda inner: {"and": [inner]}, lambda inner: {"field": "n", "value": inner}]
+)
+def test_what_is_no_query_is_told_however_deep_it_is(around):
+    deep = {"field": "n", "value": 1}
+    for _ in range(20_000):
+        deep = around(deep)
+    with pytest.raises(QueryError, match="deep"):
+        Query.from_dict({"conditions": [deep]})
 
 
 def body(**changes):

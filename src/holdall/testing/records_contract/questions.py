@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -36,6 +38,15 @@ class QuestionContract(RecordsContractBase):
                 assert [record.id for record in db.search(query)] == wanted, query
                 if sorts:
                     assert [record.id for record in db.stream(query)] == wanted, query
+
+    def test_long_chains(self, db: Database) -> None:
+        """As many conditions as a program cares to join."""
+        db.batch_create(Record({"n": n}, id=str(n)) for n in (0, 1, 1100, 6000))
+        for wanted in (1100, 6000):
+            either = functools.reduce(operator.or_, (Filter("n", "=", n) for n in range(wanted)))
+            assert [record.id for record in db.search(either)] == [str(n) for n in (0, 1, 1100) if n < wanted]
+            every = functools.reduce(operator.and_, (Filter("n", "!=", n) for n in range(1, wanted)))
+            assert db.count(every) == len([n for n in (0, 1100, 6000) if not 0 < n < wanted])
 
     def test_pages(self, db: Database) -> None:
         """Limit, offset and cursors cut the same order."""
