@@ -33,7 +33,7 @@ def get(store: ObstoreStore, key: str, options: GetOptions | None = None) -> Get
     """Open an object for reading. See `Store.get`."""
     if options is not None:
         store.check_version(options.version)
-    path = store.plain(key)
+    path = store.likely(key)
     if path is None:
         path = store.at(key)
         if store.unready:
@@ -70,6 +70,8 @@ def _head_aside(store: ObstoreStore, key: str, path: str, version: str | None) -
 
 def _get_otherwise(store: ObstoreStore, key: str, path: str, options: GetOptions | None, error: Exception) -> GetResult:
     """Find another way to an object that obstore could not open, or raise."""
+    if is_odd(store.at(key)):
+        return run(partial(_get_aside, store, key, path, options))
     facts = facts_of(error)
     wanted = None if options is None else options.byte_range
     if options is not None and wanted is not None and facts.unsuffixed:
@@ -89,7 +91,7 @@ def _get_otherwise(store: ObstoreStore, key: str, path: str, options: GetOptions
 
 def head(store: ObstoreStore, key: str, version: str | None) -> ObjectMeta:
     """Describe an object. See `Store.head`."""
-    path, odd = store.plain(key), False
+    path, odd = store.likely(key), False
     if path is None:
         path = store.at(key)
         if store.unready:
@@ -103,7 +105,7 @@ def head(store: ObstoreStore, key: str, version: str | None) -> ObjectMeta:
         native = obstore.get(store.native, path, options=_HEAD if version is None else {"head": True, "version": version})
     except FAILURES as error:
         facts = facts_of(error)
-        if facts.undecodable and store.has_side:
+        if is_odd(store.at(key)) or (facts.undecodable and store.has_side):
             return run(partial(_head_aside, store, key, path, version))
         raise failed(store, facts, "describe", key, path, version=version) from masked(error)
     store.answered = monotonic()

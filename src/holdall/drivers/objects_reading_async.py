@@ -32,7 +32,7 @@ async def get_async(store: ObstoreStore, key: str, options: GetOptions | None = 
     """Open an object for reading. See `Store.get`."""
     if options is not None:
         store.check_version(options.version)
-    path = store.plain(key)
+    path = store.likely(key)
     if path is None:
         path = store.at(key)
         if store.unready:
@@ -71,6 +71,8 @@ async def _get_otherwise_async(
     store: ObstoreStore, key: str, path: str, options: GetOptions | None, error: Exception
 ) -> GetResult:
     """Find another way to an object that obstore could not open, or raise."""
+    if is_odd(store.at(key)):
+        return await run_async(partial(_get_aside, store, key, path, options))
     facts = facts_of(error)
     wanted = None if options is None else options.byte_range
     if options is not None and wanted is not None and facts.unsuffixed:
@@ -90,7 +92,7 @@ async def _get_otherwise_async(
 
 async def head_async(store: ObstoreStore, key: str, version: str | None) -> ObjectMeta:
     """Describe an object. See `Store.head`."""
-    path, odd = store.plain(key), False
+    path, odd = store.likely(key), False
     if path is None:
         path = store.at(key)
         if store.unready:
@@ -106,7 +108,7 @@ async def head_async(store: ObstoreStore, key: str, version: str | None) -> Obje
         )
     except FAILURES as error:
         facts = facts_of(error)
-        if facts.undecodable and store.has_side:
+        if is_odd(store.at(key)) or (facts.undecodable and store.has_side):
             return await run_async(partial(_head_aside, store, key, path, version))
         raise await failed_async(store, facts, "describe", key, path, version=version) from masked(error)
     store.answered = monotonic()

@@ -47,15 +47,17 @@ _TRIES: Sequence[tuple[Any, bool]] = (({"e_tag": BOGUS}, False), ("create", True
 
 def put(store: ObstoreStore, key: str, source: Source, options: PutOptions | None = None) -> PutResult:
     """Write an object. See `Store.put`."""
-    path = store.plain(key)
+    path = store.likely(key)
     if path is not None and options is None and store.plain_puts and type(source) is bytes and len(source) <= SINGLE:
         try:  # as `_send` does; its call is a tenth of what is added here (design record 0030)
             native = obstore.put(store.writer, path, source, use_multipart=False)
         except FAILURES as error:
-            raise failed(store, facts_of(error), "write", key, path) from masked(error)
-        store.answered = time.monotonic()
-        result = result_of(key, len(source), native)
-        return result if result.etag is not None else _asked(store, result)
+            if not is_odd(store.at(key)):
+                raise failed(store, facts_of(error), "write", key, path) from masked(error)
+        else:
+            store.answered = time.monotonic()
+            result = result_of(key, len(source), native)
+            return result if native["e_tag"] else _asked(store, result)
     path = store.at(key)
     if type(source) is not bytes:
         admit(source)
@@ -120,8 +122,7 @@ def _send(store: ObstoreStore, key: str, path: str, data: bytes, attributes: Any
     except FAILURES as error:
         raise failed(store, facts_of(error), "write", key, path) from masked(error)
     store.answered = time.monotonic()
-    result = result_of(key, len(data), native)
-    return result if result.etag is not None else _asked(store, result)
+    return _published(store, key, len(data), native)
 
 
 def _put_if(store: ObstoreStore, key: str, path: str, data: bytes, options: PutOptions) -> PutResult:

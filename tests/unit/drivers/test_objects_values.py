@@ -1,9 +1,12 @@
 """Values between the contract and the object stores: headers, metadata names, read options, listing offsets, part plans."""
 
+import copy
 import pickle
+from dataclasses import FrozenInstanceError, asdict, replace
 from datetime import UTC, datetime
 from typing import ClassVar
 
+import obstore
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -14,6 +17,7 @@ from holdall.core.preconditions import strip_etag
 from holdall.core.ranges import ByteRange
 from holdall.drivers.objects_offsets import offset_of
 from holdall.drivers.objects_parts import IN_FLIGHT, MEMORY, PART, SINGLE, check_memory, growing_parts, part_plan
+from holdall.drivers.objects_store import ObstoreStore
 from holdall.drivers.objects_values import (
     MARK,
     attributes_of,
@@ -31,7 +35,7 @@ from holdall.drivers.objects_values import (
     quoted,
     result_of,
 )
-from holdall.errors import NotSupportedError
+from holdall.errors import InvalidKeyError, NotSupportedError
 from holdall.results import PutResult
 
 TIB = 1024**4
@@ -215,9 +219,41 @@ def test_the_result_of_a_write_is_what_its_constructor_makes(key, size, etag, ve
         key=key, size=size, etag=(etag and strip_etag(etag)) or None, version=None if version == "null" else version
     )
     found = result_of(key, size, told)
-    assert found == expected
+    assert found == expected == found
+    assert found == result_of(key, size, told)
+    assert hash(found) == hash(expected)
+    assert found != replace(expected, size=size + 1)
     assert repr(found) == repr(expected)
-    assert pickle.loads(pickle.dumps(found)) == expected
+    assert asdict(found) == asdict(expected)
+    assert replace(found, etag="x") == replace(expected, etag="x")
+    for again in (copy.copy(found), copy.deepcopy(found), pickle.loads(pickle.dumps(found))):
+        assert type(again) is PutResult
+        assert again == expected
+    with pytest.raises(FrozenInstanceError):
+        found.etag = "x"
+    with pytest.raises(AttributeError, match="other"):
+        _ = found.other
+
+
+@given(st.text(st.sampled_from("aé/.\0\n\x7f \ud800\u200b%"), max_size=6) | st.text(max_size=400))
+@example(".holdall/x")
+@example("a/.holdall-x/y")
+def test_what_is_in_all_likelihood_a_plain_key_is_one_or_obstore_refuses_it(key):
+    with ObstoreStore(obstore.store.MemoryStore()) as store:
+        store.make_ready()
+        path = store.likely(key)
+        if path is None:
+            return
+        try:
+            odd = is_odd(store.at(key))
+        except InvalidKeyError:
+            odd = True
+        if odd:
+            with pytest.raises(ValueError, match=r"parse|encode"):
+                obstore.put(store.writer, path, b"x")
+        else:
+            obstore.put(store.writer, path, b"x")
+            assert [each["path"] for page in obstore.list(store.native) for each in page] == [key]
 
 
 def test_a_head_is_described_when_it_is_looked_at():
