@@ -70,11 +70,13 @@ class Watch(selectors.DefaultSelector):
     def begin(self):
         """Look from now on."""
         self.most = self.most_clock = self.collected = 0.0
+        self._pauses = []
+        self._late = NOTHING
         self._went_on = self._now()
-        self._late = self._pauses = NOTHING
 
     def _now(self):
         idle = 0.0 if self._queue is None else int(os.pread(self._queue.fileno(), 64, 0).split()[1]) / 1e9
+        self._collected()  # reading lets others go on
         return Moment(time.perf_counter(), time.process_time(), idle)
 
     def collecting(self, phase, info):
@@ -87,27 +89,34 @@ class Watch(selectors.DefaultSelector):
         if began is not None:
             pause = now - began
             self.collected = max(self.collected, pause.work)
-            self._pauses += pause
+            self._pauses.append((began.clock, pause))
 
     def _collected(self):
         """See to it that a thread is heard that has collected, and lost its turn before it could say so."""
         if self._began is not None:
             self.collecting("stop", {})
 
+    def _since(self, before, now):
+        """Return what has passed but for the collections that began by now; a later one is of the time after, even if it is over."""
+        passed = now - before
+        pauses, self._pauses = self._pauses, []
+        for began, pause in pauses:
+            if began < now.clock:
+                passed -= pause
+            else:
+                self._pauses.append((began, pause))
+        return passed
+
     def select(self, timeout=None):
         """Wait as any selector does."""
-        self._collected()
         waits = self._now()
-        busy = waits - self._went_on - self._pauses
+        busy = self._since(self._went_on, waits)
         self.most = max(self.most, max(0.0, self._late.kept) + busy.kept)
         self.most_clock = max(self.most_clock, self._late.clock + busy.clock)
-        self._pauses = NOTHING
         found = super().select(timeout)
-        self._collected()
         self._went_on = self._now()
-        late = self._went_on - waits - self._pauses - Moment(timeout or 0.0, 0.0, 0.0)
+        late = self._since(waits, self._went_on) - Moment(timeout or 0.0, 0.0, 0.0)
         self._late = late if late.clock > 0 else NOTHING
-        self._pauses = NOTHING
         return found
 
     def close(self):
@@ -170,6 +179,7 @@ def many(count):
     ids = [f"p{n:06}" for n in range(count)]
     return {
         "nothing": (None, lambda *_: computing()),
+        "first call": (None, lambda db, _: db.exists_async("nobody")),
         "batch_create": (lambda: [person(n) for n in range(count)], lambda db, given: db.batch_create_async(given)),
         "batch_read": (None, lambda db, _: db.batch_read_async(ids)),
         "batch_update": (
@@ -228,6 +238,7 @@ def one(value):
         return lambda: Record({"v": value, **more})
 
     return {
+        "first call": (None, lambda db, _: db.exists_async("nobody")),
         "create": (record(id="a"), lambda db, given: db.create_async(given)),
         "read": (None, lambda db, _: db.read_async("a")),
         "update": (record(n=1), lambda db, given: db.update_async("a", given)),

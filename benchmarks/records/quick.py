@@ -1,6 +1,6 @@
 """A small S3 in a process of its own, quick enough that clients are the limit: objects in memory, requests and bytes counted, a delay for each.
 
-It speaks what databases of records need (PUT, GET, HEAD, DELETE with conditions, listings, bulk deletes), makes copies of an object
+It speaks what databases of records need (PUT, GET, HEAD, DELETE with conditions, uploads in parts, listings, bulk deletes), makes copies of an object
 (``POST key?copies=N``), looks at no signature, and is for benchmarks alone: tests run against moto, LocalStack and Ceph's gateway.
 """
 
@@ -116,6 +116,7 @@ class Server:
 
     def __init__(self):
         self.bucket = Bucket()
+        self.uploads, self.tags = {}, {}
         self.delay = self.requests = self.up = self.down = 0
 
     def answer(self, method, target, head, body):
@@ -125,6 +126,14 @@ class Server:
         asked = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
         if "aws-chunked" in head.get("content-encoding", ""):
             body = unchunked(body)
+        if "x-amz-tagging" in head:
+            self.tags[key] = parse_qs(head["x-amz-tagging"])
+        if "tagging" in asked:
+            tags = ((name, values[0]) for name, values in self.tags.get(key, {}).items())
+            told = "".join(f"<Tag><Key>{escape(name)}</Key><Value>{escape(value)}</Value></Tag>" for name, value in tags)
+            return 200, {}, f"<Tagging><TagSet>{told}</TagSet></Tagging>".encode()
+        if "uploads" in asked or "uploadId" in asked:
+            return self.upload(method, key, asked, head, body)
         if method == "POST" and "delete" in asked:
             names = re.findall(r"<Key>(.*?)</Key>", body.decode())
             for name in names:
@@ -140,8 +149,7 @@ class Server:
             return (200, {}, self.listing(asked)) if method == "GET" else (200, {}, b"")
         there = self.bucket.objects.get(key)
         if method == "PUT":
-            wanted = head.get("if-match")
-            if (head.get("if-none-match") == "*" and there) or (wanted and (there is None or there[1] != wanted)):
+            if self.refused(head, there):
                 return 412, {}, b"<Error><Code>PreconditionFailed</Code></Error>"
             return 200, {"ETag": self.bucket.put(key, body)}, b""
         if method == "DELETE":
@@ -154,6 +162,39 @@ class Server:
             return 404, {}, b"<Error><Code>NoSuchKey</Code></Error>" if method == "GET" else b""
         data, tag, changed = there
         return 200, {"ETag": tag, "Last-Modified": changed, "Content-Type": "application/json"}, data
+
+    @staticmethod
+    def refused(head, there):
+        """Tell whether a write does not meet its condition."""
+        wanted = head.get("if-match")
+        return (head.get("if-none-match") == "*" and there) or (wanted and (there is None or there[1] != wanted))
+
+    def upload(self, method, key, asked, head, body):
+        """Begin, fill, publish or drop an upload in parts; return status, headers and body."""
+        if "uploads" in asked:
+            begun = uuid.uuid4().hex
+            self.uploads[begun] = {}
+            told = f"<InitiateMultipartUploadResult><UploadId>{begun}</UploadId></InitiateMultipartUploadResult>"
+            return 200, {}, told.encode()
+        parts = self.uploads.get(asked["uploadId"])
+        if parts is None:
+            return 404, {}, b"<Error><Code>NoSuchUpload</Code></Error>"
+        if method == "PUT":
+            parts[int(asked["partNumber"])] = body
+            return 200, {"ETag": '"' + hashlib.md5(body).hexdigest() + '"'}, b""
+        if method == "POST":
+            if self.refused(head, self.bucket.objects.get(key)):
+                return 412, {}, b"<Error><Code>PreconditionFailed</Code></Error>"
+            tag = self.bucket.put(key, b"".join(parts[number] for number in sorted(parts)))
+            answer = (
+                200,
+                {"ETag": tag},
+                f"<CompleteMultipartUploadResult><ETag>{tag}</ETag></CompleteMultipartUploadResult>".encode(),
+            )
+        else:
+            answer = 204, {}, b""
+        del self.uploads[asked["uploadId"]]
+        return answer
 
     def listing(self, asked):
         """Return a page of keys."""

@@ -285,6 +285,10 @@ class MirrorFile:
         if self._guard.stale():
             self._after_fork()
         with self._lock:
+            if self.path is not None and self._connection is not None:
+                with contextlib.suppress(sqlite3.Error):  # closing does it too, but lets no other thread work meanwhile
+                    self._connection.execute("PRAGMA busy_timeout=0")
+                    self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._drop()
             if self._alive is not None:
                 with contextlib.suppress(OSError):
