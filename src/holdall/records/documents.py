@@ -14,7 +14,7 @@ from typing import Any
 
 from holdall._turns import in_turns
 from holdall.records.encoding import decode_value, encode_value
-from holdall.records.lengthy import STEP, base64, binary, compact, contains, pieces, unbase64
+from holdall.records.lengthy import STEP, base64, binary, contains, pieces, spent, unbase64
 from holdall.records.lengthy_reading import loads
 
 __all__ = ["decode_document", "document_of", "encode_document", "is_plain", "key_text", "name_of", "undocument"]
@@ -70,7 +70,7 @@ def encode_document(values: Mapping[str, Any], path: str = "") -> str:
         key_text(str(encode_value(k, path or "fields"))): _tag(encode_value(v, f"{head}{k}"))
         for k, v in in_turns(values.items())
     }
-    return compact(encoded)
+    return spent(encoded)
 
 
 _ODD = ("\\u0000", '"{\\"$', "-0.0", _ESCAPE)
@@ -96,7 +96,7 @@ def document_of(text: str) -> str:
     """
     if not (_odd(text) if len(text) <= STEP else any(map(_odd, pieces(text, _NUMBER)))):
         return text
-    return compact({key_text(name): _tag(value) for name, value in in_turns(loads(text).items())})
+    return spent({key_text(name): _tag(value) for name, value in in_turns(loads(text).items())})
 
 
 def decode_document(text: str | bytes) -> dict[str, Any]:

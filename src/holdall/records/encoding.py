@@ -17,7 +17,7 @@ from uuid import UUID
 
 from holdall._turns import BESIDE, in_turns
 from holdall.records.errors import CorruptRecordError, SerializationError
-from holdall.records.lengthy import STEP, base64, binary, compact, pieces, unbase64
+from holdall.records.lengthy import STEP, base64, binary, compact, pieces, spent, unbase64
 from holdall.records.lengthy_reading import loads
 
 __all__ = [
@@ -245,8 +245,8 @@ def encode_content(
         Content(fields='{"n":1}', metadata='{}', info=None)
     """
     return Content(
-        compact(_members(fields, "fields")),
-        compact(_members(metadata, "metadata", "metadata.")) if metadata else "{}",
+        spent(_members(fields, "fields")),
+        spent(_members(metadata, "metadata", "metadata.")) if metadata else "{}",
         compact({name: encode_value(about, f"{name}.metadata") for name, about in info.items()}) if info else None,
     )
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from operator import itemgetter
 from typing import Any
 
 from holdall._turns import give_way
 
-__all__ = ["STEP", "base64", "binary", "compact", "contains", "let_go", "pieces", "unbase64"]
+__all__ = ["STEP", "base64", "binary", "compact", "contains", "joined", "let_go", "pieces", "spent", "unbase64"]
 
 STEP = 65_536
 """Characters of JSON that one call into C gets: some tenths of a millisecond."""
@@ -45,7 +45,7 @@ def compact(value: Any, step: int = STEP, *, ordered: bool = False) -> str:
         return encode(value)
     writing = _Writing(step, encode, ordered)
     writing.value(value)
-    return "".join(writing.texts)
+    return joined(writing.texts)
 
 
 def _fits(value: Any, step: int) -> bool:
@@ -163,6 +163,19 @@ def let_go(value: Any) -> None:
                 waiting += [member for member in some if isinstance(member, (list, dict))]
 
 
+def spent(value: Any, *, ordered: bool = False) -> str:
+    """Return plain data that nobody else has as compact JSON, and let go of it. See `compact`.
+
+    Example:
+        >>> spent({"a": [1]})
+        '{"a":[1]}'
+    """
+    text = compact(value, ordered=ordered)
+    if len(text) > STEP:
+        let_go(value)
+    return text
+
+
 def binary(text: str) -> bytes:
     """Return text in UTF-8.
 
@@ -172,12 +185,26 @@ def binary(text: str) -> bytes:
     return text.encode() if len(text) <= STEP else b"".join([piece.encode() for piece in pieces(text)])
 
 
+def joined(texts: Iterable[str]) -> str:
+    """Return texts as one that grows: Python lengthens it where it stands, while `str.join` clears and fills all of it in one call.
+
+    Example:
+        >>> joined(["a", "b"])
+        'ab'
+    """
+    whole = ""
+    for text in texts:
+        give_way()
+        whole += text
+    return whole
+
+
 def base64(data: bytes | bytearray | memoryview, *, altchars: bytes | None = None) -> str:
     """Return bytes in base64, with other characters for ``+/`` if some are given."""
     if len(data) <= STEP:
         return b64encode(data, altchars).decode()
     whole = memoryview(data).cast("B")
-    return "".join([b64encode(whole[at : at + _THREES], altchars).decode() for at in _starts(len(whole), _THREES)])
+    return joined(b64encode(whole[at : at + _THREES], altchars).decode() for at in _starts(len(whole), _THREES))
 
 
 def unbase64(text: str, *, altchars: bytes | None = None) -> bytes:

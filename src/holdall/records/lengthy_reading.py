@@ -13,7 +13,7 @@ from itertools import count
 from typing import Any
 
 from holdall._turns import MANY, give_way
-from holdall.records.lengthy import STEP
+from holdall.records.lengthy import STEP, joined
 
 __all__ = ["loads"]
 
@@ -219,7 +219,7 @@ class _Reading:
             at = stop
             if text[at : at + 1] == forms.quote:
                 break
-        self.put(begin, "".join(parts))
+        self.put(begin, joined(parts))
         self.start = self.at = self.levels[0].since = at + 1
 
     def put(self, stop: int, value: Any) -> None:

@@ -12,7 +12,7 @@ from holdall.records.database import Database
 from holdall.records.drafts import SYSTEM
 from holdall.records.encoding import encode_value
 from holdall.records.errors import MigrationError, QueryError
-from holdall.records.lengthy import binary, compact
+from holdall.records.lengthy import binary, spent
 from holdall.records.query import Query
 from holdall.records.record import Record
 
@@ -125,7 +125,7 @@ def content_of(record: Record) -> Content:
     """
     metadata = {name: value for name, value in record.metadata.items() if name not in SYSTEM}
     values = [encode_value(record.data), encode_value(metadata), encode_value(record.fields.info)]
-    text = compact(values, ordered=True)
+    text = spent(values, ordered=True)
     return Content(hashlib.sha256(binary(text)).hexdigest(), len(text))
 
 
