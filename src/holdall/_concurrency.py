@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextvars import copy_context
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
@@ -194,9 +195,13 @@ def run(function: Callable[[], T]) -> T:
     return function()
 
 
-async def run_async(function: Callable[[], T]) -> T:
-    """Call a blocking function in a worker thread, so that the event loop goes on."""
-    return await asyncio.to_thread(beside, asyncio.get_running_loop(), function)
+def run_async(function: Callable[[], T]) -> asyncio.Future[T]:
+    """Call a blocking function in a worker thread, so that the event loop goes on; what is returned is to be awaited.
+
+    It is a future, not a coroutine: a task that waits for it is woken, and who has to see its end needs no task of its own.
+    """
+    loop = asyncio.get_running_loop()
+    return loop.run_in_executor(None, copy_context().run, beside, loop, function)
 
 
 _generation = 0

@@ -36,7 +36,7 @@ class NodeFiles(NodePin):
         self,
         mode: str = "r",
         *,
-        encoding: str = "utf-8",
+        encoding: str | None = None,
         errors: str | None = None,
         newline: str | None = None,
         buffering: int = -1,
@@ -49,7 +49,7 @@ class NodeFiles(NodePin):
         Args:
             mode: ``r``, ``w``, ``a`` or ``x``, with ``b`` or ``t``, and ``+``. ``x`` is race-free; ``a`` and ``+`` publish only if
                 nobody else wrote meanwhile; ``+`` works on a private copy. Parents are made.
-            encoding: Of text.
+            encoding: Of text; UTF-8 if ``None``.
             errors: Of text.
             newline: Of text, as in `open`.
             buffering: As in `open`.
@@ -62,7 +62,7 @@ class NodeFiles(NodePin):
             AlreadyExistsError: ``x``, and something is there.
             IsDirectoryError: A directory.
             PermissionDeniedError: The mount does not allow the mode.
-            ValueError: An unknown mode, or an old version with a writing mode.
+            ValueError: An unknown mode, text arguments for bytes, or an old version with a writing mode.
 
         Example:
             >>> from holdall import StorageManager
@@ -72,13 +72,22 @@ class NodeFiles(NodePin):
             >>> storage.node("scratch:a.txt").open().read()
             'hello'
         """
-        parsed, options = self._opening(mode, version, as_of, put_options)
+        options = self._opening(mode, version, as_of, put_options)
         store = self._store()
         pinned = self._pinned(store, version, as_of)
-        text: dict[str, Any] = {"encoding": encoding, "errors": errors, "newline": newline} if parsed.text else {}
         reading = None if pinned is None else GetOptions(version=pinned)
         try:
-            return streams.open_file(store, self._key, mode, buffering=buffering, options=options, reading=reading, **text)
+            return streams.open_file(
+                store,
+                self._key,
+                mode,
+                buffering=buffering,
+                encoding=encoding,
+                errors=errors,
+                newline=newline,
+                options=options,
+                reading=reading,
+            )
         except NotFoundError as error:
             if pinned is not None:
                 raise
@@ -88,7 +97,7 @@ class NodeFiles(NodePin):
         self,
         mode: str = "r",
         *,
-        encoding: str = "utf-8",
+        encoding: str | None = None,
         errors: str | None = None,
         newline: str | None = None,
         buffering: int = -1,
@@ -97,20 +106,18 @@ class NodeFiles(NodePin):
         **put_options: Any,
     ) -> NodeOpening:
         """Open as an async file: ``async with node.open_async() as file``, or ``file = await node.open_async()``. See `open`."""
-        parsed, options = self._opening(mode, version, as_of, put_options)
-        given: dict[str, Any] = {"encoding": encoding, "errors": errors, "newline": newline} if parsed.text else {}
-        return NodeOpening(self, mode, version, as_of, options, {**given, "buffering": buffering})
+        options = self._opening(mode, version, as_of, put_options)
+        given = {"encoding": encoding, "errors": errors, "newline": newline, "buffering": buffering}
+        return NodeOpening(self, mode, version, as_of, options, given)
 
-    def _opening(
-        self, mode: str, version: object, as_of: object, put_options: dict[str, Any]
-    ) -> tuple[OpenMode, PutOptions | None]:
+    def _opening(self, mode: str, version: object, as_of: object, put_options: dict[str, Any]) -> PutOptions | None:
         parsed = OpenMode.parse(mode)
         options = PutOptions(**put_options) if put_options else None
         if parsed.writes:
             if version is not None or as_of is not None:
                 raise ValueError(f"Cannot write to historical versions (mode {mode!r})")
             self._check_writable()
-        return parsed, options
+        return options
 
     @contextmanager
     def local_path(self, mode: str = "r", *, atomic: bool = False) -> Generator[str]:

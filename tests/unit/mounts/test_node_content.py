@@ -230,3 +230,19 @@ def test_buffering_is_taken_in_both_colours(memory):
         node.open("r", buffering=0)
     with pytest.raises(ValueError, match="unbuffered text"):
         asyncio.run(through_async("r", 0))
+
+
+@pytest.mark.parametrize("given", [{"encoding": "utf-8"}, {"errors": "replace"}, {"newline": ""}])
+def test_bytes_take_no_arguments_of_text(node, given):
+    node.write("grüß")
+    with pytest.raises(ValueError, match=f"binary mode doesn't take an '{next(iter(given))}' argument"):
+        node.open("rb", **given)
+
+    async def opened():
+        async with node.open_async("rb", **given) as file:
+            return await file.read()
+
+    with pytest.raises(ValueError, match=f"binary mode doesn't take an '{next(iter(given))}' argument"):
+        asyncio.run(opened())
+    with node.open("r", **{**given, "errors": "strict"}) as file:
+        assert file.read() == "grüß"

@@ -4,8 +4,12 @@ The storage is a dict, the actors are generators that stop at each step; Hypothe
 itself: once all have ended, and what is in doubt was read, the mirror must say exactly that, without a further listing.
 """
 
+import sqlite3
+import zlib
+from contextlib import closing
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -182,3 +186,41 @@ def test_a_listing_during_a_write_is_believed_more_than_the_write(tmp_path):
     run(loader(world, mirror))
     assert shown(mirror) == {}
     mirror.close()
+
+
+def test_ids_of_one_checksum_do_not_meet():
+    """Intents are kept by a checksum of the id; these two have the same CRC-32."""
+    assert zlib.crc32(b"plumless") == zlib.crc32(b"buckeroo")
+    mirror = Mirror(None, "")
+    run(lister(World(), mirror))
+    one, other = mirror.begin(["plumless"]), mirror.begin(["buckeroo"])
+    mirror.end(one, {"plumless": row("plumless", "e1")})
+    mirror.end(other, {"buckeroo": row("buckeroo", "e2")})
+    assert shown(mirror) == {"buckeroo": "e2", "plumless": "e1"}
+    mirror.close()
+
+
+@pytest.mark.parametrize("batch", [["a", "b"], ["b", "a", "a"], ["a"]])
+def test_writes_that_meet_on_an_id_leave_a_doubt(batch):
+    mirror = Mirror(None, "")
+    run(lister(World(), mirror))
+    first = mirror.begin(["a"])
+    second = mirror.begin(batch)
+    mirror.end(second, {id: row(id, "e2") for id in batch})
+    mirror.end(first, {"a": row("a", "e1")})
+    assert shown(mirror) == {"a": "listed"} | ({"b": "e2"} if "b" in batch else {})
+    assert [pending.id for pending in mirror.pending(EVERYTHING)] == ["a"]
+    mirror.close()
+
+
+def test_a_file_of_another_format_is_made_anew(tmp_path):
+    path = str(tmp_path / "mirror.sqlite")
+    old = Mirror(path, "x")
+    old.end(old.begin(["a"]), {"a": row("a", "e1")})
+    old.close()
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("UPDATE meta SET value = '2' WHERE name = 'format'")
+    new = Mirror(path, "x")
+    assert new.info().records == 0
+    assert new.path == path
+    new.close()

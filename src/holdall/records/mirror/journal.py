@@ -8,6 +8,7 @@ import json
 import random
 import sqlite3
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,10 @@ _STORE, _STORE_OWN = (
     f" ON CONFLICT (id) DO UPDATE SET {_SET}, own = {own}, rev = excluded.rev"
     for own in ("rec.own", "excluded.own")
 )
+_RANDOM = 30
+_LOW = (1 << _RANDOM) - 1
+_BUSY = "SELECT EXISTS (SELECT 1 FROM intent)"
+_MEET = "UPDATE intent SET overlapped = 1 WHERE ticket BETWEEN ? AND ? AND id = ?"
 _BEGIN = "INSERT INTO intent VALUES (?1, ?2, ?3, ?4, ?5, coalesce((SELECT rev FROM rec WHERE id = ?2), 0))"
 
 
@@ -51,36 +56,35 @@ def next_number(connection: sqlite3.Connection, count: int = 1) -> int:
 
 def begin(connection: sqlite3.Connection, process: str, ids: Sequence[str]) -> list[Intent]:
     """Note what is about to be written; intents that meet on one id overlap."""
-    (busy,) = connection.execute("SELECT EXISTS (SELECT 1 FROM intent)").fetchone()
-    if not busy and len(set(ids)) == len(ids):  # nobody to meet
-        intents = [Intent(_ticket(), id) for id in ids]
-        now = time.time()
+    intents, now = [Intent(_ticket(id), id) for id in in_turns(ids)], time.time()
+    if len(ids) > 1 and len(set(ids)) == len(ids) and not connection.execute(_BUSY).fetchone()[0]:  # nobody to meet
         connection.executemany(_BEGIN, ((intent.ticket, intent.id, process, now, 0) for intent in in_turns(intents)))
         return intents
-    intents = []
-    for id in in_turns(ids):
-        others = connection.execute("UPDATE intent SET overlapped = 1 WHERE id = ?", (id,)).rowcount
-        intent = Intent(_ticket(), id)
-        connection.execute(_BEGIN, (intent.ticket, id, process, time.time(), int(others > 0)))
-        intents.append(intent)
+    for intent in in_turns(intents):
+        first = intent.ticket & ~_LOW
+        others = connection.execute(_MEET, (first, first | _LOW, intent.id)).rowcount
+        connection.execute(_BEGIN, (intent.ticket, intent.id, process, now, int(others > 0)))
     return intents
 
 
-def _ticket() -> int:
-    return random.getrandbits(62)  # unique across files that replace each other
+def _ticket(id: str) -> int:
+    """Return a number for an intent: those of one id stand together, so that the table needs no index; unique across files that replace each other."""
+    return zlib.crc32(id.encode("utf-8", "surrogatepass")) << _RANDOM | random.getrandbits(_RANDOM)
 
 
 def end(connection: sqlite3.Connection, intents: Sequence[Intent], effects: Mapping[str, Row | None]) -> None:
     """Note the outcomes: a `Row` that is stored now (state ``gone`` if deleted), ``None`` or nothing if that is not sure."""
     if not intents:
         return
-    tickets = json.dumps([intent.ticket for intent in intents])
+    if len(intents) == 1:
+        ended = connection.execute(_END, (intents[0].ticket, intents[0].id)).fetchall()
+    else:
+        tickets = json.dumps([intent.ticket for intent in intents])
+        ended = connection.execute(_ENDING, (tickets,)).fetchall()
+        connection.execute("DELETE FROM intent WHERE ticket IN (SELECT value FROM json_each(?))", (tickets,))
     alone = {  # nobody else wrote this id, or listed, meanwhile
-        ticket
-        for ticket, overlapped, before, now in in_turns(connection.execute(_ENDING, (tickets,)))
-        if not overlapped and before == now
+        ticket for ticket, overlapped, before, now in in_turns(ended) if not overlapped and before == now
     }
-    connection.execute("DELETE FROM intent WHERE ticket IN (SELECT value FROM json_each(?))", (tickets,))
     sure: list[tuple[Any, ...]] = []
     others = set(effects).difference([intent.id for intent in intents])  # minted again, as what was minted first was taken
     first = next_number(connection, len(intents) + len(others))
@@ -95,6 +99,10 @@ def end(connection: sqlite3.Connection, intents: Sequence[Intent], effects: Mapp
         doubt(connection, id, number)
 
 
+_END = (
+    "DELETE FROM intent WHERE ticket = ?1 RETURNING ticket, overlapped, rev,"
+    " coalesce((SELECT rec.rev FROM rec WHERE rec.id = ?2), 0)"  # of a column SQLite would not know the type here, and scan
+)
 _ENDING = (
     "SELECT i.ticket, i.overlapped, i.rev, coalesce(r.rev, 0) FROM json_each(?) AS t"
     " CROSS JOIN intent AS i ON i.ticket = t.value LEFT JOIN rec AS r ON r.id = i.id"

@@ -8,7 +8,7 @@ from holdall.records.pushdown import expression
 
 __all__ = ["FORMAT", "index_sql", "statements"]
 
-FORMAT = "2"
+FORMAT = "3"
 
 TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -19,12 +19,10 @@ CREATE TABLE rec (
 );
 CREATE INDEX rec_odd ON rec (id) WHERE state <> 'loaded';
 CREATE INDEX rec_gone ON rec (id) WHERE state = 'gone';
-CREATE INDEX rec_own ON rec (own) WHERE own > 0;
 CREATE TABLE intent (
     ticket INTEGER PRIMARY KEY, id TEXT NOT NULL, process TEXT NOT NULL, started REAL NOT NULL,
     overlapped INTEGER NOT NULL, rev INTEGER NOT NULL
 );
-CREATE INDEX intent_id ON intent (id);
 CREATE TABLE names (name TEXT PRIMARY KEY) WITHOUT ROWID;
 INSERT INTO meta VALUES ('seq', 0);
 """
