@@ -1,6 +1,7 @@
 """S3 when things go wrong: lost answers, dead and slow servers, broken transfers, wrong credentials, missing buckets."""
 
 import asyncio
+import functools
 import hashlib
 import json
 import select
@@ -16,7 +17,9 @@ import pytest
 from tests.object_stores import behind, opened, requests
 
 from holdall.core.options import CopyOptions, GetOptions, PutOptions
+from holdall.drivers import s3
 from holdall.drivers.objects import S3Store
+from holdall.drivers.objects_client import ClientSettings
 from holdall.drivers.s3probe import conditions, learn
 from holdall.errors import (
     AlreadyExistsError,
@@ -211,6 +214,19 @@ def test_a_server_that_does_not_answer(localstack_bucket: Bucket, proxy, colour:
             with pytest.raises(StoreTimeoutError):
                 call()
             assert time.monotonic() - begun < 10
+
+
+def test_the_side_channel_does_not_send_again_for_ever(localstack_bucket: Bucket, proxy, colour: Colour, monkeypatch):
+    """boto3 counts its tries, and does not look at the clock: five of the longest silence are five minutes."""
+    monkeypatch.setattr(s3, "ClientSettings", functools.partial(ClientSettings, deadline=0.7))
+    with behind(proxy, localstack_bucket, timeout=0.4, retries=50) as store:
+        store.put("k", b"x")
+        proxy.fail(Fault(blackhole=True), times=1000)
+        for call in (lambda: list(colour(store).list()), lambda: colour(store).tags("k")):
+            before = proxy.traffic.connections
+            with pytest.raises(StoreTimeoutError):
+                call()
+            assert 2 <= proxy.traffic.connections - before <= 3
 
 
 def test_a_slow_line_is_not_a_dead_one(localstack_bucket: Bucket, proxy, colour: Colour):

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from tests.object_stores import opened
@@ -17,6 +18,7 @@ from tests.object_stores import opened
 from holdall.core.options import CopyOptions, GetOptions, PutOptions, SignOptions
 from holdall.core.preconditions import strip_etag
 from holdall.drivers import objects_parts, s3sending
+from holdall.drivers.fsspec_s3_rules import LARGEST
 from holdall.drivers.objects import S3Store
 from holdall.errors import (
     AlreadyExistsError,
@@ -78,6 +80,7 @@ def test_a_copy_above_the_limit_goes_by_parts(store: S3Store, bucket: Bucket, co
     """Above 5 GiB S3 copies in parts only; the limit is lowered here."""
     verbs, data = colour(store), pattern(12 * MIB + 5)
     store.put("src", data, PutOptions(**BESIDE))
+    assert store.copy_limit == LARGEST == 5 * 1024**3
     store.copy_limit = 5 * MIB
     result = verbs.copy("src", "d/dst")
     assert result.etag.endswith("-3")
@@ -334,6 +337,17 @@ def test_signed_addresses_bind_what_they_say(radosgw_bucket: Bucket, colour: Col
                 urllib.request.urlopen(forged, timeout=30)
             caught.value.close()
             assert caught.value.code == 403
+
+
+def test_a_literal_prefix_reaches_the_server(bucket: Bucket, colour: Colour):
+    bucket.ground.write_many(
+        dict.fromkeys(["root/logs/2026-09", "root/logs/2026-10", "root/logs/2026-11", "root/logs2", "b"], b"x")
+    )
+    with FaultProxy(bucket.server.endpoint) as proxy, opened(bucket, endpoint_url=proxy.url, prefix="root") as store:
+        found = [meta.key for page in colour(store).list("logs/2026-1") for meta in page.objects]
+        [(method, target)] = proxy.traffic.requests
+    assert found == ["logs/2026-10", "logs/2026-11"]
+    assert (method, dict(parse_qsl(urlsplit(target).query))["prefix"]) == ("GET", "root/logs/2026-1")
 
 
 def test_storage_classes_in_listings_and_descriptions(store: S3Store, bucket: Bucket, colour: Colour):

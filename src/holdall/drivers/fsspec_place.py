@@ -25,6 +25,15 @@ PUT_PROTOCOLS = frozenset(
 )
 """Object stores: an upload appears whole when it is complete, or not at all."""
 
+_OURS = {
+    "sshfs": 'sshfs: pip install "holdall[sftp]"',
+    "asyncssh": 'sshfs: pip install "holdall[sftp]"',
+    "smbclient": 'smbprotocol: pip install "holdall[smb]"',
+    "smbprotocol": 'smbprotocol: pip install "holdall[smb]"',
+    "pygit2": 'pygit2: pip install "holdall[git]"',
+    "libarchive": 'libarchive-c: pip install "holdall[libarchive]"',
+}
+"""What an extra of ours brings: by module, and by the protocol of a package that tells fsspec of itself."""
 
 _kept: list[Any] = []
 
@@ -122,10 +131,24 @@ def class_of(name: str) -> type[Any]:
     try:
         found: type[Any] = registry.get_filesystem_class(name)
     except ImportError as error:
-        raise MissingExtraError(f"the filesystem {name!r} needs a package: {error}") from error
+        raise MissingExtraError(f"the filesystem {name!r} needs {_lacking(error)}") from error
     except ValueError as error:
+        if name in _OURS:
+            raise MissingExtraError(f"the filesystem {name!r} needs {_OURS[name]}") from error
         raise ConfigError(f"fsspec knows no filesystem {name!r}") from error
     return found
+
+
+def _lacking(error: ImportError) -> str:
+    """Return the package that an import lacks, and how to install it; fsspec hides the import's own error behind one of its words."""
+    cause: BaseException | None = error
+    while cause is not None:
+        module = getattr(cause, "name", None)
+        if module:
+            package = module.partition(".")[0]
+            return _OURS.get(package) or f"{package}: pip install {package.replace('_', '-')}"
+        cause = cause.__cause__ or cause.__context__
+    return f"a package: {error}"
 
 
 def find_place(fs: Any, path: str, options: Mapping[str, Any], *, publish: str = "auto") -> Place:
@@ -157,7 +180,7 @@ def _made(name: str, path: str, options: Mapping[str, Any]) -> tuple[Any, str]:
             return fs, str(root)
         return core.filesystem(name, **options), path
     except ImportError as error:
-        raise MissingExtraError(f"the filesystem {shown!r} needs a package: {error}") from error
+        raise MissingExtraError(f"the filesystem {shown!r} needs {_lacking(error)}") from error
     except OSError as error:
         # an archive that is not there, a server that a filesystem asks when it is made
         raise UnavailableError(

@@ -241,7 +241,7 @@ class S3Settings:
             from holdall.drivers.s3events import Events  # noqa: PLC0415
         except ImportError as error:
             raise MissingExtraError(f"this needs boto3: {EXTRA}") from error
-        core = botocore.session.Session(event_hooks=Events())
+        core = botocore.session.Session(event_hooks=Events(self.client.deadline))
         with _models_lock:  # the description of S3 is read once per process: 80 ms
             core.register_component("data_loader", _models.setdefault("loader", core.get_component("data_loader")))
         try:

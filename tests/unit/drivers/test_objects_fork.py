@@ -130,3 +130,37 @@ def test_requests_of_our_own_are_refused_in_the_child():
         print(codes)
     """)
     assert out == f"{[7] * 5}"
+
+
+def test_the_side_channel_of_s3_is_refused_in_the_child():
+    """boto3 keeps connections as well; here nothing but boto3 was used."""
+    out = run("""
+        import http.server, threading
+
+        class Service(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                body = b"<Tagging><TagSet></TagSet></Tagging>"
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        given = {"access_key_id": "a", "secret_access_key": "b", "region": "us-east-1"}
+        s3 = S3Store("c", endpoint_url=f"http://127.0.0.1:{server.server_port}", **given)
+        s3.tags("k")
+        codes = [
+            child(lambda: s3.tags("k")),
+            child(lambda: list(s3.list())),
+            child(lambda: asyncio.run(s3.tags_async("k"))),
+            child(lambda: s3.get("k")),
+        ]
+        print(codes, s3.tags("k"))
+    """)
+    assert out == f"{[7] * 4} {{}}"
