@@ -1,0 +1,103 @@
+"""2.5 and 3.1: what is told of a write whose answer never came, where it may have been done and nobody can look."""
+
+import math
+
+import pytest
+from tests.integration.records.s3 import opened
+
+from holdall.errors import UnavailableError
+from holdall.records import BatchError, ObjectDatabase, Record
+from holdall.testing import Fault, FaultProxy
+
+LARGE = 9 * 1024 * 1024
+SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+
+
+@pytest.fixture
+def cut(localstack_bucket):
+    """A database behind a proxy, and one that goes to the server itself."""
+    with (
+        FaultProxy(localstack_bucket.server.endpoint) as proxy,
+        opened(localstack_bucket, proxy=proxy, tags="off", mirror="memory", max_attempts=2, timeout=5) as db,
+        opened(localstack_bucket, tags="off", mirror="off") as other,
+    ):
+        db.store.probe()
+        db.batch_create([Record({"id": name, "n": 0}) for name in ("old", "gone")])
+        yield proxy, db, other
+
+
+WRITES = {
+    "create": lambda db: db.create(Record({"id": "new", "n": 1})),
+    "upsert of a new one": lambda db: db.upsert(Record({"id": "new", "n": 1})),
+    "update": lambda db: db.update("old", Record({"n": 1})),
+    "update at a version": lambda db: db.update("old", Record({"n": 1}), expected_version=db.get_version("old")),
+    "upsert": lambda db: db.upsert("old", Record({"n": 1})),
+}
+
+
+@pytest.mark.parametrize("write", list(WRITES))
+def test_a_write_that_nobody_can_look_up_is_unknown(cut, colour, write):
+    """Each answer is cut off, those of the looks at what became of it too; the server has done it all the same."""
+    proxy, db, other = cut
+    proxy.fail(Fault(lose_reply=True), times=math.inf, method="PUT")
+    proxy.fail(Fault(answer=500), times=math.inf, skip=write == "upsert of a new one", method="GET", target=r"\.json")
+    with pytest.raises(UnavailableError) as caught:
+        WRITES[write](colour(db))
+    assert caught.value.outcome == "unknown"
+    proxy.heal()
+    name = "new" if "new" in repr(other.batch_read(["new"])) else "old"
+    assert other.require(name)["n"] == 1, "it was done"
+    assert colour(db).require(name)["n"] == 1
+    assert {record.id: record["n"] for record in colour(db).search()} == {"gone": 0, "old": 0, name: 1}, (
+        "and this index, which knows nothing of it, looks"
+    )
+
+
+def test_a_batch_says_so_of_each_item(cut, colour):
+    proxy, db, other = cut
+    proxy.fail(Fault(lose_reply=True), times=math.inf, method="PUT", target="lost")
+    proxy.fail(Fault(answer=500), times=math.inf, method="GET", target="lost")
+    with pytest.raises(BatchError) as caught:
+        colour(db).batch_create([Record({"id": name}) for name in ("a", "lost", "z")])
+    assert [(o.id, o.status) for o in caught.value.outcomes] == [("a", "written"), ("lost", "unknown"), ("z", "written")]
+    assert caught.value.outcomes[1].error.outcome == "unknown"
+    proxy.heal()
+    assert colour(db).count() == other.count() == 5
+
+
+def test_what_was_refused_is_not_unknown(cut, colour):
+    """A server that is too busy has done nothing, and an error that came before the write is no doubt about it."""
+    proxy, db, other = cut
+    proxy.fail(Fault(answer=503, headers={"Content-Type": "application/xml"}, body=SLOW_DOWN), times=math.inf, method="PUT")
+    with pytest.raises(UnavailableError) as caught:
+        colour(db).create(Record({"id": "new"}))
+    assert getattr(caught.value, "outcome", None) != "unknown"
+    proxy.heal()
+    assert not other.exists("new")
+    with ObjectDatabase(db.store, mirror="off") as stranger:
+        proxy.fail(Fault(answer=500), times=math.inf, method="GET")
+        with pytest.raises(UnavailableError) as caught:
+            colour(stranger).update("old", Record({}))
+        assert getattr(caught.value, "outcome", None) != "unknown"
+    proxy.heal()
+
+
+def test_a_large_record_whose_completion_was_not_answered_is_written_once(cut, colour):
+    """The last request of an upload puts the parts together: its retry meets an object that is its own."""
+    proxy, database, other = cut
+    db = colour(database)
+    record = Record({"id": "large", "n": 1, "text": "x" * LARGE})
+    proxy.fail(Fault(lose_reply=True), method="POST", target="uploadId")
+    assert db.create(record) == "large"
+    assert proxy.traffic.faults == 1, "it was sent in parts"
+    assert other.require("large")["n"] == 1
+    assert db.get_version("large") == other.get_version("large")
+    proxy.fail(Fault(lose_reply=True), method="POST", target="uploadId")
+    seen = db.get_version("large")
+    assert db.update("large", Record({"n": 2, "text": "y" * LARGE}), expected_version=seen) is True
+    assert other.require("large")["n"] == 2
+    assert db.search(max_age=0)[1]["n"] == 2
+    assert db.count() == other.count() == 3
+    with pytest.raises(FileExistsError):
+        db.create(record)
+    assert other.require("large")["n"] == 2
