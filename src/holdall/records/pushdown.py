@@ -195,7 +195,11 @@ class _Writer:
         if op == "exists":
             return exact(TRUE)
         if op == "like":
-            return like(column if self._lite else f'{column} COLLATE "C"', wanted, lite=self._lite)
+            part = like(column if self._lite else f'{column} COLLATE "C"', wanted, lite=self._lite)
+            if not self._lite:
+                return part
+            cut = SQL(f"instr({column}, char(0)) > 0")  # of such an id SQLite's functions of text see the beginning alone
+            return Pushed(all_of(part.sure, negation(cut)), any_of(part.loose, cut))
         if op == "regex":
             return maybe(TRUE)
         if op == "contains":
@@ -218,7 +222,7 @@ class _Writer:
             return exact(FALSE)
         elif type(wanted) is not str:
             return maybe(TRUE)
-        if "\0" in wanted and not self._lite:
+        if "\0" in wanted and (op == "startswith" or not self._lite):
             return maybe(TRUE)
         if op == "startswith":
             return exact(starts(column, wanted, lite=self._lite))

@@ -20,7 +20,7 @@ from holdall.records.mirror.file import MirrorFile
 from holdall.records.mirror.flight import Flight
 from holdall.records.mirror.journal import Intent
 from holdall.records.mirror.listing import Listing
-from holdall.records.mirror.rows import COLUMNS, LONGEST, Row, scoped
+from holdall.records.mirror.rows import AMONG, COLUMNS, LONGEST, Row, among, scoped
 from holdall.records.plans import Scope
 from holdall.records.sql_statement import Statement
 
@@ -120,10 +120,10 @@ class Mirror:
 
     def there(self, ids: Sequence[str]) -> list[str]:
         """Return which of some ids an object was seen of."""
-        sql = f"SELECT id FROM rec WHERE id IN (SELECT value FROM json_each(?)) AND {HELD} AND etag IS NOT NULL"
+        sql = f"SELECT id FROM rec WHERE {AMONG} AND {HELD} AND etag IS NOT NULL"
 
         def work(connection: sqlite3.Connection) -> list[str]:
-            return [id for (id,) in in_turns(connection.execute(sql, (json.dumps(ids),)))]
+            return [id for (id,) in in_turns(connection.execute(sql, (among(ids),)))]
 
         return self._file.call(work, writes=False)
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from holdall._turns import give_way
-from holdall.records.documents import decode_document, document_of, name_of
+from holdall.records.documents import decode_document, document_of, key_text, name_of
 from holdall.records.encoding import Content, Stamp, iso
 from holdall.records.lengthy import STEP, compact, let_go, pieces
 from holdall.records.lengthy_reading import loads
@@ -18,12 +18,15 @@ from holdall.records.plans import Scope
 from holdall.records.query import And, Condition, Not, Or, Query
 from holdall.records.record import Record
 
-__all__ = ["COLUMNS", "LONGEST", "Row", "State", "paths_of", "record_in", "row_of", "scoped", "touches"]
+__all__ = ["AMONG", "COLUMNS", "LONGEST", "Row", "State", "among", "paths_of", "record_in", "row_of", "scoped", "touches"]
 
 State = Literal["listed", "loaded", "cut", "archived", "corrupt", "gone"]
 LONGEST = 4096
 """Characters of JSON up to which a field's value is held."""
 COLUMNS = "id, etag, state, fields, metadata, info, created_at, updated_at, token, cuts, reason, checksum"
+
+AMONG = "id IN (SELECT replace(replace(value, char(57344, 48), char(0)), char(57344, 49), char(57344)) FROM json_each(?))"
+"""The test whether an id is one of those of `among`; what `json_each` gives ends at NUL, so that they are escaped."""
 
 
 class Row(NamedTuple):
@@ -148,14 +151,34 @@ def touches(paths: Iterable[str], cuts: frozenset[str]) -> bool:
     return False
 
 
+def among(ids: Iterable[str]) -> str:
+    """Return the parameter of `AMONG`: any number of ids."""
+    return json.dumps([key_text(id) for id in ids])
+
+
 def scoped(scope: Scope) -> tuple[str, list[Any]]:
-    """Return the SQL of a scope of ids."""
+    """Return the SQL of a scope of ids. Of an id with NUL in it, SQLite's functions of text see the beginning alone."""
     parts: list[str] = []
     values: list[Any] = []
     if scope.ids is not None:
-        parts.append("id IN (SELECT value FROM json_each(?))")
-        values.append(json.dumps(scope.ids))
+        parts.append(AMONG)
+        values.append(among(scope.ids))
     if scope.prefix:
-        parts.append("id >= ? AND substr(id, 1, ?) = ?")
-        values += [scope.prefix, len(scope.prefix), scope.prefix]
+        parts.append("id >= ?")
+        values.append(scope.prefix)
+        behind = _behind(scope.prefix)
+        if behind:
+            parts.append("id < ?")
+            values.append(behind)
     return " AND ".join(parts) or "TRUE", values
+
+
+def _behind(prefix: str) -> str:
+    r"""Return the first text behind all that begin so; nothing if there is none.
+
+    Example:
+        >>> _behind("ab"), _behind("a\ud7ff"), _behind("a\U0010ffff"), _behind("\U0010ffff")
+        ('ac', 'a\ue000', 'b', '')
+    """
+    stem = prefix.rstrip("\U0010ffff")
+    return stem and stem[:-1] + ("\ue000" if stem[-1] == "\ud7ff" else chr(ord(stem[-1]) + 1))
