@@ -17,8 +17,6 @@ from holdall.records.sql_statement import READY, Statement, lite_values
 
 __all__ = ["mentions", "select"]
 
-_MOST = 1900
-"""Columns of a view, below SQLite's own limit."""
 _REFUSED = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "zeroblob", "randomblob"})
 
 
@@ -53,8 +51,8 @@ def select(
     values = lite_values(statement.params)
     columns = statement.columns(names)
     text = statement.text(more=lite_exact(statement.outline, columns)).replace(MARK, "?")
-    _make_views(connection, columns)
     try:
+        _make_views(connection, columns)
         labels, rows = _run(connection, text, values, time.monotonic() + time_limit)
         return answers(labels, rows, statement.outline)
     except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, TypeError) as error:
@@ -74,7 +72,7 @@ def _make_views(connection: sqlite3.Connection, fields: Mapping[str, str | None]
     document = "coalesce(w.fields, r.fields)"
     columns = ["r.id AS id", "r.created_at AS created_at", "r.updated_at AS updated_at", "r.etag AS version"]
     columns.append("coalesce(w.metadata, r.metadata) AS metadata")
-    for name, field in list(fields.items())[:_MOST]:
+    for name, field in fields.items():
         columns.append(f"{'NULL' if field is None else lite_field(document, field)} AS {identifier(name)}")
     body = (
         f"SELECT {', '.join(columns)}, {document} AS {identifier(HIDDEN)} FROM main.rec AS r"
