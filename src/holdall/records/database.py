@@ -47,6 +47,7 @@ class Database(SingleVerbs, ManyVerbs, TableVerbs, CareVerbs):
 
         Args:
             url: Address; for object stores bucket and prefix, e.g. ``s3://bucket/prefix?region=eu-west-1``; or ``mount:path``.
+                Beside the store's parameters, ``tags=`` says what becomes object tags: ``off``, ``fit``, ``strict``, or names.
             options: Of `ObjectDatabase` or `SQLDatabase`.
         """
         from holdall.records.opening import open_database  # noqa: PLC0415  # drivers and SQLAlchemy load on demand

@@ -43,6 +43,7 @@ from holdall.records.results import (
     SearchResult,
 )
 from holdall.records.sql_statement import Statement
+from holdall.records.tags import Omissions
 
 __all__ = ["ObjectEngine"]
 
@@ -57,7 +58,7 @@ class ObjectEngine(Engine):
 
     def create(self, draft: Draft) -> Written:
         """Insert atomically. See `Engine`."""
-        stored: Stored = self._written(draft.id, lambda: one.create(self.state, draft))
+        stored: Stored = self._written(draft, lambda: one.create(self.state, draft))
         return stored.written
 
     def read(self, id: str) -> Record | None:
@@ -66,12 +67,12 @@ class ObjectEngine(Engine):
 
     def update(self, draft: Draft, expected_version: str | None) -> Written | None:
         """Replace a record. See `Engine`."""
-        stored: Stored | None = self._written(draft.id, lambda: one.update(self.state, draft, expected_version))
+        stored: Stored | None = self._written(draft, lambda: one.update(self.state, draft, expected_version))
         return None if stored is None else stored.written
 
     def upsert(self, draft: Draft, expected_version: str | None) -> Written:
         """Replace or insert. See `Engine`."""
-        stored: Stored = self._written(draft.id, lambda: one.upsert(self.state, draft, expected_version))
+        stored: Stored = self._written(draft, lambda: one.upsert(self.state, draft, expected_version))
         return stored.written
 
     def delete(self, id: str, expected_version: str | None) -> bool:
@@ -86,15 +87,19 @@ class ObjectEngine(Engine):
         """Return the version token. See `Engine`."""
         return one.version(self.state, id)
 
-    def _written(self, id: str, write: Callable[[], Any]) -> Any:
+    def _written(self, draft: Draft, write: Callable[[], Any]) -> Any:
         """Write one record, with its outcome in the mirror."""
         effects: dict[str, Row | None] = {}
-        with journaled(self.state, [id], effects):
+        with journaled(self.state, [draft.id], effects):
             stored: Stored | None = write()
             if stored is None:
-                effects[id] = Row(id, None, "gone")
+                effects[draft.id] = Row(draft.id, None, "gone")
             elif self.state.mirror is not None:
                 effects[stored.stamp.id] = many.stored_row(stored)
+        if stored is not None:
+            omissions = Omissions()
+            omissions.add(stored.stamp.id, self.state.omitted(stored.stamp.id, draft))
+            self.state.tell(omissions)
         return stored
 
     # -- many ---------------------------------------------------------------------------------------------------------
@@ -103,16 +108,18 @@ class ObjectEngine(Engine):
         """Write items drawn lazily. See `Engine`."""
         outcomes: list[Outcome] = []
         stopped: list[Exception] = []
+        omissions = Omissions()
         chunks = chunked(items, weight)
         with closed(chunks):
             for chunk in chunks:
                 effects: dict[str, Row | None] = {}
                 with journaled(self.state, [item.draft.id for item in chunk if item.draft], effects):
-                    for outcome, row in many.write_chunk(self.state, verb, chunk, stopped):
+                    for outcome, row in many.write_chunk(self.state, verb, chunk, stopped, omissions):
                         outcomes.append(outcome)
                         if row is not None:
                             effects[row.id] = row
                 del chunk, effects  # before the next ones are drawn
+        self.state.tell(omissions)
         return outcomes
 
     def read_many(self, ids: Iterable[str]) -> list[Record | Exception | None]:

@@ -42,6 +42,7 @@ from holdall.records.results import (
     SearchResult,
 )
 from holdall.records.sql_statement import Statement
+from holdall.records.tags import Omissions
 
 __all__ = ["ObjectEngine"]
 
@@ -56,7 +57,7 @@ class ObjectEngine(Engine):
 
     async def create_async(self, draft: Draft) -> Written:
         """Insert atomically. See `Engine`."""
-        stored: Stored = await self._written_async(draft.id, lambda: one.create_async(self.state, draft))
+        stored: Stored = await self._written_async(draft, lambda: one.create_async(self.state, draft))
         return stored.written
 
     async def read_async(self, id: str) -> Record | None:
@@ -66,13 +67,13 @@ class ObjectEngine(Engine):
     async def update_async(self, draft: Draft, expected_version: str | None) -> Written | None:
         """Replace a record. See `Engine`."""
         stored: Stored | None = await self._written_async(
-            draft.id, lambda: one.update_async(self.state, draft, expected_version)
+            draft, lambda: one.update_async(self.state, draft, expected_version)
         )
         return None if stored is None else stored.written
 
     async def upsert_async(self, draft: Draft, expected_version: str | None) -> Written:
         """Replace or insert. See `Engine`."""
-        stored: Stored = await self._written_async(draft.id, lambda: one.upsert_async(self.state, draft, expected_version))
+        stored: Stored = await self._written_async(draft, lambda: one.upsert_async(self.state, draft, expected_version))
         return stored.written
 
     async def delete_async(self, id: str, expected_version: str | None) -> bool:
@@ -87,15 +88,19 @@ class ObjectEngine(Engine):
         """Return the version token. See `Engine`."""
         return await one.version_async(self.state, id)
 
-    async def _written_async(self, id: str, write: Callable[[], Any]) -> Any:
+    async def _written_async(self, draft: Draft, write: Callable[[], Any]) -> Any:
         """Write one record, with its outcome in the mirror."""
         effects: dict[str, Row | None] = {}
-        async with journaled_async(self.state, [id], effects):
+        async with journaled_async(self.state, [draft.id], effects):
             stored: Stored | None = await write()
             if stored is None:
-                effects[id] = Row(id, None, "gone")
+                effects[draft.id] = Row(draft.id, None, "gone")
             elif self.state.mirror is not None:
                 effects[stored.stamp.id] = await many.stored_row_async(stored)
+        if stored is not None:
+            omissions = Omissions()
+            omissions.add(stored.stamp.id, self.state.omitted(stored.stamp.id, draft))
+            self.state.tell(omissions)
         return stored
 
     # -- many ---------------------------------------------------------------------------------------------------------
@@ -104,16 +109,18 @@ class ObjectEngine(Engine):
         """Write items drawn lazily. See `Engine`."""
         outcomes: list[Outcome] = []
         stopped: list[Exception] = []
+        omissions = Omissions()
         chunks = chunked_async(items, weight)
         async with closed_async(chunks):
             async for chunk in chunks:
                 effects: dict[str, Row | None] = {}
                 async with journaled_async(self.state, [item.draft.id for item in chunk if item.draft], effects):
-                    for outcome, row in await many.write_chunk_async(self.state, verb, chunk, stopped):
+                    for outcome, row in await many.write_chunk_async(self.state, verb, chunk, stopped, omissions):
                         outcomes.append(outcome)
                         if row is not None:
                             effects[row.id] = row
                 del chunk, effects  # before the next ones are drawn
+        self.state.tell(omissions)
         return outcomes
 
     async def read_many_async(self, ids: Iterable[str]) -> list[Record | Exception | None]:

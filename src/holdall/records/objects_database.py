@@ -37,7 +37,8 @@ class ObjectDatabase(Database):
         mirror: The local index: ``"auto"`` (a file in the user's cache, in memory for a memory store), ``"memory"``, ``"off"``,
             or the path of a file. It holds records in clear.
         indexes: Paths, or tuples of paths, that searches often ask for.
-        tags: ``"fit"``: metadata that fits becomes object tags; ``"strict"``: all must fit; ``"off"``; or names of metadata.
+        tags: ``"fit"``: metadata that fits becomes object tags; ``"strict"``: all must fit; ``"off"``; or names of metadata. By default
+            ``"fit"`` on S3 (with boto3), else ``"off"``.
         storage_class: Of every object, single or in parts.
         new_id: Makes ids for records that have none.
         owned: Close the store with the database.
@@ -62,7 +63,7 @@ class ObjectDatabase(Database):
         on_corrupt: OnCorrupt = "raise",
         mirror: str | os.PathLike[str] = "auto",
         indexes: Iterable[str | Sequence[str]] = (),
-        tags: str | Iterable[str] = "off",
+        tags: str | Iterable[str] | None = None,
         storage_class: str | None = None,
         new_id: Callable[[], str] | None = None,
         owned: bool = False,
@@ -70,11 +71,13 @@ class ObjectDatabase(Database):
         self._made_of = {name: value for name, value in locals().items() if name not in {"self", "__class__"}}
         if not isinstance(prefix, str):
             raise ConfigError(f"prefix is text, not {prefix!r}")
-        if not isinstance(tags, (str, Iterable)):
+        if tags is not None and not isinstance(tags, (str, Iterable)):
             raise ConfigError(f"tags is 'fit', 'strict', 'off' or a list of metadata names, not {tags!r}")
         if new_id is not None and not callable(new_id):
             raise ConfigError(f"new_id is a function that makes an id, not {new_id!r}")
         store, prefix = _placed(store, prefix)
+        if tags is None:
+            tags = "fit" if store.capabilities.tags and store.identity.service.startswith("s3") else "off"
         near = store.capabilities.local or store.capabilities.temporary
         options = ObjectOptions(
             max_workers=max_workers,

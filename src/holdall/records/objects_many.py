@@ -21,6 +21,7 @@ from holdall.records.mirror.rows import Row, row_of
 from holdall.records.objects_state import ObjectState, Stored
 from holdall.records.objects_waves import waves
 from holdall.records.record import Record
+from holdall.records.tags import Omissions
 from holdall.results import DeleteResult
 
 __all__ = [
@@ -38,7 +39,7 @@ R = TypeVar("R")
 
 
 def write_chunk(
-    state: ObjectState, verb: WriteVerb, items: list[Item], stopped: list[Exception]
+    state: ObjectState, verb: WriteVerb, items: list[Item], stopped: list[Exception], omissions: Omissions
 ) -> list[tuple[Outcome, Row | None]]:
     """Write some items, and return what the mirror is to know of each.
 
@@ -47,6 +48,7 @@ def write_chunk(
         verb: What to do.
         items: A chunk of them.
         stopped: Gets the cause that makes further tries pointless, for this chunk and the next ones.
+        omissions: Gets what the tags of written records have no place for.
     """
     keep = state.mirror is not None
     written: list[tuple[Outcome, Row | None]] = [(item.outcome, None) for item in items if item.outcome is not None]
@@ -85,6 +87,9 @@ def write_chunk(
                 written.append((Outcome(index=item.index, id=item.id, status=status, error=answer), None))
             else:
                 written.append(answer)
+                if answer[0].status == "written" and item.draft is not None:
+                    id = answer[0].id or ""
+                    omissions.add(id, state.omitted(id, item.draft))
     return written
 
 

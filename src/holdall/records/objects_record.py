@@ -14,6 +14,7 @@ from holdall.errors import (
     HoldallError,
     NotFoundError,
     NotSupportedError,
+    PermissionDeniedError,
     PreconditionError,
     ThrottledError,
     UnavailableError,
@@ -124,6 +125,10 @@ def _put(
             if found is not None and found[0] == data:
                 state.known.note(stamp.id, found[1], stamp.created)
                 return Stored(stamp, content, found[1])
+        raise
+    except PermissionDeniedError as error:
+        if options.tags and error.kind == PermissionDeniedError.kind:
+            raise state.denied(error) from error
         raise
     except UnavailableError as error:
         state.known.forget(stamp.id)

@@ -13,6 +13,7 @@ from holdall.errors import (
     HoldallError,
     NotFoundError,
     NotSupportedError,
+    PermissionDeniedError,
     PreconditionError,
     ThrottledError,
     UnavailableError,
@@ -123,6 +124,10 @@ async def _put_async(
             if found is not None and found[0] == data:
                 state.known.note(stamp.id, found[1], stamp.created)
                 return Stored(stamp, content, found[1])
+        raise
+    except PermissionDeniedError as error:
+        if options.tags and error.kind == PermissionDeniedError.kind:
+            raise state.denied(error) from error
         raise
     except UnavailableError as error:
         state.known.forget(stamp.id)

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from holdall.core.options import PutMode, PutOptions
-from holdall.errors import InvalidKeyError
+from holdall.errors import InvalidKeyError, PermissionDeniedError
 from holdall.records.callers import level
 from holdall.records.drafts import Draft, Written, record_of
 from holdall.records.encoding import Body, Content, Stamp, decode_body, iso
@@ -21,7 +21,7 @@ from holdall.records.errors import RecordArchivedError, SerializationError
 from holdall.records.keys import SUFFIX, id_to_key, key_to_id
 from holdall.records.mirror.mirror import Mirror
 from holdall.records.record import Record
-from holdall.records.tags import TagsOmittedWarning, fit_tags
+from holdall.records.tags import Omissions, fit_tags
 from holdall.records.window import Window
 from holdall.store import Store
 
@@ -222,15 +222,36 @@ class ObjectState:
         return made
 
     def _tags(self, draft: Draft, stamp: Stamp) -> dict[str, str]:
-        policy = self.options.tags
-        names = None if isinstance(policy, str) else policy
-        tags, omitted = fit_tags(stamp.id, iso(stamp.created), draft.metadata, names=names)
-        if omitted:
-            text = f"these do not fit into the tags of {stamp.id!r}"
-            if policy == "strict":
-                raise SerializationError(f"{text}, and tags are 'strict': {', '.join(omitted)}", id=stamp.id)
-            warnings.warn(TagsOmittedWarning(f"{text} and are in its body alone: {', '.join(omitted)}"), stacklevel=level())
+        tags, omitted = self._fitted(stamp.id, iso(stamp.created), draft)
+        if omitted and self.options.tags == "strict":
+            raise SerializationError(
+                f"these do not fit into the tags of {stamp.id!r}, and tags are 'strict': {', '.join(omitted)}", id=stamp.id
+            )
         return tags
+
+    def _fitted(self, id: str, created: str, draft: Draft) -> tuple[dict[str, str], list[str]]:
+        policy = self.options.tags
+        return fit_tags(id, created, draft.metadata, names=None if isinstance(policy, str) else policy)
+
+    def omitted(self, id: str, draft: Draft) -> list[str]:
+        """Return the names of what the tags of a record that was written had no place for."""
+        return [] if self.options.tags in {"off", "strict"} else self._fitted(id, "", draft)[1]
+
+    def tell(self, omissions: Omissions) -> None:
+        """Give the one warning of a call whose records were written, if there is need."""
+        warning = omissions.warning()
+        if warning is not None:
+            warnings.warn(warning, stacklevel=level())
+
+    def denied(self, error: PermissionDeniedError) -> PermissionDeniedError:
+        """Return the error for a refused write with tags: these ask for a permission of their own."""
+        return PermissionDeniedError(
+            f"{error.message}; the object was sent with tags, which need a permission of their own (s3:PutObjectTagging):"
+            ' without it, open the database with tags="off"',
+            key=error.key,
+            store=error.store,
+            kind=error.kind,
+        )
 
     def archived(self, id: str, storage_class: str | None) -> RecordArchivedError:
         """Return the error for an object that has to be restored first."""

@@ -99,7 +99,7 @@ class S3Database(ObjectDatabase):
                 mirror=values.get("mirror", "auto"),
                 indexes=values.get("indexes", ()),
                 on_corrupt=values.get("on_corrupt", "raise"),
-                tags=values.get("tags", "fit" if boto_installed() else "off"),
+                tags=values.get("tags"),
                 storage_class=values.get("storage_class"),
                 new_id=values.get("new_id"),
                 owned=True,

@@ -3,19 +3,64 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-__all__ = ["LEGAL", "MOST", "TagsOmittedWarning", "fit_tags"]
+__all__ = ["LEGAL", "MOST", "Omissions", "TagsOmittedWarning", "fit_tags"]
 
 MOST = 10
 _SYSTEM = frozenset({"id", "created_at", "updated_at"})
 LEGAL = re.compile(r"[\w\s+\-=.:/@]*", re.UNICODE)
+_NAMED = 10
+"""Records, and names of each, that a warning has room for."""
 
 
 class TagsOmittedWarning(UserWarning):
     """Some metadata did not fit into the object's tags; it is in the body all the same."""
+
+
+class Omissions:
+    """What one call left out of the tags of its records.
+
+    Example:
+        >>> omissions = Omissions()
+        >>> omissions.add("a", ["bad", "deep"])
+        >>> omissions.warning()
+        TagsOmittedWarning("these do not fit into the tags of 'a' and are in its body alone: bad, deep")
+        >>> omissions.add("b", [])
+        >>> omissions.add("c", ["bad"])
+        >>> omissions.warning()
+        TagsOmittedWarning("these do not fit into the tags of 2 records and are in their bodies alone: bad, deep ('a'); bad ('c')")
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._first: list[tuple[str, str]] = []
+
+    def add(self, id: str, names: Sequence[str]) -> None:
+        """Note a record, and the names of what was left out, if there are any."""
+        if not names:
+            return
+        self._count += 1
+        if len(self._first) < _NAMED:
+            self._first.append((id, ", ".join(names[:_NAMED]) + _more(len(names))))
+
+    def warning(self) -> TagsOmittedWarning | None:
+        """Return the one warning of the call, if nothing was left out none."""
+        if not self._count:
+            return None
+        if self._count == 1:
+            [(id, names)] = self._first
+            return TagsOmittedWarning(f"these do not fit into the tags of {id!r} and are in its body alone: {names}")
+        named = "; ".join(f"{names} ({id!r})" for id, names in self._first) + _more(self._count)
+        return TagsOmittedWarning(
+            f"these do not fit into the tags of {self._count} records and are in their bodies alone: {named}"
+        )
+
+
+def _more(count: int) -> str:
+    return f" and {count - _NAMED} more" if count > _NAMED else ""
 
 
 def fit_tags(
