@@ -5,6 +5,7 @@ itself: once all have ended, and what is in doubt was read, the mirror must say 
 """
 
 import sqlite3
+import time
 import zlib
 from contextlib import closing
 from datetime import UTC, datetime
@@ -170,6 +171,85 @@ def test_a_dead_writer_leaves_a_doubt(tmp_path):
     intents = second.info()
     assert intents.loaded == 1
     second.close()
+
+
+def test_s09_a_write_of_more_than_an_hour_is_a_doubt(monkeypatch):
+    """Whoever began it, and although it is alive; one of less than that is waited for."""
+    real, past = time.time, [0]
+    monkeypatch.setattr(time, "time", lambda: real() + past[0])
+    world, mirror = World(), Mirror(None, "")
+    world.put("a")
+    run(lister(world, mirror))
+    run(loader(world, mirror))
+    intents = mirror.begin(["a"])
+    past[0] = 3590
+    run(lister(world, mirror))
+    assert shown(mirror) == {"a": "e1"}
+    past[0] = 3610
+    run(lister(world, mirror))
+    assert shown(mirror) == {"a": "listed"}
+    run(loader(world, mirror))
+    assert shown(mirror) == {"a": "e1"}
+    mirror.end(intents, {"a": row("a", "e0")})
+    assert shown(mirror) == {"a": "listed"}, "nobody knows any more what was meanwhile"
+    mirror.close()
+
+
+def agreeing(world):
+    pass
+
+
+def rewritten(world):
+    world.put("a")
+
+
+def removed(world):
+    del world.objects["a"]
+
+
+def added(world):
+    world.put("b")
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "rows", "unknown"),
+    [
+        (agreeing, {"a": "e1"}, []),
+        (rewritten, {"a": "listed"}, ["a"]),
+        (removed, {"a": "listed"}, ["a"]),
+        (added, {"a": "e1", "b": "listed"}, ["b"]),
+    ],
+)
+def test_s05_of_a_record_that_is_being_written_only_what_agrees_is_kept(meanwhile, rows, unknown):
+    """The listing may be of before the write or of after it: what it says of such a record is no reason to take its etag, or to drop it."""
+    world, mirror = World(), Mirror(None, "")
+    world.put("a")
+    run(lister(world, mirror))
+    run(loader(world, mirror))
+    mirror.begin(["a", "b"])
+    meanwhile(world)
+    run(lister(world, mirror))
+    assert shown(mirror) == rows
+    assert [pending.id for pending in mirror.pending(EVERYTHING, unknown=True)] == unknown
+    run(loader(world, mirror))
+    assert shown(mirror) == world.objects
+    mirror.close()
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_s05_of_a_deleted_record_that_is_being_written(back):
+    world, mirror = World(), Mirror(None, "")
+    world.put("a")
+    run(lister(world, mirror))
+    run(loader(world, mirror))
+    run(writer(world, mirror, "a", "delete"))
+    mirror.begin(["a"])
+    if back:
+        world.put("a")
+    run(lister(world, mirror))
+    assert shown(mirror) == ({"a": "listed"} if back else {})
+    assert [pending.id for pending in mirror.pending(EVERYTHING, unknown=True)] == (["a"] if back else [])
+    mirror.close()
 
 
 def test_a_listing_during_a_write_is_believed_more_than_the_write(tmp_path):

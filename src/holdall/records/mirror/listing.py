@@ -69,21 +69,19 @@ def start(connection: sqlite3.Connection, dead: Callable[[str], bool], *, weak: 
     number = next_number(connection)
     connection.execute("UPDATE intent SET overlapped = 1")
     table = f"temp.seen_{number}"
-    connection.execute(
-        f"CREATE TABLE {table} (id TEXT PRIMARY KEY, etag TEXT, size INTEGER, modified TEXT, unsure INTEGER) WITHOUT ROWID"
-    )
+    connection.execute(f"CREATE TABLE {table} (id TEXT PRIMARY KEY, etag TEXT, size INTEGER, modified TEXT) WITHOUT ROWID")
     return Listing(time.time(), number, table, weak, generation)
 
 
 def note(connection: sqlite3.Connection, listing: Listing, page: Iterable[tuple[str, ObjectMeta]]) -> None:
-    """Keep one page."""
-    recent = datetime.fromtimestamp(listing.started, UTC) - _UNSURE
+    """Keep one page. Where etags are weak, times matter, but not those of late: they are taken for no time, so that the next listing differs."""
+    late = datetime.fromtimestamp(listing.started, UTC) - _UNSURE
     rows = [
-        (id, meta.etag, meta.size, meta.last_modified.isoformat() if listing.weak and meta.last_modified else None,
-         int(listing.weak and (meta.last_modified is None or meta.last_modified >= recent)))
+        (id, meta.etag, meta.size,
+         meta.last_modified.isoformat() if listing.weak and meta.last_modified and meta.last_modified < late else None)
         for id, meta in in_turns(page)
-    ]  # fmt: skip  # the times matter where etags are weak
-    connection.executemany(f"INSERT OR REPLACE INTO {listing.table} VALUES (?, ?, ?, ?, ?)", in_turns(rows))
+    ]  # fmt: skip
+    connection.executemany(f"INSERT OR REPLACE INTO {listing.table} VALUES (?, ?, ?, ?)", in_turns(rows))
 
 
 def drop(connection: sqlite3.Connection, listing: Listing) -> None:
@@ -96,7 +94,7 @@ def apply(connection: sqlite3.Connection, listing: Listing) -> None:
     number, seen, own = next_number(connection), listing.table, listing.own
     same = "rec.etag IS s.etag AND rec.etag IS NOT NULL"
     if listing.weak:
-        same = "rec.etag IS s.etag AND rec.size IS s.size AND rec.modified IS s.modified AND s.unsure = 0"
+        same = "rec.etag IS s.etag AND rec.size IS s.size AND rec.modified IS s.modified AND s.modified IS NOT NULL"
     live = "(SELECT id FROM intent)"
     blank = "state = 'listed', fields = NULL, metadata = NULL, reason = NULL"
     under_way = (  # a write under way here: keep what the listing agrees with, read the rest again
