@@ -9,6 +9,7 @@ from sqlalchemy.util import await_only
 from sqlalchemy.util.concurrency import in_greenlet
 
 from holdall._concurrency import run_async
+from holdall.engine.colours import finish_async
 
 __all__ = ["aside", "drawn"]
 
@@ -18,8 +19,8 @@ _LONG = 65_536
 
 
 def aside(function: Callable[[], T]) -> T:
-    """Call a function: here, or in a thread if an event loop would wait for it."""
-    return await_only(run_async(function)) if in_greenlet() else function()
+    """Call a function: here, or in a thread if an event loop would wait for it; whoever is cancelled meanwhile waits for its end."""
+    return await_only(finish_async(lambda: run_async(function))) if in_greenlet() else function()
 
 
 def drawn(found: Iterator[T], rows: Sequence[Sequence[Any]]) -> Iterator[T]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -30,6 +31,9 @@ __all__ = ["Link", "Session", "checked_url"]
 T = TypeVar("T")
 Way = Literal["read", "write", "transaction", "snapshot", "ask"]
 Act = Callable[[sa.Connection], T]
+_WRITE: frozenset[Way] = frozenset({"write", "transaction"})
+_BETWEEN = 0.05
+"""Seconds until a cancelled act is told again to stop: the first time it may have stood between two statements."""
 
 
 class Session(Protocol):
@@ -153,7 +157,7 @@ class Link:
     async def run_async(self, act: Act[T], *, way: Way = "read", retry: bool = True) -> T:
         """Call a function with a connection, on the loop or in a thread. See `run`."""
         if self._in_threads:
-            return await run_async(partial(self.run, act, way=way, retry=retry))
+            return await _Step(act, stops=way not in _WRITE).run_async(lambda act: self.run(act, way=way, retry=retry))
         try:
             return await self._run_there(act, way)
         except SQLAlchemyError as error:
@@ -224,7 +228,7 @@ class Link:
 
     def _options(self, way: Way) -> dict[str, Any]:
         if self.lite:
-            return {"holdall_write": way in {"write", "transaction"}}
+            return {"holdall_write": way in _WRITE}
         if way == "transaction":
             return {}
         if way in {"read", "write"}:
@@ -259,7 +263,7 @@ class Link:
 
     async def close_async(self) -> None:
         """Close every connection that is ours."""
-        await asyncio.to_thread(self.close)
+        await finish_async(lambda: asyncio.to_thread(self.close))
 
 
 class _LoopPool:
@@ -290,7 +294,55 @@ class _Here:
         return act(self._connection)
 
     async def run_async(self, act: Act[T]) -> T:
-        return await run_async(partial(act, self._connection))
+        return await _Step(act, stops=True).run_async(lambda act: act(self._connection))
+
+
+class _Step(Generic[T]):
+    """One act in a thread of an async call: whoever is cancelled waits for its end, since until then the thread uses the connection.
+
+    Args:
+        act: What to do with the connection; nothing, if the caller is cancelled before it is its turn.
+        stops: It only reads: SQLite is told to stop when the caller is cancelled.
+    """
+
+    def __init__(self, act: Act[T], *, stops: bool) -> None:
+        self._act, self._stops = act, stops
+        self._lock = threading.Lock()
+        self._wire: Any = None
+        self._cancelled = False
+
+    async def run_async(self, how: Callable[[Act[T]], T]) -> T:
+        """Call what calls the act."""
+        work = run_async(partial(how, self._watched))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await finish_async(partial(self._end_async, work))
+            raise
+
+    async def _end_async(self, work: asyncio.Future[T]) -> None:
+        while not work.done():
+            self._stop()
+            await asyncio.wait([work], timeout=_BETWEEN)
+        if not work.cancelled():
+            work.exception()  # the cancellation is what the caller hears of
+
+    def _watched(self, connection: sa.Connection) -> T:
+        with self._lock:
+            if self._cancelled:
+                raise UnavailableError("the call was cancelled before it began")
+            self._wire = connection.connection.driver_connection if self._stops else None
+        try:
+            return self._act(connection)
+        finally:
+            with self._lock:
+                self._wire = None  # from now on it is somebody else's
+
+    def _stop(self) -> None:
+        with self._lock:
+            self._cancelled = True
+            if isinstance(self._wire, sqlite3.Connection):
+                self._wire.interrupt()
 
 
 class _There:

@@ -7,6 +7,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import create_engine, event
+from sqlalchemy.pool import Pool
 from tests.integration.records.s3 import opened
 
 from holdall.drivers.memory import MemoryStore
@@ -214,6 +216,148 @@ def test_a32_cancelled_in_a_statement(request, tmp_path, engine):
     found = asyncio.run(body())
     with SQLDatabase(url) as other:
         assert found == {record.id: record.data for record in other.all()}
+
+
+class Inside:
+    """Holds up a thread in the middle of a statement of SQLite, at its n-th step."""
+
+    def __init__(self):
+        self.at = None
+        self.entered, self.go = threading.Event(), threading.Event()
+
+    def _step(self):
+        if self.at is not None:
+            self.at -= 1
+            if self.at < 0:
+                self.at = None
+                self.entered.set()
+                assert self.go.wait(WAIT)
+        return 0
+
+    def connected(self, wire, _):
+        wire.set_progress_handler(self._step, 1)
+
+
+@pytest.fixture
+def inside():
+    inside = Inside()
+    event.listen(Pool, "connect", inside.connected)
+    yield inside
+    inside.go.set()
+    event.remove(Pool, "connect", inside.connected)
+
+
+INSIDE = [
+    *((name, 0) for name in CALLS if name not in {"migrate to it", "explain", "tags", "history", "restore"}),
+    ("stream", 150), ("stream, sorted", 600), ("search", 150), ("batch_create", 150), ("transaction", 60),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("whose", ["ours", "the caller's"])
+@pytest.mark.parametrize(("name", "steps"), INSIDE, ids=[f"{name} {steps}" for name, steps in INSIDE])
+def test_a32_cancelled_inside_a_statement(tmp_path, inside, whose, name, steps):
+    """The thread in SQLite comes to its end before the cancellation goes on: the connection that it uses is nobody else's."""
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    engine = create_engine(url) if whose == "the caller's" else None
+    with SQLDatabase(url) as other:
+        other.batch_create([Record({"id": f"r{n:02}", "n": n}) for n in range(20)])
+        before = {record.id: record.data for record in other.all()}
+
+    async def body():
+        tasks = asyncio.all_tasks()
+        async with SQLDatabase(engine or url) as db:
+            assert await db.count_async() == 20
+            pool = db._link._engine.pool
+            inside.at = steps
+            task = asyncio.ensure_future(CALLS[name](db))
+            assert await asyncio.to_thread(inside.entered.wait, WAIT)
+            task.cancel()
+            await asyncio.wait([task], timeout=0.02)
+            task.cancel()  # whoever is impatient waits all the same
+            ended, _ = await asyncio.wait([task], timeout=0.02)
+            assert not ended
+            assert pool.checkedout() == 1
+            inside.go.set()
+            await asyncio.gather(task, return_exceptions=True)
+            assert task.cancelled()
+            assert asyncio.all_tasks() == tasks
+            assert pool.checkedout() == 0
+            with contextlib.closing(sqlite3.connect(tmp_path / "x.db", timeout=0)) as connection:
+                connection.execute("BEGIN IMMEDIATE")  # no lock is left: this one does not wait
+            with SQLDatabase(url) as other:  # a snapshot that somebody left open would make the next write fail
+                other.upsert("new", Record({"n": -1}))
+            async with asyncio.timeout(WAIT):
+                for number in range(3):
+                    await db.upsert_async("new", Record({"n": number}))
+                found = {record.id: record.data for record in await db.search_async()}
+                assert [record.id async for record in db.stream_async()] == sorted(found)
+            assert found.pop("new") == {"n": 2}
+            return found
+
+    found = asyncio.run(body())
+    with SQLDatabase(url) as other:
+        assert {"new", *found} == set(other.ids())
+    if "create" not in name and name not in {*WRITES, "transaction"}:
+        assert found == before
+    if engine is not None:
+        engine.dispose()
+
+
+WRITES = {"update", "upsert", "modify", "delete", "batch_update", "batch_delete", "batch_upsert", "clear"}
+
+
+@pytest.mark.parametrize("name", sorted({*WRITES, "create", "batch_create", "transaction"}))
+def test_a32_cancelled_while_another_writes(tmp_path, name):
+    """A call that waits for the lock of another program when it is cancelled writes nothing afterwards."""
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    waiting = threading.Event()
+
+    def executes(connection, cursor, statement, *_):
+        if statement == "BEGIN IMMEDIATE":
+            waiting.set()
+
+    async def body():
+        async with SQLDatabase(url) as db:
+            await db.batch_create_async([Record({"id": f"r{n:02}", "n": n}) for n in range(20)])
+            before = [(record.id, record.version) for record in await db.all_async()]
+            event.listen(db._link._engine, "before_cursor_execute", executes)
+            with contextlib.closing(sqlite3.connect(tmp_path / "x.db", isolation_level=None)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                task = asyncio.ensure_future(CALLS[name](db))
+                assert await asyncio.to_thread(waiting.wait, WAIT)
+                task.cancel()
+                ended, _ = await asyncio.wait([task], timeout=0.02)
+                assert not ended
+                connection.execute("ROLLBACK")
+            await asyncio.gather(task, return_exceptions=True)
+            assert task.cancelled()
+            assert [(record.id, record.version) for record in await db.all_async()] == before
+
+    asyncio.run(body())
+
+
+def test_a32_a_question_that_is_cancelled_is_not_finished(tmp_path):
+    """SQLite is told to stop; without that this statement would use a processor for an hour."""
+    entered = threading.Event()
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n, records"
+
+    def executes(connection, cursor, statement, *_):
+        if "RECURSIVE" in statement:
+            entered.set()
+
+    async def body():
+        async with SQLDatabase(f"sqlite:///{tmp_path / 'x.db'}") as db:
+            await db.create_async(Record({"n": 1}))
+            event.listen(db._link._engine, "before_cursor_execute", executes)
+            task = asyncio.ensure_future(db.select_query_async(endless, timeout=3600))
+            assert await asyncio.to_thread(entered.wait, WAIT)
+            task.cancel()
+            async with asyncio.timeout(WAIT):
+                await asyncio.gather(task, return_exceptions=True)
+            assert task.cancelled()
+            assert await db.select_query_async("SELECT n FROM records") == [{"n": 1}]
+
+    asyncio.run(body())
 
 
 LONG = [f"{n} \u00e9" for n in range(10_000)]
