@@ -5,9 +5,11 @@ import math
 import pytest
 from tests.integration.records.s3 import opened
 
+from holdall.drivers.memory import MemoryStore
 from holdall.errors import UnavailableError
 from holdall.records import BatchError, ObjectDatabase, Record
 from holdall.testing import Fault, FaultProxy
+from holdall.wrappers.forwarding import ForwardingStore
 
 LARGE = 9 * 1024 * 1024
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
@@ -101,3 +103,29 @@ def test_a_large_record_whose_completion_was_not_answered_is_written_once(cut, c
     with pytest.raises(FileExistsError):
         db.create(record)
     assert other.require("large")["n"] == 2
+
+
+class Forgetful(ForwardingStore):
+    """Sends a large write twice, without knowing the object that it then meets for its own."""
+
+    def put(self, key, source, options=None):
+        super().put(key, source, options)
+        return super().put(key, source, options)
+
+    async def put_async(self, key, source, options=None):
+        await super().put_async(key, source, options)
+        return await super().put_async(key, source, options)
+
+
+def test_a_large_write_is_known_again_by_the_token_in_its_body(colour):
+    """Where a store does not tell its own success, the record's body does: another one's, equal but for the token, is in the way."""
+    store = MemoryStore()
+    db, other = colour(ObjectDatabase(Forgetful(store))), ObjectDatabase(store)
+    record = Record({"id": "a", "n": 1, "text": "x" * LARGE})
+    assert db.create(record) == "a"
+    assert db.get_version("a") == other.get_version("a")
+    assert db.update("a", record, expected_version=other.get_version("a")) is True
+    other.upsert("a", record)
+    with pytest.raises(FileExistsError):
+        db.create(record)
+    assert db.search() == db.search(max_age=0) == other.search()

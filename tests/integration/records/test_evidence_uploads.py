@@ -30,9 +30,8 @@ def test_encryption_is_asked_for_with_every_write(moto_bucket, colour, options, 
         db.create(Record({"id": "large", "text": LARGE}))
 
         def told():
-            heads = {
-                key: moto_bucket.client.head_object(Bucket=moto_bucket.name, Key=key) for key in moto_bucket.ground.keys()
-            }
+            keys = moto_bucket.ground.keys()
+            heads = {key: moto_bucket.client.head_object(Bucket=moto_bucket.name, Key=key) for key in keys}
             assert {head.get("StorageClass") for head in heads.values()} == {options.get("storage_class")}
             return {key: (head.get("ServerSideEncryption"), head.get("SSEKMSKeyId")) for key, head in heads.items()}
 
