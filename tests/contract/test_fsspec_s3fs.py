@@ -41,6 +41,8 @@ class OverS3fs:
 class TestS3fs(OverS3fs, SmallPages, StoreContract):
     """A bucket."""
 
+    secrets = ("testtest",)
+
     @pytest.fixture
     def bucket(self, kept_moto: Bucket) -> Bucket:
         return kept_moto

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sshfs import SSHFileSystem
@@ -27,7 +28,8 @@ class TestSshfs(StoreContract):
     many = 205
 
     @pytest.fixture
-    def store(self, fs: SSHFileSystem, sshd_folder: Folder) -> Iterator[FsspecStore]:
+    def store(self, fs: SSHFileSystem, sshd: Sshd, sshd_folder: Folder) -> Iterator[FsspecStore]:
+        self.secrets = (Path(sshd.client_key).read_text(encoding="utf-8").splitlines()[1],)
         with FsspecStore(fs, path=sshd_folder.path) as store:
             yield store
 

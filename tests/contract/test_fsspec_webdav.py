@@ -21,6 +21,7 @@ class TestFsspecWebDAV(Contract):
 
     @pytest.fixture
     def store(self, webdav: WebDav, webdav_folder: Folder) -> Iterator[FsspecStore]:
+        self.secrets = (webdav.password,)
         fs = WebdavFileSystem(webdav.url, auth=(webdav.user, webdav.password), skip_instance_cache=True)
         with FsspecStore(fs, path=webdav_folder.path) as store:
             yield store

@@ -59,6 +59,8 @@ class ZipGround(Ground):
 class TestZip(StoreContract):
     """An instance."""
 
+    test_no_secret_shows = None  # it has none
+
     @pytest.fixture
     def ground(self, tmp_path: Path) -> Ground:
         return ZipGround(tmp_path / "a.zip", "")

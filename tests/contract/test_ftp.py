@@ -44,6 +44,7 @@ class TestExplicitTLS(FTPContract):
 
     @pytest.fixture
     def store(self, ftpd_tls: FtpdTls, folder: Folder) -> Iterator[FTPStore]:
+        self.secrets = (ftpd_tls.password,)
         with FTPStore(
             ftpd_tls.host,
             path=folder.path,
@@ -65,6 +66,7 @@ class TestImplicitTLS(FTPContract):
 
     @pytest.fixture
     def store(self, ftpd_implicit: FtpdImplicit, folder: Folder) -> Iterator[FTPStore]:
+        self.secrets = (ftpd_implicit.password,)
         with FTPStore(
             ftpd_implicit.host,
             path=folder.path,

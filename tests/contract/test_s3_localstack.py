@@ -11,9 +11,13 @@ from holdall.testing.servers import Bucket
 
 
 class TestLocalStack(StoreContract):
+    secrets = ("one-that-stands-out",)
+
     @pytest.fixture
-    def store(self, kept_localstack: Bucket) -> Iterator[S3Store]:
-        with opened(kept_localstack) as store:
+    def store(self, kept_localstack: Bucket, request: pytest.FixtureRequest) -> Iterator[S3Store]:
+        # it looks at the secret of signed addresses only; its own is "test", which stands in too many texts to be looked for
+        shown = "no_secret_shows" in request.node.name
+        with opened(kept_localstack, **({"secret_access_key": self.secrets[0]} if shown else {})) as store:
             store.probe()
             yield store
 

@@ -25,6 +25,8 @@ class TestMoto(StoreContract):
 
 
 class TestMotoVersioned(SmallPages, StoreContract):
+    secrets = ("testtest",)
+
     @pytest.fixture
     def store(self, kept_moto_versioned: Bucket) -> Iterator[S3Store]:
         with opened(kept_moto_versioned, versioned=True) as store:

@@ -11,6 +11,8 @@ from holdall.testing.servers import Bucket
 
 
 class TestRadosgw(StoreContract):
+    secrets = ("testtest",)
+
     @pytest.fixture
     def store(self, kept_radosgw: Bucket) -> Iterator[S3Store]:
         with opened(kept_radosgw) as store:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ class TestSFTP(StoreContract):
 
     @pytest.fixture
     def store(self, sshd: Sshd, sshd_folder: Folder) -> Iterator[SFTPStore]:
+        self.secrets = (Path(sshd.client_key).read_text(encoding="utf-8").splitlines()[1],)
         with SFTPStore(
             sshd.host,
             path=sshd_folder.path,

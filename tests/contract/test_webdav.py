@@ -23,6 +23,7 @@ class TestWebDAV(StoreContract):
 
     @pytest.fixture
     def store(self, webdav: WebDav, webdav_folder: Folder) -> Iterator[WebDAVStore]:
+        self.secrets = (webdav.password,)
         with WebDAVStore(webdav.url, path=webdav_folder.path, username=webdav.user, password=webdav.password) as store:
             yield store
 

@@ -43,6 +43,8 @@ class Below(Ground):
 
 
 class OverMemory(StoreContract):
+    test_no_secret_shows = None  # it has none
+
     prefix = ""
 
     @pytest.fixture

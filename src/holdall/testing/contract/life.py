@@ -8,6 +8,7 @@ import gc
 import os
 import pickle
 import sys
+import traceback
 
 import pytest
 
@@ -29,16 +30,36 @@ class LifeContract(ContractBase):
         assert store.identity.service
         assert store.capabilities == store.capabilities
 
-    def test_no_secret_shows(self, store: Store, ground: Ground) -> None:
-        """No secret in a repr, an identity or an error."""
-        shown = [repr(store), str(store), repr(store.identity), str(store.identity)]
+    def test_no_address_shows(self, store: Store) -> None:
+        """A store says what it is, not where in memory it lies."""
+        assert "object at 0x" not in f"{store!r} {store} {store.identity!r}"
+
+    def test_no_secret_shows(self, store: Store, ground: Ground, colour: Colour) -> None:
+        """No secret in a repr, an identity, an error with all that caused it, or a pickle of these."""
+        if not self.secrets:
+            pytest.skip("no secret of this store is named in `secrets`")
+        shown = [
+            repr(store),
+            str(store),
+            repr(store.identity),
+            str(store.identity),
+            _pickled(store.identity),
+            _pickled(store),
+        ]
         for key in ("no/such", "../bad"):
             with pytest.raises(HoldallError) as caught:
-                read(store, key)
-            shown += [str(caught.value), repr(caught.value), repr(caught.value.store)]
+                read(colour(store), key)
+            error = caught.value
+            shown += [
+                str(error),
+                repr(error),
+                repr(error.store),
+                "".join(traceback.format_exception(error)),
+                _pickled(error),
+            ]
         for secret in self.secrets:
+            assert secret
             assert not [text for text in shown if secret in text]
-        assert "object at 0x" not in repr(store)
 
     def test_errors_travel(self, verbs: Store) -> None:
         """Errors survive pickling and copying, with what they carry."""
@@ -165,3 +186,11 @@ class LifeContract(ContractBase):
             assert read(verbs, "k") == b"1"
         with pytest.raises(ClosedError):
             read(verbs, "k")
+
+
+def _pickled(value: object) -> str:
+    """Return what a pickle shows; or why there is none, as of a store that was made by hand."""
+    try:
+        return pickle.dumps(value).decode("latin-1")
+    except (HoldallError, TypeError) as error:
+        return "".join(traceback.format_exception(error))
