@@ -39,6 +39,39 @@ class QuestionContract(RecordsContractBase):
                 if sorts:
                     assert [record.id for record in db.stream(query)] == wanted, query
 
+    def test_names_of_fields_are_any_text(self, db: Database) -> None:
+        """What a language of queries takes for a mark, a quote or its own end is a name like others: in conditions and sorts."""
+        names = (
+            "50%",
+            "a%sb",
+            "%(x)s",
+            "?",
+            ":x",
+            "x'); DROP TABLE records; --",
+            'q"uote',
+            "back\\slash",
+            "[0]",
+            "$",
+            "*",
+            "#-1",
+            "é",
+            " ",
+        )
+        db.batch_create(Record({name: n, "all": {name: n}}, {name: f"m{n}"}, id=f"{n:02}") for n, name in enumerate(names))
+        with Cases() as case:
+            for n, name in enumerate(names):
+                with case("name", name):
+                    for condition in (
+                        Filter(name, "=", n),
+                        Filter(name, "exists"),
+                        Filter(f"all.{name}", "=", n),
+                        Filter(f"metadata.{name}", "=", f"m{n}"),
+                    ):
+                        assert [record.id for record in db.search(condition)] == [f"{n:02}"], condition
+                        assert db.count(~condition) == len(names) - 1
+                    assert [record.id for record in db.search(Query().sort(name).limit(1))] == [f"{n:02}"]
+        assert db.count() == len(names)
+
     def test_long_chains(self, db: Database) -> None:
         """As many conditions as a program cares to join."""
         db.batch_create(Record({"n": n}, id=str(n)) for n in (0, 1, 1100, 6000))
