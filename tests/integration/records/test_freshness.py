@@ -11,6 +11,9 @@ import textwrap
 
 import pytest
 
+from holdall.drivers.local import LocalStore
+from holdall.records import ObjectDatabase, Record
+
 HEAD = """
 import asyncio, json, select, sys, time
 from holdall.drivers.local import LocalStore
@@ -43,6 +46,9 @@ while time.monotonic() < until or step < 300:
     else:
         call("upsert", id, Record({"n": step}))
     notes.append([id, None if step % 5 == 0 else step, begin, time.monotonic()])
+    begin = time.monotonic()
+    call("upsert", "kept", Record({"n": step}))  # always there, and always another: an old answer shows
+    notes.append(["kept", step, begin, time.monotonic()])
     time.sleep(0.002)  # others have their turn
 print(json.dumps(notes))
 """
@@ -66,7 +72,7 @@ def start(root, body, mirror, ttl, colour):
 
 def states(journal):
     """Return, for each id, its states with the span in which each may have been the present one."""
-    found = {}
+    found = {"kept": [[0, float("-inf"), float("inf")]]}
     for id, n, begin, end in journal:
         past = found.setdefault(id, [[None, float("-inf"), float("inf")]])
         past[-1][2] = end  # it may have been current until the next write was acknowledged
@@ -76,9 +82,13 @@ def states(journal):
 
 @pytest.mark.timeout(600 + 10 * SECONDS)
 def test_a16_a_writer_and_searchers_in_processes(tmp_path):
-    """Separate mirrors with a ``cache_ttl`` of 0 and 2: G1; the writer's own mirror, never listed again: G2."""
+    """Separate mirrors with a ``cache_ttl`` of 0 and 2: G1; the writer's own mirror, never listed again: G2.
+
+    One record is never deleted, and every step writes it: who does not look again has it of too old a state, or not at all.
+    """
     root = tmp_path / "root"
     root.mkdir()
+    ObjectDatabase(LocalStore(root), mirror="off").create(Record({"n": 0}, id="kept"))
     shared = tmp_path / "shared.sqlite"
     searchers = {
         (0, "blocking"): tmp_path / "zero.sqlite",
@@ -94,11 +104,14 @@ def test_a16_a_writer_and_searchers_in_processes(tmp_path):
         child.stdin.write("go\n")
         child.stdin.flush()
     journal, *answers = (json.loads(child.communicate(timeout=300 + 5 * SECONDS)[0]) for child in children)
-    assert len(journal) >= 300
+    assert len(journal) >= 600
     history = states(journal)
     for (ttl, colour), searches in zip(searchers, answers, strict=True):
         age = 0 if ttl == 3600 else ttl + SLACK if ttl else 0
         assert len(searches) >= 20
+        assert searches[-1][1] - searches[0][0] > 1.5 * ttl or ttl == 3600, "long enough for an answer to be too old"
+        versions = {found["kept"] for _, _, found in searches}
+        assert len(versions) >= (2 if ttl == 2 else 20), f"{ttl}, {colour}: answers change: {versions}"
         for begin, end, found in searches:
             assert found.keys() <= history.keys()
             for id, spans in history.items():
