@@ -20,7 +20,10 @@ def _query(condition, sorting, skip, count):
 queries = st.builds(
     _query,
     st.none() | conditions,
-    st.lists(st.tuples(paths, st.sampled_from(["ASC", "DESC"])), max_size=3),
+    st.one_of(
+        st.lists(st.tuples(paths, st.sampled_from(["ASC", "DESC"])), max_size=3),
+        st.sampled_from([[("id", "DESC")], [("a", "DESC")], [("b", "ASC"), ("id", "DESC")]]),
+    ),
     st.integers(0, 2),
     st.none() | st.integers(0, 4),
 )
