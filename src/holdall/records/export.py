@@ -1,6 +1,8 @@
 """Records as tables: Arrow, pandas and polars in memory, and files of Parquet, Arrow, CSV, JSON lines or Delta on any storage.
 
-A column whose values mix types becomes JSON text, and is named in the report. `Decimal`, and integers beyond 64 bits, are Arrow's
+A column whose values mix types becomes JSON text, and is named in the report; so does one with a time outside of the years 1 to
+9999 in UTC. Integers among floats are floats if each of them is exactly one, else the column is JSON text. User metadata are one
+column of JSON text, `metadata`; a field whose name is taken by the id, the metadata or a system's time is the column `fields.<name>`. `Decimal`, and integers beyond 64 bits, are Arrow's
 decimals, of as many digits as they need, or text from 39 digits on. Columns are found in a first pass, values written in a
 second one, so that memory stays bounded; a record that came in between may have a field more, which is named as well.
 """
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Context, Decimal
 from itertools import islice
 from typing import Any, Literal
@@ -30,9 +32,12 @@ __all__ = [
     "as_pandas",
     "as_polars",
     "batch_of",
+    "column_of",
+    "field_of",
     "need",
     "schema_of",
     "table_of",
+    "whole",
 ]
 
 Format = Literal["parquet", "arrow", "csv", "jsonl", "delta"]
@@ -45,6 +50,9 @@ _AT_ONCE = 500
 """Rows that one call into Arrow gets."""
 _MOST_DIGITS = 38
 _LONGEST = 1000
+SYSTEM = ("id", "created_at", "updated_at")
+_TAKEN = frozenset({*SYSTEM, "metadata"})
+_ESCAPE = "fields."
 _MARKED = {"json": "json", "decimal": "decimal", "digits": "decimal", "whole": "int", "whole digits": "int"}
 
 
@@ -56,7 +64,7 @@ class ExportReport:
         records: Rows.
         columns: Their names, ``id`` first.
         as_json: Columns of mixed or nested values, which are JSON text.
-        left_out: Fields that came up only after the columns were decided.
+        left_out: Fields (or ``metadata``) that came up only after the columns were decided.
         bytes: Size of the file; 0 for Delta.
     """
 
@@ -85,18 +93,24 @@ class Columns:
     chosen: tuple[str, ...] | None = None
     _seen: dict[str, set[Kind]] = field(default_factory=dict[str, "set[Kind]"])
     _digits: dict[str, tuple[int, int]] = field(default_factory=dict[str, "tuple[int, int]"])
+    _metadata: bool = False
 
     def see(self, record: Record) -> None:
         """Note the fields and types of a record."""
         if self.chosen is None:
             for name, value in record.data.items():
-                self._note(name, value)
+                self._note(column_of(name), value)
+            if metadata_of(record):
+                self._metadata = True
             return
         for path in self.chosen:
             self._note(path, record.get_value(path))
 
     def _note(self, name: str, value: Any) -> None:
-        self._seen.setdefault(name, set()).add(kind_of(value))
+        seen = self._seen.setdefault(name, set())
+        seen.add(kind_of(value))
+        if _inexact(value):
+            seen.add("inexact")
         if isinstance(value, (int, Decimal)):
             before, after = self._digits.get(name, (1, 0))
             whole, scale = _digits(value)
@@ -110,25 +124,70 @@ class Columns:
         found: dict[str, Kind] = {"id": "text"}
         found.update({name: _one(self._seen.get(name, set()), self._digits.get(name, (1, 0))) for name in names})
         if self.chosen is None:
-            found.setdefault("created_at", "datetime")
-            found.setdefault("updated_at", "datetime")
+            found.update({"metadata": "json"} if self._metadata else {})
+            found.update({"created_at": "datetime", "updated_at": "datetime"})
         return found
 
     def missed(self, record: Record, kinds: dict[str, Kind]) -> Iterator[str]:
         """Yield the fields of a record that have no column."""
         if self.chosen is None:
-            yield from (name for name in record.data if name not in kinds)
+            yield from (name for name in record.data if column_of(name) not in kinds)
+            if "metadata" not in kinds and metadata_of(record):
+                yield "metadata"
 
     def row(self, record: Record, kinds: dict[str, Kind]) -> dict[str, Any]:
         """Return the values of a record as its columns want them; a value that came later and does not fit is an error."""
-        return {name: fitted(self._value(record, name), kind, name) for name, kind in kinds.items()}
+        values = whole(record) if self.chosen is None else {}
+        return {name: fitted(self._value(record, name, values), kind, name) for name, kind in kinds.items()}
 
-    def _value(self, record: Record, name: str) -> Any:
+    def _value(self, record: Record, name: str, values: dict[str, Any]) -> Any:
         if name == "id":
             return record.id
-        if self.chosen is None and name not in self._seen:
-            return record.created_at if name == "created_at" else record.updated_at
-        return record.data.get(name) if self.chosen is None else record.get_value(name)
+        return values.get(name) if self.chosen is None else record.get_value(name)
+
+
+def column_of(name: str) -> str:
+    """Return the column of a data field.
+
+    Example:
+        >>> column_of("city"), column_of("id"), column_of("fields.id")
+        ('city', 'fields.id', 'fields.fields.id')
+    """
+    return _ESCAPE + name if name in _TAKEN or name.startswith(_ESCAPE) else name
+
+
+def field_of(column: str) -> str:
+    """Return the data field of a column; see `column_of`."""
+    return column.removeprefix(_ESCAPE)
+
+
+def metadata_of(record: Record) -> dict[str, Any]:
+    """Return the metadata that are the user's."""
+    return {name: value for name, value in record.metadata.items() if name not in SYSTEM}
+
+
+def whole(record: Record) -> dict[str, Any]:
+    """Return all of a record by columns."""
+    values: dict[str, Any] = {"id": record.id, **{column_of(name): value for name, value in record.data.items()}}
+    if metadata := metadata_of(record):
+        values["metadata"] = metadata
+    values.update({"created_at": record.created_at, "updated_at": record.updated_at})
+    return values
+
+
+def _inexact(value: Any) -> bool:
+    """Tell whether a number would change if it were a float."""
+    return (
+        isinstance(value, int) and not isinstance(value, bool) and -_INT64 <= value < _INT64 and int(float(value)) != value
+    )
+
+
+def _in_years(value: datetime) -> bool:
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        return False
+    return True
 
 
 def kind_of(value: Any) -> Kind:
@@ -148,12 +207,12 @@ def kind_of(value: Any) -> Kind:
     if isinstance(value, bytes):
         return "bytes"
     if isinstance(value, datetime):
-        return "datetime" if value.tzinfo else "naive"
+        return "naive" if value.tzinfo is None else "datetime" if _in_years(value) else "json"
     if isinstance(value, date):
         return "date"
     if isinstance(value, time) and value.tzinfo is None:
         return "time"
-    return "json"  # lists, mappings, times with a zone
+    return "json"  # lists, mappings, times with a zone, times that have no year in UTC
 
 
 def _digits(value: Decimal | int) -> tuple[int, int]:
@@ -167,7 +226,7 @@ def _digits(value: Decimal | int) -> tuple[int, int]:
 
 def _one(kinds: set[Kind], digits: tuple[int, int]) -> Kind:
     """Return the one type that holds values of these types."""
-    real = kinds - {"null"}
+    real = kinds - {"null", "inexact"}
     if not real:
         return "text"
     if real <= {"int", "whole", "decimal"} and real != {"int"}:
@@ -177,7 +236,7 @@ def _one(kinds: set[Kind], digits: tuple[int, int]) -> Kind:
             return f"decimal({before + after},{after})" if fits else "digits"
         return f"whole({before},0)" if fits else "whole digits"
     if real == {"int", "float"}:
-        return "float"
+        return "json" if "inexact" in kinds else "float"
     return real.pop() if len(real) == 1 else "json"
 
 
@@ -191,7 +250,7 @@ def fitted(value: Any, kind: Kind, name: str) -> Any:
         return None
     if kind == "json":
         return compact(encode_value(value))
-    if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
+    if kind == "float" and kind_of(value) == "int" and not _inexact(value):
         return float(value)
     base = _base(kind)
     if base != kind or base in _MARKED:
@@ -250,7 +309,10 @@ def schema_of(kinds: dict[str, Kind]) -> Any:
         base, _, digits = kind.partition("(")
         mark = _MARKED.get(base)
         type = arrow.decimal128(*map(int, digits.rstrip(")").split(","))) if digits else types[kind]
-        fields.append(arrow.field(name, type, metadata=mark and {"holdall": mark}))
+        if name == "metadata" and kind == "json":
+            mark = "metadata"
+        notes = {**({"holdall": mark} if mark else {}), **({"field": field_of(name)} if field_of(name) != name else {})}
+        fields.append(arrow.field(name, type, metadata=notes or None))
     return arrow.schema(fields)
 
 

@@ -17,7 +17,8 @@ from holdall.engine.streams import open_file
 from holdall.errors import ConfigError, HoldallError
 from holdall.records.encoding import decode_value, encode_value
 from holdall.records.errors import CorruptRecordError, QueryError
-from holdall.records.export import FORMATS, Columns, ExportReport, Format, Kind, batch_of, need, schema_of
+from holdall.records.export import FORMATS, Columns, ExportReport, Format, Kind, batch_of, field_of, need, schema_of, whole
+from holdall.records.export_delta import for_delta, write_delta
 from holdall.records.lengthy import binary, compact
 from holdall.records.lengthy_reading import loads
 from holdall.records.record import Record
@@ -74,6 +75,8 @@ def write_file(
             _check(stopped)
             seen.see(record)
     kinds = seen.kinds()
+    if format == "delta":
+        kinds = for_delta(kinds)
     report.columns = () if format == "jsonl" else tuple(kinds)
     report.as_json = tuple(name for name, kind in kinds.items() if kind == "json")
     missed: dict[str, None] = {}
@@ -89,11 +92,13 @@ def write_file(
         for record in stream():
             _check(stopped)
             report.records += 1
-            data = record.data if columns is None else {path: record.get_value(path) for path in columns}
-            yield {"id": record.id, **data}
+            if columns is None:
+                yield whole(record)
+            else:
+                yield {**{path: record.get_value(path) for path in columns}, "id": record.id}
 
     if format == "delta":
-        _write_delta(where, rows(), kinds, storage_options)
+        write_delta(where, rows(), kinds, storage_options)
     else:
         place = resolve(where)
         if not place.key:
@@ -232,26 +237,6 @@ def _cell(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-def _write_delta(
-    where: str, rows: Iterator[dict[str, Any]], kinds: dict[str, Kind], storage_options: dict[str, str] | None
-) -> None:
-    arrow, delta = need("pyarrow", "arrow"), need("deltalake", "delta")
-    schema = schema_of(kinds)
-
-    def batches() -> Iterator[Any]:
-        held: list[dict[str, Any]] = []
-        for row in rows:
-            held.append(row)
-            if len(held) == _ROWS:
-                yield batch_of(held, schema)
-                held = []
-        if held:
-            yield batch_of(held, schema)
-
-    reader = arrow.RecordBatchReader.from_batches(schema, batches())
-    delta.write_deltalake(where, reader, mode="overwrite", schema_mode="overwrite", storage_options=storage_options)
-
-
 def records_from(source: Any) -> Iterator[Record]:
     """Yield the records of an Arrow table, or of a file of Parquet, Arrow or JSON lines; for `Database.batch_create`.
 
@@ -278,13 +263,12 @@ def records_from(source: Any) -> Iterator[Record]:
     try:
         if kind == "jsonl":
             for line in _lines_of(place.store.get(place.key)):
-                values = decode_value(loads(line))
-                yield Record(values, id=values.pop("id", None))
+                yield _record_of(decode_value(loads(line)))
             return
         with open_file(place.store, place.key) as file:
             for batch in _batches_of(file, kind):
                 yield from _records_of(batch)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         if isinstance(error, HoldallError):
             raise
         raise CorruptRecordError(f"{mask(where)} is damaged, or no {kind}: {error}", reason=f"no {kind}") from error
@@ -311,21 +295,64 @@ def _lines_of(chunks: Iterable[Any]) -> Iterator[bytes]:
 
 _READERS: dict[bytes | None, Callable[[Any], Any]] = {
     b"json": lambda text: decode_value(loads(text)),
+    b"metadata": lambda text: decode_value(loads(text)),
     b"decimal": Decimal,
     b"int": int,
 }
 
 
 def _records_of(table: Any) -> Iterator[Record]:
-    readers = {column.name: _READERS.get((column.metadata or {}).get(b"holdall")) for column in table.schema}
+    marks = {column.name: column.metadata or {} for column in table.schema}
+    readers = {name: _READERS.get(mark.get(b"holdall")) for name, mark in marks.items()}
+    ours = {name: mark[b"field"].decode() for name, mark in marks.items() if b"field" in mark}
     batches = table.to_batches(_ROWS) if hasattr(table, "to_batches") else [table]
     for batch in batches:
-        for row in batch.to_pylist():
-            id = row.pop("id", None)
+        for row in _rows_of(batch):
             values: dict[str, Any] = {}
             for name, value in row.items():
                 reader = readers[name]
                 values[name] = value if reader is None or value is None else reader(value)
+            id = values.pop("id", None)
+            metadata: dict[str, Any] = {}
+            if marks.get("metadata", {}).get(b"holdall") == b"metadata":
+                found = values.pop("metadata")
+                if isinstance(found, dict):
+                    metadata = found
+                elif found is not None:  # a field of that name, which was chosen as a column
+                    values["metadata"] = found
             created = values.pop("created_at", None)
             values.pop("updated_at", None)
-            yield Record(values, {} if created is None else {"created_at": created}, id=None if id is None else str(id))
+            data = {ours.get(name, name): value for name, value in values.items()}
+            if created is not None:
+                metadata = {**metadata, "created_at": created}
+            yield Record(data, metadata, id=None if id is None else str(id))
+
+
+def _rows_of(batch: Any) -> list[dict[str, Any]]:
+    """Return the rows of a batch.
+
+    Raises:
+        CorruptRecordError: A column holds what Python has no value for, such as a time of the year 10000.
+    """
+    try:
+        return list(batch.to_pylist())
+    except (OverflowError, ValueError) as error:
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            try:
+                column.to_pylist()
+            except (OverflowError, ValueError) as said:
+                raise CorruptRecordError(
+                    f"column {name!r} holds a value that Python has not: {said}", reason="out of range"
+                ) from error
+        raise
+
+
+def _record_of(line: dict[str, Any]) -> Record:
+    """Return the record of a line of JSON."""
+    id, metadata, created = line.pop("id", None), line.pop("metadata", None), line.pop("created_at", None)
+    line.pop("updated_at", None)
+    data = {field_of(name): value for name, value in line.items()}
+    if not isinstance(metadata, dict) and metadata is not None:  # not ours
+        data["metadata"], metadata = metadata, None
+    found: dict[str, Any] = metadata or {}
+    return Record(data, found if created is None else {**found, "created_at": created}, id=id)

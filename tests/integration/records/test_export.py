@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from holdall.drivers.memory import MemoryStore
 from holdall.engine.table import default_table
-from holdall.errors import ConfigError, NotFoundError
+from holdall.errors import ConfigError, HoldallError, NotFoundError, UnavailableError
 from holdall.records import CorruptRecordError, Filter, ObjectDatabase, QueryError, Record, SQLDatabase
 from holdall.records.export import Columns, kind_of, table_of
 from holdall.records.export_files import format_of, records_from, write_file
@@ -67,7 +68,7 @@ def test_frames(db):
 
 def test_parquet_on_any_store_and_back(db, bare, store):
     report = db.export("exports:out/all.parquet")
-    assert (report.records, set(report.as_json), report.left_out) == (3, {"mixed", "list", "address"}, ())
+    assert (report.records, set(report.as_json), report.left_out) == (3, {"mixed", "list", "address", "metadata"}, ())
     data = store.get("out/all.parquet").bytes()
     assert report.bytes == len(data) and pq.read_table(pa.BufferReader(data)).num_rows == 3
     with ObjectDatabase(MemoryStore()) as again:
@@ -182,6 +183,173 @@ def test_a_failed_export_leaves_nothing(bare, store, tmp_path):
         bare.export("exports:x.what")
     with pytest.raises(ConfigError):
         bare.export("exports:", format="csv")
+
+
+LOST = [
+    Record({"n": 2**53 + 1, "whole": 3, "at": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))}, id="a"),
+    Record({"n": 0.5, "whole": 0.25, "id": "inner", "created_at": "mine", "updated_at": 7, "fields.x": 1}, {"team": ["x", 1]}, id="b"),
+    Record({"metadata": "mine", "at": datetime(9999, 12, 31, tzinfo=timezone(timedelta(hours=-14)))}, {"version": 3}, id="c"),
+    Record({"n": 1, "clock": time(12, 30)}, id="d"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x.arrow", "x.jsonl", "table"])
+def test_nothing_is_lost_on_the_way(colour, tmp_path, name):
+    """Not a digit, nor metadata, nor a field whose name is that of a system's column."""
+    for bare in (SQLDatabase("sqlite://"), ObjectDatabase(MemoryStore())):
+        with bare:
+            bare.batch_create(LOST)
+            where = str(tmp_path / name)
+            report = colour(bare).export(where, format="delta" if name == "table" else None)
+            assert report.left_out == ()
+            table = deltalake.DeltaTable(where).to_pyarrow_table() if name == "table" else None
+            found = {record.id: record for record in records_from(where if table is None else tagged(table, bare))}
+            for old in bare.all():
+                new = found[old.id]
+                data = {key: value for key, value in new.data.items() if value is not None}
+                assert data == old.data
+                kinds = {key: type(value) for key, value in old.data.items()}
+                if old.id == "a" and name != "x.jsonl":
+                    kinds["whole"] = float  # among floats, and equal
+                assert {key: type(value) for key, value in data.items()} == kinds
+                assert new.metadata["created_at"] == old.created_at
+                system = {"id", "created_at", "updated_at"}
+                user = {key: value for key, value in old.metadata.items() if key not in system}
+                assert {key: value for key, value in new.metadata.items() if key not in system} == user
+            if name != "x.jsonl":
+                assert {"n", "at", "metadata"} <= set(report.as_json) and "whole" not in report.as_json
+                assert ("clock" in report.as_json) == (name == "table"), "Delta has no time of day"
+        emptied(tmp_path)
+
+
+def tagged(table, db):
+    """Give Delta's columns what Arrow's schema says of them, which Delta does not keep."""
+    schema = db.to_arrow().schema
+    fields = [
+        pa.field(
+            one.name, one.type, metadata={b"holdall": b"json"} if one.name == "clock" else schema.field(one.name).metadata
+        )
+        for one in table.schema
+    ]
+    return table.cast(pa.schema(fields))
+
+
+def emptied(place):
+    for each in place.iterdir():
+        shutil.rmtree(each) if each.is_dir() else each.unlink()
+
+
+def test_metadata_that_came_late_are_named(store):
+    calls = []
+
+    def stream():
+        calls.append(1)
+        yield Record({"n": 1}, {"team": "x"} if len(calls) == 2 else {}, id="z")
+
+    assert write_file("exports:x.parquet", stream, format="parquet").left_out == ("metadata",)
+
+
+def test_integers_that_came_late_among_floats(store):
+    """The column was decided to be floats; a number that is none is an error, not another number."""
+    calls = []
+
+    def stream():
+        calls.append(1)
+        yield Record({"n": 0.5}, id="y")
+        yield Record({"n": 2**53 + 1 if len(calls) == 2 else 1}, id="z")
+
+    with pytest.raises(QueryError, match="'n'"):
+        write_file("exports:x.parquet", stream, format="parquet")
+
+
+@pytest.mark.parametrize(
+    "value", [datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))), datetime(1, 1, 1, 14, tzinfo=UTC)]
+)
+def test_frames_of_the_first_and_the_last_years(colour, value):
+    with SQLDatabase("sqlite://") as bare:
+        bare.create(Record({"at": value}, id="a"))
+        db = colour(bare)
+        assert [record["at"] for record in records_from(db.to_arrow())] == [value]
+        assert db.to_pandas().shape == db.to_polars().shape == (1, 4)
+
+
+def test_a_time_that_python_has_not_is_told(tmp_path):
+    table = pa.table({"id": ["a"], "at": pa.array([2**62], pa.timestamp("us", tz="UTC"))})
+    pq.write_table(table, tmp_path / "x.parquet")
+    for source in (table, str(tmp_path / "x.parquet")):
+        with pytest.raises(CorruptRecordError, match="column 'at'"):
+            list(records_from(source))
+
+
+def test_a_chosen_field_that_is_called_metadata(tmp_path):
+    with SQLDatabase("sqlite://") as db:
+        db.create(Record({"metadata": ["x", 1]}, id="a"))
+        db.export(str(tmp_path / "x.arrow"), columns=["metadata"])
+        assert [record.data for record in records_from(str(tmp_path / "x.arrow"))] == [{"metadata": ["x", 1]}]
+
+
+def test_a_column_of_another_is_no_metadata():
+    """A table of others may have such columns; they are data."""
+    (found,) = records_from(pa.table({"id": ["a"], "metadata": ["m"], "fields.x": [1]}))
+    assert found.data == {"metadata": "m", "fields.x": 1} and "team" not in found.metadata
+
+
+class TestDeltaFails:
+    def test_two_columns_that_are_one(self, colour, tmp_path):
+        with SQLDatabase("sqlite://") as bare:
+            bare.create(Record({"A": 1, "a": 2}, id="x"))
+            with pytest.raises(QueryError, match="'A' and 'a'"):
+                colour(bare).export(str(tmp_path / "in" / "table"), format="delta")
+            assert list(tmp_path.iterdir()) == []
+            assert colour(bare).export(str(tmp_path / "table"), format="delta", columns=["a"]).records == 1
+
+    @pytest.mark.parametrize("error", [CorruptRecordError("unreadable"), KeyboardInterrupt()])
+    def test_what_the_stream_raises_is_raised(self, tmp_path, error):
+        calls = []
+
+        def stream():
+            calls.append(1)
+            for at in range(12_000):
+                yield Record({"n": at}, id=str(at))
+            if len(calls) == 2:
+                raise error
+
+        with pytest.raises(type(error)) as told:
+            write_file(str(tmp_path / "in" / "table"), stream, format="delta")
+        assert told.value is error
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_table_that_was_there_is_as_it_was(self, db, tmp_path):
+        where = str(tmp_path / "table")
+        db.export(where, Filter("n", "<", 3), format="delta")
+
+        calls = []
+
+        def stream():
+            calls.append(1)
+            yield GIVEN[0]
+            if len(calls) == 2:
+                raise CorruptRecordError("unreadable")
+
+        with pytest.raises(CorruptRecordError):
+            write_file(where, stream, format="delta")
+        assert deltalake.DeltaTable(where).to_pyarrow_table().num_rows == 2
+
+    def test_a_place_that_cannot_be_written(self, db, tmp_path):
+        (tmp_path / "file").write_text("x")
+        with pytest.raises(HoldallError, match="was not written as a table of Delta"):
+            db.export(str(tmp_path / "file" / "table"), format="delta")
+        assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+    def test_a_place_that_does_not_answer(self, bare):
+        options = {
+            "endpoint_url": "http://127.0.0.1:9", "allow_http": "true", "region": "us-east-1", "max_retries": "0",
+            "access_key_id": "AKIDSHOWN", "secret_access_key": "s3cr3t-shown",
+        }  # fmt: skip
+        with pytest.raises(UnavailableError, match="was not written as a table of Delta") as told:
+            write_file("s3://user:s3cr3t-shown@bucket/table", bare.stream, format="delta", storage_options=options)
+        assert "s3cr3t-shown" not in str(told.value)
+        assert "AKIDSHOWN" not in str(told.value)
 
 
 def test_a_field_that_came_late_is_named(store):
