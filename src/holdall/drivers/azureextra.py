@@ -197,7 +197,10 @@ class AzureExtra:
         if mark is not None:
             query["marker"] = mark
         with self._send("GET", None, query=query, verb="list") as answer:
-            body = answer.read()
+            try:
+                body = answer.read()
+            except (OSError, http.client.HTTPException) as error:
+                raise failure(_transport(error), verb="list", store=self.store, place="container") from error
         try:
             root = ET.fromstring(body)  # noqa: S314  # expat resolves no external entities
         except ET.ParseError as error:
