@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from holdall.testing.aws import mock_aws
     from holdall.testing.colour import AsyncColour, BlockingColour, Colour, colour_named
     from holdall.testing.contract import StoreContract
-    from holdall.testing.contract.faults import FaultContract
+    from holdall.testing.contract.faults import ConnectionFaultContract, FaultContract
     from holdall.testing.ground import Ground, LocalGround, MemoryGround, S3Ground
     from holdall.testing.proxy import Fault, FaultProxy
     from holdall.testing.records_contract import DatabaseContract
@@ -24,6 +24,7 @@ _HOMES = {
     "AsyncColour": "holdall.testing.colour",
     "BlockingColour": "holdall.testing.colour",
     "Colour": "holdall.testing.colour",
+    "ConnectionFaultContract": "holdall.testing.contract.faults",
     "CountingStore": "holdall.testing.stores",
     "DatabaseContract": "holdall.testing.records_contract",
     "Fault": "holdall.testing.proxy",
@@ -46,6 +47,7 @@ __all__ = [
     "AsyncColour",
     "BlockingColour",
     "Colour",
+    "ConnectionFaultContract",
     "CountingStore",
     "DatabaseContract",
     "Fault",
