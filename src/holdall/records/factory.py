@@ -101,7 +101,10 @@ class DatabaseFactory:
             raise ConfigError(said if said.startswith(what) else f"{what}: {said}") from error
 
     def _backend(self, entry: dict[str, Any], what: str) -> Backend:
-        kind, path = expand(entry.pop("backend", None)), expand(entry.pop("class", None))
+        try:
+            kind, path = expand(entry.pop("backend", None)), expand(entry.pop("class", None))
+        except ConfigError as error:
+            raise ConfigError(f"{what}: {error.message}") from error
         if kind is not None and path is not None:
             raise ConfigError(f"{what}: either backend or class, not both")
         if kind is not None:

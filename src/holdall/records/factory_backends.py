@@ -16,7 +16,7 @@ from holdall.core.secrets import reveal
 from holdall.errors import ConfigError
 from holdall.records.database import Database
 from holdall.records.errors import BackendNotFoundError
-from holdall.records.keywords import check_keywords
+from holdall.records.keywords import check_keywords, check_options
 
 __all__ = ["BACKENDS", "ENTRY_POINTS", "Backend", "build", "find_backend", "known_backends", "register_backend"]
 
@@ -229,6 +229,7 @@ def _bound(params: tuple[Param, ...], options: Mapping[str, Any], *, what: str, 
     for name in sorted(values.keys() - known):  # `bind` also takes what stores have in common
         faults.add(f"unknown field {name!r} (known: {', '.join(sorted(known))})")
     require(params, values, faults)
+    check_options(values, faults)
     faults.check()
     return values
 

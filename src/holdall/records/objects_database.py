@@ -10,12 +10,14 @@ from functools import partial
 from typing import Any
 
 from holdall.core.dirs import cache_dir
+from holdall.core.params import Faults
 from holdall.engine.places import Side
 from holdall.engine.resolve import resolve
 from holdall.errors import ConfigError
 from holdall.records import objects, objects_async
 from holdall.records.database import Database
 from holdall.records.keys import SUFFIX, normalise_prefix
+from holdall.records.keywords import check_options
 from holdall.records.mirror.mirror import Mirror
 from holdall.records.objects_state import ObjectOptions, ObjectState, OnCorrupt
 from holdall.records.paths import index_paths
@@ -69,12 +71,12 @@ class ObjectDatabase(Database):
         owned: bool = False,
     ) -> None:
         self._made_of = {name: value for name, value in locals().items() if name not in {"self", "__class__"}}
-        if not isinstance(prefix, str):
-            raise ConfigError(f"prefix is text, not {prefix!r}")
-        if tags is not None and not isinstance(tags, (str, Iterable)):
-            raise ConfigError(f"tags is 'fit', 'strict', 'off' or a list of metadata names, not {tags!r}")
-        if new_id is not None and not callable(new_id):
-            raise ConfigError(f"new_id is a function that makes an id, not {new_id!r}")
+        faults = Faults("")
+        given: Any = store
+        if not isinstance(given, (Store, str, os.PathLike)):
+            faults.add(f"store is a Store, a URL or a mount, not {type(given).__name__}")
+        check_options({**self._made_of, "prefix": () if prefix is None else prefix}, faults)
+        faults.check()
         store, prefix = _placed(store, prefix)
         if tags is None:
             tags = "fit" if store.capabilities.tags and store.identity.service.startswith("s3") else "off"

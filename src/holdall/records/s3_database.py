@@ -11,8 +11,9 @@ from holdall.core.params import Faults, Param, bind, require
 from holdall.core.secrets import Secret
 from holdall.core.urls import is_loopback
 from holdall.drivers.objects import S3Store
-from holdall.drivers.s3settings import boto_installed
+from holdall.drivers.s3settings import SSE, boto_installed
 from holdall.errors import ConfigError
+from holdall.records.keywords import check_options
 from holdall.records.objects_database import ObjectDatabase
 
 __all__ = ["S3_PARAMS", "S3Database"]
@@ -24,7 +25,7 @@ S3_PARAMS: tuple[Param, ...] = (
     Param(name="profile", empty=True, help="of the AWS configuration"),
     Param(name="endpoint_url", empty=True, help="of a service that is not Amazon's"),
     Param(name="addressing", choices=("auto", "path", "virtual"), default="auto", help="bucket in the path or in the host"),
-    Param(name="access_key_id", aliases=("aws_access_key_id",), empty=True, help="else the ambient chain"),
+    Param(name="access_key_id", aliases=("aws_access_key_id",), secret=True, empty=True, help="else the ambient chain"),
     Param(name="secret_access_key", aliases=("aws_secret_access_key",), secret=True, empty=True, help="goes with the id"),
     Param(name="session_token", aliases=("aws_session_token",), secret=True, empty=True, help="of temporary credentials"),
     Param(name="max_workers", kind="int", aliases=("max_pool_connections",), default=32, help="requests in flight"),
@@ -78,7 +79,7 @@ class S3Database(ObjectDatabase):
             profile=values.get("profile"),
             endpoint_url=endpoint,
             addressing_style=values.get("addressing", "auto"),
-            access_key_id=values.get("access_key_id"),
+            access_key_id=_revealed(values.get("access_key_id")),
             secret_access_key=_revealed(values.get("secret_access_key")),
             session_token=_revealed(values.get("session_token")),
             sse=values.get("sse"),
@@ -114,7 +115,7 @@ class S3Database(ObjectDatabase):
         Raises:
             ConfigError: With everything that is wrong with it.
         """
-        if "bucket" not in config:
+        if "bucket" not in config or not all(isinstance(name, str) for name in config):
             _bound(config)
         return cls(**config)
 
@@ -136,15 +137,34 @@ def _bound(given: Mapping[str, Any]) -> dict[str, Any]:
     require(S3_PARAMS, values, faults)
     if (values.get("access_key_id") is None) != (values.get("secret_access_key") is None):
         faults.add("half a pair of credentials: access_key_id and secret_access_key go together")
-    for name in ("max_workers", "max_attempts"):
-        if isinstance(values.get(name), int) and values[name] < 1:
-            faults.add(f"{name!r} is at least 1")
+    if values.get("session_token") is not None and values.get("access_key_id") is None:
+        faults.add("session_token goes with access_key_id and secret_access_key")
+    if values.get("sse") is not None and values["sse"] not in SSE:
+        faults.add(f"sse is one of {', '.join(sorted(SSE))}, not {values['sse']!r}")
+    if "kms_key_id" in values and not str(values.get("sse", "")).startswith("aws:kms"):
+        faults.add("kms_key_id goes with sse='aws:kms'")
+    faults.found += _endpoint_faults(values.get("endpoint_url"))
     try:
         values["cache_ttl"] = float(str(values.get("cache_ttl", 60)))
-    except (TypeError, ValueError):
+    except ValueError:
         faults.add(f"'cache_ttl' must be a number of seconds, not {values['cache_ttl']!r}")
+        faults.told.add("cache_ttl")
+    check_options({name: value for name, value in values.items() if name not in faults.told}, faults)
     faults.check()
     return values
+
+
+def _endpoint_faults(endpoint: str | None) -> list[str]:
+    if endpoint is None:
+        return []
+    try:
+        parts = urlsplit(endpoint)
+        right = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its port is none
+        return ["endpoint_url must be an address such as https://host:9000"]
+    if not right:
+        return ["endpoint_url must be an address such as https://host:9000"]
+    return ["endpoint_url cannot hold credentials"] if "@" in parts.netloc else []
 
 
 def _revealed(value: Any) -> str | None:

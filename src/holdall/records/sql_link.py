@@ -389,7 +389,7 @@ def checked_url(url: str | sa.URL) -> sa.URL:
     """
     try:
         parsed = sa.make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the port is no number
         raise ConfigError("this is no URL of a database: sqlite:///path, sqlite:// or postgresql://user@host/name") from None
     backend, _, driver = parsed.drivername.partition("+")
     if backend == "sqlite" and driver in {"", "pysqlite"}:

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import pickle
 import sys
 
 import pytest
@@ -9,7 +10,15 @@ import pytest
 from holdall.drivers.memory import MemoryStore
 from holdall.engine.table import default_table
 from holdall.errors import ConfigError
-from holdall.records import BackendNotFoundError, DatabaseFactory, ObjectDatabase, Record, S3Database, SQLDatabase
+from holdall.records import (
+    BackendNotFoundError,
+    DatabaseFactory,
+    ObjectDatabase,
+    Record,
+    S3Database,
+    SQLDatabase,
+    s3_database,
+)
 from holdall.records import factory_backends as backends
 from holdall.records.factory import register_backend
 
@@ -110,7 +119,7 @@ def test_a_mount_is_a_store():
         ({"backend": "s3"}, "bucket"),
         (
             {"backend": "s3", "bucket": "b", "max_workers": 0, "max_attempts": 0},
-            "'max_workers' is at least 1.*'max_attempts' is",
+            "max_workers is a whole number of at least 1.*max_attempts is",
         ),
         ({"backend": "s3", "bucket": "b", "cache_ttl": True}, "'cache_ttl' must be a number of seconds, not True"),
         ({"backend": "s3", "bucket": "b", "cache_ttl": -1}, "cache_ttl is a number of seconds of at least 0"),
@@ -336,3 +345,85 @@ def test_extremes_that_are_none(tmp_path):
         assert sorted(record["n"] for record in database.search()) == list(range(30))
         assert len(ids) == database.count() == 30
     assert (tmp_path / "people.sqlite").exists()
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"backend": "memory", "max_workers": 0}, "max_workers is a whole number of at least 1"),
+        ({"backend": "memory", "cache_ttl": -1}, "cache_ttl is a number of seconds of at least 0"),
+        ({"backend": "memory", "mirror": 5}, "'mirror' must be text"),
+        ({"backend": "memory", "prefix": "a\ud800"}, "prefix is text that UTF-8 can hold"),
+        ({"backend": "s3", "bucket": "b", "prefix": "a\ud800"}, "prefix is text that UTF-8 can hold"),
+        ({"backend": "s3", "bucket": "b", "mirror": 5}, "mirror is 'auto', 'memory', 'off' or the path"),
+        ({"backend": "s3", "bucket": "b", "endpoint_url": "http://h:99999"}, "endpoint_url must be an address"),
+        ({"backend": "s3", "bucket": "b", "endpoint_url": "http://u:hush@h"}, "endpoint_url cannot hold credentials"),
+        ({"backend": "s3", "bucket": "b", "kms_key_id": "k"}, "kms_key_id goes with sse"),
+        ({"backend": "s3", "bucket": "b", "session_token": "hush"}, "session_token goes with"),
+        ({"backend": "objects", "store": 5}, "store is a Store, a URL or a mount, not int"),
+        ({"backend": "sqlite", "path": "x.db", "pool_size": 0}, "pool_size is a whole number of at least 1"),
+        ({"backend": "postgres", "url": "postgresql://u:hush@h:x/d"}, "this is no URL of a database"),
+        ({"backend": "${NO_SUCH_VARIABLE}"}, "NO_SUCH_VARIABLE"),
+        ({"class": "${NO_SUCH_VARIABLE}"}, "NO_SUCH_VARIABLE"),
+    ],
+)
+def test_a29_a_fault_is_a_config_error_that_names_the_entry(entry, said):
+    with pytest.raises(ConfigError) as told:
+        DatabaseFactory({"databases": {"archive": entry}}).create("archive")
+    assert str(told.value).startswith("database 'archive': ")
+    assert said in str(told.value)
+    assert "hush" not in str(told.value)
+    str(told.value).encode()
+
+
+def test_a29_all_faults_of_a_mapping_come_in_one():
+    faulty = {
+        "bucket": "b", "prefx": 1, "cache_ttl": -1, "tags": "zzz", "endpoint_url": "nonsense", "sse": "x", "max_workers": 0,
+        "max_attempts": 0, "mirror": 5, "indexes": "age", "new_id": 5, "on_corrupt": "x", "timeout": "x",
+        "secret_access_key": "hush",
+    }  # fmt: skip
+    with pytest.raises(ConfigError) as told:
+        S3Database.from_config(faulty)
+    for name in faulty.keys() - {"bucket"}:
+        assert name in str(told.value), name
+    assert "hush" not in str(told.value)
+    with pytest.raises(ConfigError) as told:
+        DatabaseFactory().create(backend="memory", prefx=1, cache_ttl=-1, max_workers=0, tags=5, indexes=5, new_id=5)
+    for name in ("prefx", "cache_ttl", "max_workers", "tags", "indexes", "new_id"):
+        assert name in str(told.value), name
+    with pytest.raises(ConfigError) as told:
+        ObjectDatabase(5, max_workers=0, cache_ttl=float("nan"), mirror="")
+    for name in ("store", "max_workers", "cache_ttl", "mirror"):
+        assert name in str(told.value), name
+    with pytest.raises(ConfigError, match="unknown field '1'"):
+        S3Database.from_config({"bucket": "b", 1: 2})
+
+
+@pytest.fixture
+def handed(monkeypatch):
+    """What databases on S3 hand to their stores."""
+    seen, make = [], s3_database.S3Store
+    monkeypatch.setattr(s3_database, "S3Store", lambda *names, **given: [seen.append(given), make(*names, **given)][1])
+    return seen
+
+
+def test_each_part_of_credentials_may_stand_in_a_file(tmp_path, handed):
+    names = ("access_key_id", "secret_access_key", "session_token")
+    for name in names:
+        (tmp_path / name).write_text(f"{name}-hush\n")
+    given = {f"{name}_file": str(tmp_path / name) for name in names}
+    db = S3Database.from_config({"bucket": "b", "region": "us-east-1", **given})
+    assert [handed[0][name] for name in names] == [f"{name}-hush" for name in names]
+    assert "hush" not in repr(db)
+    assert isinstance(pickle.loads(pickle.dumps(db)), S3Database), "no secret travels: each process reads its files"
+    assert b"hush" not in pickle.dumps(db)
+
+
+@pytest.mark.parametrize("how", ["", "${EMPTY}"])
+def test_an_empty_text_says_nothing(monkeypatch, handed, how):
+    monkeypatch.setenv("EMPTY", "")
+    names = ("region", "profile", "endpoint_url")
+    S3Database.from_config({"bucket": "b", **dict.fromkeys(names, how)})
+    S3Database.from_config({"bucket": "b", "region": "r", "endpoint_url": "http://h:1"})
+    assert [handed[0][name] for name in names] == [None, None, None]
+    assert [handed[1][name] for name in names] == ["r", None, "http://h:1"]
