@@ -7,6 +7,7 @@ import asyncio
 import gc
 import os
 import threading
+import time
 
 import pytest
 
@@ -47,12 +48,14 @@ class Sink(ForwardingStore):
     def put(self, key, source, options=None):
         if self._begin():
             self.barrier.wait(60)
+            time.sleep(0.05)  # one more than there should be would begin now
         return self._end(key, source)
 
     async def put_async(self, key, source, options=None):
         if self._begin():
             async with asyncio.timeout(60):
                 await self.async_barrier.wait()
+            await asyncio.sleep(0.05)
         return self._end(key, source)
 
 
