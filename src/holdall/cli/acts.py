@@ -18,6 +18,7 @@ from holdall.engine.progress import TransferItem, TransferReport
 from holdall.engine.walking import walk
 from holdall.errors import (
     ConfigError,
+    HoldallError,
     IsDirectoryError,
     NotFoundError,
     StorageFullError,
@@ -26,8 +27,11 @@ from holdall.errors import (
     UnavailableError,
 )
 from holdall.mounts import NodeStat, StorageManager, StorageNode
+from holdall.mounts.lookup import directory
 from holdall.mounts.mount import shown
-from holdall.mounts.tree import entries
+from holdall.mounts.permits import check_may_delete
+from holdall.mounts.tree import BATCH, _delete_batch, entries
+from holdall.store import Store
 
 __all__ = [
     "carry",
@@ -49,48 +53,52 @@ __all__ = [
 
 def list_place(place: Place, *, long: bool, recursive: bool, people: bool, json: bool) -> None:
     """Print what is in a directory, or a file."""
-    for name, meta in _listed(place, recursive=recursive):
-        folder = meta.kind == "directory" or meta.key.endswith("/")
+    for key, meta in _listed(place, recursive=recursive):
+        itself, folder = key is None, key is not None and key.endswith("/")
+        below = len(place.node._below)
         if json:
-            full = place.show(meta.key.rstrip("/"))
+            name = place.text if itself else meta.key[below:]
+            full = place.show(meta.key if key is None else key)
             emit_json({"name": name, "path": full, **NodeStat(meta).as_dict(), "kind": "directory" if folder else "file"})
             continue
-        line = plain(name) + ("/" if folder and not name.endswith("/") else "")
+        line = plain(place.text if key is None else place.spell(key[below:]))
         if long:
             size = "-" if folder else human(meta.size) if people else str(meta.size)
             line = f"{size:>12}  {moment(meta.last_modified)}  {line}"
         emit(line)
 
 
-def _listed(place: Place, *, recursive: bool) -> Iterator[tuple[str, ObjectMeta]]:
-    """Yield names relative to the place, and what is there."""
+def _listed(place: Place, *, recursive: bool) -> Iterator[tuple[str | None, ObjectMeta]]:
+    """Yield what is there, under its key, a directory's with a slash at its end; without one if it is the place itself."""
     node = place.node
-    store, key = node._store(), node.path
-    below = f"{key}/" if key else ""
+    store, key, below = node._store(), node.path, node._below
     try:
         if recursive:
             count = 0
             for batch in walk(store, below):
                 for meta in batch:
                     count += 1
-                    yield meta.key[len(below) :], meta
+                    yield meta.key, meta
             if not count:
                 for _ in entries(store, key):  # tells what is wrong, if anything is
                     pass
         else:
             for meta in entries(store, key):
-                yield meta.key[len(below) :], meta
-    except NotADirectoryError:
-        yield place.text, node.stat().meta
+                name = meta.key[len(below) :]
+                yield f"{below}{name}/" if meta.kind == "directory" and name[-1:] != "/" else meta.key, meta
+    except NotADirectoryError as error:
+        if place.tree:
+            raise NotFoundError(f"no directory at {place.text!r}", key=key, store=store) from error
+        yield None, node.stat().meta
 
 
 def describe(place: Place, *, json: bool) -> None:
     """Print what is known of one place."""
     try:
-        stat = place.node.stat()
+        stat = _stat(place)
     except NotFoundError as error:
-        raise NotFoundError(f"nothing at {place.text!r}", key=place.node.path) from error
-    values = {"path": place.show(place.node.path), **stat.as_dict()}
+        raise NotFoundError(f"nothing at {place.text!r}", key=place.exact.path) from error
+    values = {"path": place.shown, **stat.as_dict()}
     if json:
         emit_json(values)
         return
@@ -99,15 +107,31 @@ def describe(place: Place, *, json: bool) -> None:
             emit(f"{name}: {plain(str(value))}")
 
 
-def show_content(place: Place, *, json: bool) -> None:
-    """Write the content of a file to stdout."""
+def _stat(place: Place) -> NodeStat:
+    """Return what is known of a place: of a directory, what its marker tells, if it has one."""
     try:
-        result = place.node.get()
-    except IsDirectoryError as error:
-        raise IsDirectoryError(f"{place.text!r} is a directory: ls lists it", key=place.node.path) from error
+        return place.exact.stat()
+    except NotFoundError:
+        found = directory(place.node.store, place.node.path) if place.tree else None
+        if found is None:
+            raise
+        return NodeStat(found)
+
+
+def show_content(place: Place, *, json: bool) -> None:
+    """Write the content of a file to stdout, or that of an object that others named like a directory."""
+    try:
+        result = place.exact.get()
+        if place.tree and not result.meta.size:
+            result.close()
+            raise IsDirectoryError("a marker")
+    except (IsDirectoryError, NotFoundError) as error:
+        if isinstance(error, NotFoundError) and not (place.tree and place.node.isdir):
+            raise
+        raise IsDirectoryError(f"{place.text!r} is a directory: ls lists it", key=place.exact.path) from error
     with result:
         if json:
-            emit_json({"path": place.show(place.node.path), "content": base64.b64encode(result.bytes()).decode()})
+            emit_json({"path": place.shown, "content": base64.b64encode(result.bytes()).decode()})
             return
         sys.stdout.flush()
         for chunk in result:
@@ -117,30 +141,30 @@ def show_content(place: Place, *, json: bool) -> None:
 
 def zip_up(place: Place, target: Place | None, *, quiet: bool, json: bool) -> None:
     """Write a zip file of a place."""
-    if not place.node.exists:
-        raise NotFoundError(f"nothing at {place.text!r}", key=place.node.path)
+    if not place.exists:
+        raise NotFoundError(f"nothing at {place.text!r}", key=place.exact.path)
     if target is None:
         sys.stdout.flush()
-        for piece in place.node.iter_zip():
+        for piece in place.whole.iter_zip():
             sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
         return
     if target.folder or not target.node.path or target.node.isdir:
         target = target.below(f"{place.name}.zip")
-    result = target.node.put(place.node.iter_zip())
+    result = target.node.put(place.whole.iter_zip())
     if json:
-        emit_json({"path": target.show(target.node.path), "size": result.size})
+        emit_json({"path": target.shown, "size": result.size})
     elif not quiet:
-        emit(f"{plain(target.show(target.node.path))}: {human(result.size)}")
+        emit(f"{plain(target.shown)}: {human(result.size)}")
 
 
 def list_versions(place: Place, *, json: bool) -> None:
     """Print the versions of a file."""
     if not place.node.path:
         raise IsDirectoryError(f"{place.text!r} is a directory: files have versions")
-    found = place.node.list_versions(delete_markers=True)
+    found = place.exact.list_versions(delete_markers=True)
     if not found:
-        raise NotFoundError(f"no version of anything at {place.text!r}", key=place.node.path)
+        raise NotFoundError(f"no version of anything at {place.text!r}", key=place.exact.path)
     for version in found:
         if json:
             emit_json(version)
@@ -209,10 +233,10 @@ def carry(
         source = places.read(path, whole=moving)
         target = _landing(source, places.read(last), many=len(sources) > 1, recursive=recursive)
         verb = "moved" if moving else "copied"
-        act = source.node._move if moving else source.node._copy
+        act = source.exact._move if moving else source.exact._copy
         with Watch("moving" if moving else "copying", source, quiet=quiet or json, verb=verb) as watch:
             told: Any = {**_set(rules), **_GOING_ON, **watch.callbacks}
-            report, failed = _all(partial(act, target.node, dry_run, told))
+            report, failed = _all(partial(act, target.exact, dry_run, told))
         _report(report, source, target, quiet=quiet, json=json, moved=moving)
         if failed is not None:
             raise failed
@@ -246,9 +270,9 @@ _GOING_ON: dict[str, Any] = {"errors": "collect", "on_error": _stop}
 
 def _landing(source: Place, target: Place, *, many: bool, recursive: bool) -> Place:
     """Return where a source goes: a file into a directory, or to exactly the target; a directory onto the target."""
-    folder = not source.node.isfile
+    folder = not source.isfile
     if folder and not source.node.isdir:
-        raise NotFoundError(f"nothing at {source.text!r}", key=source.node.path)
+        raise NotFoundError(f"nothing at {source.text!r}", key=source.exact.path)
     if folder and not recursive:
         raise IsDirectoryError(f"{source.text!r} is a directory: -r copies it", key=source.node.path)
     if many or (not folder and (target.folder or not target.node.path or target.node.isdir)):
@@ -260,7 +284,7 @@ def mirror(source: Place, target: Place, rules: Mapping[str, Any], *, dry_run: b
     """Sync one directory to another."""
     with Watch("syncing", source, quiet=quiet or json, verb="copied") as watch:
         told = {**_set(rules), **_GOING_ON, **watch.callbacks}
-        report, failed = _all(lambda: source.node.sync_to(target.node, dry_run=dry_run, **told))
+        report, failed = _all(lambda: source.exact.sync_to(target.exact, dry_run=dry_run, **told))
     _report(report, source, target, quiet=quiet, json=json)
     if failed is not None:
         raise failed
@@ -268,11 +292,11 @@ def mirror(source: Place, target: Place, rules: Mapping[str, Any], *, dry_run: b
 
 def compare(source: Place, target: Place, rules: Mapping[str, Any], *, json: bool) -> bool:
     """Print how two places differ; return whether they are the same."""
-    if not target.node.exists:
+    if not target.exists:
         complain(f"nothing at {target.text!r}")
     try:
-        report = source.node.sync_to(
-            target.node, dry_run=True, compare="hash", delete=True, allow_empty=True, errors="collect", **_set(rules)
+        report = source.exact.sync_to(
+            target.exact, dry_run=True, compare="hash", delete=True, allow_empty=True, errors="collect", **_set(rules)
         )
     except TransferError as error:  # what could not be compared is told with the rest
         report = error.report
@@ -292,7 +316,7 @@ def compare(source: Place, target: Place, rules: Mapping[str, Any], *, json: boo
 
 def _report(report: TransferReport, source: Place, target: Place, *, quiet: bool, json: bool, moved: bool = False) -> None:
     if json:
-        emit_json({"source": source.show(source.node.path), "target": target.show(target.node.path), **report.to_dict()})
+        emit_json({"source": source.shown, "target": target.shown, **report.to_dict()})
         return
     if quiet:
         return
@@ -324,13 +348,22 @@ def remove(place: Place, *, recursive: bool, force: bool, root: bool, quiet: boo
     """Delete a file, or a directory with what is below."""
     node = place.node
     if recursive:
-        if not node.exists:
+        if not place.exists:
             if force:
                 return
-            raise NotFoundError(f"nothing at {place.text!r}", key=node.path)
+            raise NotFoundError(f"nothing at {place.text!r}", key=place.exact.path)
         if not node.path and not root:
             raise ConfigError(f"{place.text!r} is a whole storage: --root allows emptying it")
-        node.delete(root=root)
+        if place.tree:
+            _remove_below(node.store, place.exact.path)
+        else:
+            node.delete(root=root)
+    elif place.tree:
+        if node.isdir:
+            raise IsDirectoryError(f"{place.text!r} is a directory: -r deletes it", key=place.exact.path)
+        if not force:
+            raise NotFoundError(f"nothing at {place.text!r}", key=place.exact.path)
+        return
     else:
         try:
             node.unlink()
@@ -341,6 +374,19 @@ def remove(place: Place, *, recursive: bool, force: bool, root: bool, quiet: boo
         except IsDirectoryError as error:
             raise IsDirectoryError(f"{place.text!r} is a directory: -r deletes it", key=node.path) from error
     if json:
-        emit_json({"deleted": place.show(node.path)})
+        emit_json({"deleted": place.shown})
     elif not quiet:
-        emit(f"deleted {plain(place.show(node.path))}")
+        emit(f"deleted {plain(place.shown)}")
+
+
+def _remove_below(store: Store, prefix: str) -> None:
+    """Delete what begins with a prefix, and nothing else: no file of the name without the slash."""
+    check_may_delete(store, prefix)
+    failed: HoldallError | None = None
+    for page in store.list(prefix):
+        keys = [meta.key for meta in page.objects]
+        for at in range(0, len(keys), BATCH):
+            for result in _delete_batch(store, keys[at : at + BATCH]):
+                failed = failed or result.error
+    if failed is not None:
+        raise failed

@@ -40,7 +40,7 @@ BLOCK = 1024 * 1024
 def _opened(place: str, config: str | None) -> Generator[LazyReader]:
     places = Places(config)
     try:
-        node = places.read(place).node
+        node = places.read(place).file()
         with LazyReader(node.key, store=node.store) as reader:
             yield reader
     finally:
@@ -101,7 +101,7 @@ def pack(
     options = WriteOptions(codec="msgpack" if codec_name == "msgpack" else "cbor")
     places = Places(config)
     try:
-        goal = places.read(target).node
+        goal = places.read(target).file()
         with _text(places, source) as (file, size), _Meter("read", size, quiet=quiet) as meter:
             document = stream_list(lines(file, meter.add)) if by_line else JsonText(file, meter.add).document()
             result = dump(goal.key, document, store=goal.store, options=options)
@@ -131,7 +131,7 @@ def unpack(
             return
         places = Places(config)
         try:
-            goal = places.read(target).node
+            goal = places.read(target).file()
             with _Meter("written", None, quiet=quiet) as meter:
                 goal.store.put(goal.key, _blocks(pieces, meter))
         finally:
@@ -144,7 +144,7 @@ def _text(places: Places, source: str) -> Generator[tuple[IO[str], int | None]]:
     if source == "-":
         yield sys.stdin, None
         return
-    node = places.read(source).node
+    node = places.read(source).file()
     with node.open("r", encoding="utf-8-sig") as file:
         yield file, node.size
 

@@ -20,7 +20,7 @@ from holdall.cli.output import emit, emit_json, human, is_terminal, plain
 from holdall.cli.places import Places
 from holdall.core.config import find_config
 from holdall.core.urls import url_scheme
-from holdall.engine.resolve import mount_reference, resolve
+from holdall.engine.resolve import mount_reference
 from holdall.errors import ConfigError
 from holdall.records import Database, DatabaseFactory, MigrationError, ObjectDatabase, Query, QueryError, Record, migrate
 from holdall.records.encoding import decode_value, encode_value
@@ -154,8 +154,10 @@ def _open(name: str, config: str | None, *, new: bool) -> Database:
             _check_there(file.partition("?")[0], new=new)
         return Database.open(name)
     if mount_reference(name) is not None and not os.path.lexists(name):
-        found = resolve(name, table=Places(config).manager._table)
-        return ObjectDatabase(found.store, prefix=found.key)
+        place = Places(config).read(name)
+        if place.node.path.endswith("/"):
+            raise ConfigError(f"the name of a database does not end with '//': {name!r}")
+        return ObjectDatabase(place.node.store, prefix=place.node.path)
     if "/" in name or os.sep in name:
         _check_there(name, new=new)
         if os.path.splitext(name)[1].lower() in _SQLITE:

@@ -32,7 +32,8 @@ class Served:
         place = self._places.get(name)
         if place is None:
             raise NotFoundError(f"nothing is served as {name!r}")
-        return place.node._at("/".join(part for part in (place.node.path, key) if part))
+        node = place.whole
+        return node._at("/".join(part for part in (node.path, key) if part))
 
 
 def application(places: Sequence[Place], *, index: str | None = None, max_age: int | None = None) -> Application:
@@ -49,8 +50,10 @@ def application(places: Sequence[Place], *, index: str | None = None, max_age: i
     """
     named: dict[str, Place] = {}
     for place in places:
-        if not place.node.exists:
-            raise NotFoundError(f"nothing at {place.text!r}", key=place.node.path)
+        if not place.exists:
+            raise NotFoundError(f"nothing at {place.text!r}", key=place.exact.path)
+        if not place.name:
+            raise ConfigError(f"{place.text!r} has no name that it could be served by")
         if place.name in named:
             raise ConfigError(f"two places are called {place.name!r}: {named[place.name].text!r} and {place.text!r}")
         named[place.name] = place
