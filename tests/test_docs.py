@@ -53,13 +53,9 @@ def test_blocks_of_page_run(page, tmp_path, monkeypatch):
 
 
 def modules() -> list[str]:
-    """The modules whose examples run; those of ``x_async`` run in the blocking twin, `holdall.testing` and `holdall.cli` have none."""
+    """The modules whose examples run; those of ``x_async`` are its blocking twin's, and run there."""
     names = [info.name for info in pkgutil.walk_packages(holdall.__path__, "holdall.")]
-    left_out = ("holdall.testing", "holdall.cli")
-    return [
-        "holdall",
-        *(name for name in names if not name.startswith(left_out) and not name.endswith(("__main__", "_async"))),
-    ]
+    return ["holdall", *(name for name in names if not name.endswith(("_main", "_async")))]
 
 
 @pytest.mark.parametrize("name", modules())

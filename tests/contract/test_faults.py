@@ -10,7 +10,7 @@ from tests.file_servers import over_sshfs
 from tests.object_stores import pages_of
 
 from holdall.core.options import PutOptions
-from holdall.drivers import azureextra, fsspec_s3_verbs, fsspec_s3_verbs_async
+from holdall.drivers import azureextra, fsspec_s3_calls, fsspec_s3_verbs, fsspec_s3_verbs_async
 from holdall.drivers.fsspec import FsspecStore
 from holdall.drivers.objects import AzureStore, HTTPStore, S3Store
 from holdall.drivers.sftp import SFTPStore
@@ -71,8 +71,6 @@ class TestS3fs(FaultContract):
     """A program's own instance: it is its own patience and its own attempts that count."""
 
     secrets = ("testtest",)
-    silenced = ("get", "head", "list", "delete")
-    """Not put: it waits without end for the "100 Continue" that botocore asks for, which aiohttp's limits do not count."""
     many = 25
     large = 9 * 1024 * 1024
 
@@ -80,6 +78,7 @@ class TestS3fs(FaultContract):
     def small_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for module in (fsspec_s3_verbs, fsspec_s3_verbs_async):
             monkeypatch.setattr(module, "BATCH", 10)
+        monkeypatch.setattr(fsspec_s3_calls, "PATIENCE", 5.0)
 
     @pytest.fixture
     def proxy(self, moto_bucket: Bucket) -> Iterator[FaultProxy]:

@@ -22,6 +22,7 @@ TOO_LONG = {
     "ascii": "k" * 1025,
     "two bytes each": "\u00fc" * 512 + "k",
     "three bytes each": "\u65e5" * 341 + "kk",
+    "few characters": "\U0001f392" * 257,
 }
 PERCENT = {
     "percent": "100%/50%25.txt",

@@ -39,6 +39,10 @@ _HEADERS = {
     "content_language": "ContentLanguage",
 }
 OPENING = 120.0
+PATIENCE = 300.0
+"""Seconds for any other call with all its repetitions, as for a write of our own S3 driver, and those for its body."""
+SLOWEST = 32 * 1024
+"""Bytes of a body in a second, at the least."""
 """Seconds for an object to open, the instance's own retries included."""
 GONE = {"NoSuchKey", "NoSuchVersion", "NoSuchUpload", "404", "NotFound"}
 FAILED = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
@@ -81,7 +85,10 @@ class S3Calls:
         return await self._io.run_async(self._call, method, named)
 
     async def _call(self, method: str, named: Mapping[str, Any]) -> Any:
-        return await self.fs._call_s3(method, **named)
+        body = named.get("Body", b"")
+        size = len(body) if isinstance(body, (bytes, bytearray, memoryview)) else 0
+        # before it sends a body, botocore waits for "100 Continue", which the limits of aiohttp do not count
+        return await asyncio.wait_for(self.fs._call_s3(method, **named), PATIENCE + size / SLOWEST)
 
     def open(self, named: Mapping[str, Any], small: int) -> Body:
         """Open an object for reading; a small body is read at once."""

@@ -144,7 +144,7 @@ class ObjectsBase(Store):
         if self._closed or objects_fork.stale:
             self.check_open(key)
         path = self.prefix + check_key(key)
-        if self.prefix and len(path) > 341 and len(path.encode()) > 1024:  # 341 characters are at most 1024 bytes
+        if self.prefix and len(path) > 256 and len(path.encode()) > 1024:  # 256 characters are at most 1024 bytes
             raise InvalidKeyError("with the store's prefix the key is longer than 1024 bytes", key=key, store=self)
         return path
 
@@ -180,7 +180,7 @@ class ObjectsBase(Store):
             or self.unready
             or objects_fork.stale
             or type(key) is not str
-            or not 0 < len(key) < 342  # with the prefix that is looked at closer, too
+            or not 0 < len(key) < 171  # at most 680 bytes, and 341 of the prefix; longer ones are looked at closer
             or key[0] == "/"
             or key[-1] == "/"
             or RESERVED in key

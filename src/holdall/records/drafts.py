@@ -222,6 +222,8 @@ class Drawing:
             made = draft(record, id=id, mint=self._mint)
         except HoldallError as error:
             return Item(index=index, id=id, outcome=Outcome(index=index, id=id, status="failed", error=error))
+        while made.mint is not None and made.id in self._seen:
+            made = made.renamed()
         if made.id in self._seen:
             twice = DuplicateRecordError(f"{made.id!r} stands twice in this batch; the first one counts", id=made.id)
             return Item(index=index, id=made.id, outcome=Outcome(index=index, id=made.id, status="exists", error=twice))

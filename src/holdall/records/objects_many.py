@@ -12,7 +12,7 @@ from holdall._concurrency import run
 from holdall._turns import in_turns, turn
 from holdall.core.meta import ListPage, ObjectMeta
 from holdall.engine.colours import closed
-from holdall.errors import ConfigError, HoldallError, PermissionDeniedError, ThrottledError
+from holdall.errors import ConfigError, HoldallError, PermissionDeniedError, ThrottledError, UnavailableError
 from holdall.records import objects_record as record
 from holdall.records.aside import LONG, aside
 from holdall.records.drafts import Item, WriteVerb
@@ -187,8 +187,21 @@ def delete_chunk(state: ObjectState, ids: list[str], base: int, there: set[str])
     keys = run(lambda: {id: state.key(id) for id in in_turns(dict.fromkeys(ids))})
     results: Sequence[DeleteResult] = ()
     if found := [key for id, key in keys.items() if id in there]:
-        results = state.store.delete(found)
+        results = _remove(state, found, keys)
     return run(lambda: _deleted(state, ids, base, keys, there, results))
+
+
+def _remove(state: ObjectState, keys: list[str], ids: Iterable[str]) -> Sequence[DeleteResult]:
+    try:
+        return state.store.delete(keys)
+    except UnavailableError as error:
+        record.unsure(state, ids, error)
+        raise
+
+
+def _status(error: HoldallError) -> Status:
+    """Return how a deletion ended: if its answer may have got lost, nobody knows."""
+    return "unknown" if isinstance(error, UnavailableError) and not isinstance(error, ThrottledError) else "failed"
 
 
 def _deleted(
@@ -202,7 +215,7 @@ def _deleted(
         error = failed.get(keys[id])
         if error is not None:
             state.known.forget(id)
-            outcomes.append(Outcome(index=index, id=id, status="failed", error=error))
+            outcomes.append(Outcome(index=index, id=id, status=_status(error), error=error))
             continue
         state.known.note(id, None, None)
         was_there = id in there and keys[id] not in gone
@@ -275,7 +288,7 @@ def clear(state: ObjectState) -> int:
             if not ids:
                 continue
             turn()
-            for result in state.store.delete(list(ids)):
+            for result in _remove(state, list(ids), ids.values()):
                 turn()
                 id = ids[result.key]
                 state.known.note(id, None, None)
@@ -283,7 +296,7 @@ def clear(state: ObjectState) -> int:
                     removed += 1
                 else:
                     state.known.forget(id)
-                    failed.append(Outcome(index=len(failed), id=id, status="failed", error=result.error))
+                    failed.append(Outcome(index=len(failed), id=id, status=_status(result.error), error=result.error))
     if failed:
         keys = ", ".join(state.key(outcome.id or "") for outcome in failed[:10])
         raise BatchError(f"clear: {len(failed)} objects could not be deleted: {keys}", outcomes=failed, database=state)

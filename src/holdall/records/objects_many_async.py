@@ -11,7 +11,7 @@ from holdall._concurrency import run_async
 from holdall._turns import in_turns, turn_async
 from holdall.core.meta import ListPage, ObjectMeta
 from holdall.engine.colours import closed_async
-from holdall.errors import ConfigError, HoldallError, PermissionDeniedError, ThrottledError
+from holdall.errors import ConfigError, HoldallError, PermissionDeniedError, ThrottledError, UnavailableError
 from holdall.records import objects_record_async as record
 from holdall.records.aside import LONG, aside_async
 from holdall.records.drafts import Item, WriteVerb
@@ -186,8 +186,21 @@ async def delete_chunk_async(state: ObjectState, ids: list[str], base: int, ther
     keys = await run_async(lambda: {id: state.key(id) for id in in_turns(dict.fromkeys(ids))})
     results: Sequence[DeleteResult] = ()
     if found := [key for id, key in keys.items() if id in there]:
-        results = await state.store.delete_async(found)
+        results = await _remove_async(state, found, keys)
     return await run_async(lambda: _deleted(state, ids, base, keys, there, results))
+
+
+async def _remove_async(state: ObjectState, keys: list[str], ids: Iterable[str]) -> Sequence[DeleteResult]:
+    try:
+        return await state.store.delete_async(keys)
+    except UnavailableError as error:
+        record.unsure(state, ids, error)
+        raise
+
+
+def _status(error: HoldallError) -> Status:
+    """Return how a deletion ended: if its answer may have got lost, nobody knows."""
+    return "unknown" if isinstance(error, UnavailableError) and not isinstance(error, ThrottledError) else "failed"
 
 
 def _deleted(
@@ -201,7 +214,7 @@ def _deleted(
         error = failed.get(keys[id])
         if error is not None:
             state.known.forget(id)
-            outcomes.append(Outcome(index=index, id=id, status="failed", error=error))
+            outcomes.append(Outcome(index=index, id=id, status=_status(error), error=error))
             continue
         state.known.note(id, None, None)
         was_there = id in there and keys[id] not in gone
@@ -274,7 +287,7 @@ async def clear_async(state: ObjectState) -> int:
             if not ids:
                 continue
             await turn_async()
-            for result in await state.store.delete_async(list(ids)):
+            for result in await _remove_async(state, list(ids), ids.values()):
                 await turn_async()
                 id = ids[result.key]
                 state.known.note(id, None, None)
@@ -282,7 +295,7 @@ async def clear_async(state: ObjectState) -> int:
                     removed += 1
                 else:
                     state.known.forget(id)
-                    failed.append(Outcome(index=len(failed), id=id, status="failed", error=result.error))
+                    failed.append(Outcome(index=len(failed), id=id, status=_status(result.error), error=result.error))
     if failed:
         keys = ", ".join(state.key(outcome.id or "") for outcome in failed[:10])
         raise BatchError(f"clear: {len(failed)} objects could not be deleted: {keys}", outcomes=failed, database=state)

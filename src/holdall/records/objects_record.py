@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from holdall._concurrency import run
@@ -131,13 +131,19 @@ def _put(
             raise state.denied(error) from error
         raise
     except UnavailableError as error:
-        state.known.forget(stamp.id)
-        if not isinstance(error, ThrottledError):
-            setattr(error, "outcome", "unknown")  # noqa: B010  # its answer may have got lost
+        unsure(state, [stamp.id], error)
         raise
     turn()  # many answers come at once
     state.known.note(stamp.id, result.etag, stamp.created)
     return Stored(stamp, content, result.etag)
+
+
+def unsure(state: ObjectState, ids: Iterable[str], error: UnavailableError) -> None:
+    """Note of writes that failed, and in the error, that nobody knows their outcome if the answer may have got lost."""
+    for id in ids:
+        state.known.forget(id)
+    if not isinstance(error, ThrottledError):
+        setattr(error, "outcome", "unknown")  # noqa: B010  # an attribute of errors of records alone
 
 
 def _lost(state: ObjectState, id: str, expected: str | None, actual: str | None) -> ConcurrencyError:
@@ -207,6 +213,10 @@ def upsert(state: ObjectState, draft: Draft, expected: str | None) -> Stored:
             if known is None or known.etag is None:
                 return _put(state, draft, create=True)
             return _put(state, draft, known.created, if_match=known.etag)
+        except NotSupportedError:
+            if state.store.capabilities.update:
+                raise
+            return upsert(state, draft, None)  # the service turned out not to honour conditions
         except (AlreadyExistsError, PreconditionError, NotFoundError):
             known = _look(state, draft.id)
     raise _lost(state, draft.id, None, None if known is None else known.etag)
@@ -214,13 +224,12 @@ def upsert(state: ObjectState, draft: Draft, expected: str | None) -> Stored:
 
 def delete(state: ObjectState, id: str, expected: str | None) -> bool:
     """Delete and tell whether it was there; exactly one of many deleters hears that it was."""
-    key = state.key(id)
     if expected is not None:
         can = state.store.capabilities
         if can.delete and not (can.conditional_delete and can.strong_etag):
             raise NotSupportedError("delete with expected_version needs a store with conditional deletes", store=state.store)
         try:
-            state.store.delete(key, if_match=expected)
+            _remove(state, id, expected)
         except (PreconditionError, NotFoundError) as error:
             actual = version(state, id)
             if actual is None:
@@ -237,7 +246,7 @@ def delete(state: ObjectState, id: str, expected: str | None) -> bool:
             return False
         try:
             conditional = state.store.capabilities.conditional_delete and etag != ""
-            state.store.delete(key, if_match=etag if conditional else None)
+            _remove(state, id, etag if conditional else None)
         except (PreconditionError, NotFoundError):
             state.known.forget(id)
             etag = None
@@ -249,6 +258,14 @@ def delete(state: ObjectState, id: str, expected: str | None) -> bool:
         state.known.note(id, None, None)
         return True
     raise _lost(state, id, None, etag)
+
+
+def _remove(state: ObjectState, id: str, if_match: str | None) -> None:
+    try:
+        state.store.delete(state.key(id), if_match=if_match)
+    except UnavailableError as error:
+        unsure(state, [id], error)
+        raise
 
 
 def _look(state: ObjectState, id: str) -> Known | None:

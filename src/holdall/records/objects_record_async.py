@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from holdall._concurrency import run_async
@@ -130,13 +130,19 @@ async def _put_async(
             raise state.denied(error) from error
         raise
     except UnavailableError as error:
-        state.known.forget(stamp.id)
-        if not isinstance(error, ThrottledError):
-            setattr(error, "outcome", "unknown")  # noqa: B010  # its answer may have got lost
+        unsure(state, [stamp.id], error)
         raise
     await turn_async()  # many answers come at once
     state.known.note(stamp.id, result.etag, stamp.created)
     return Stored(stamp, content, result.etag)
+
+
+def unsure(state: ObjectState, ids: Iterable[str], error: UnavailableError) -> None:
+    """Note of writes that failed, and in the error, that nobody knows their outcome if the answer may have got lost."""
+    for id in ids:
+        state.known.forget(id)
+    if not isinstance(error, ThrottledError):
+        setattr(error, "outcome", "unknown")  # noqa: B010  # an attribute of errors of records alone
 
 
 def _lost(state: ObjectState, id: str, expected: str | None, actual: str | None) -> ConcurrencyError:
@@ -206,6 +212,10 @@ async def upsert_async(state: ObjectState, draft: Draft, expected: str | None) -
             if known is None or known.etag is None:
                 return await _put_async(state, draft, create=True)
             return await _put_async(state, draft, known.created, if_match=known.etag)
+        except NotSupportedError:
+            if state.store.capabilities.update:
+                raise
+            return await upsert_async(state, draft, None)  # the service turned out not to honour conditions
         except (AlreadyExistsError, PreconditionError, NotFoundError):
             known = await _look_async(state, draft.id)
     raise _lost(state, draft.id, None, None if known is None else known.etag)
@@ -213,13 +223,12 @@ async def upsert_async(state: ObjectState, draft: Draft, expected: str | None) -
 
 async def delete_async(state: ObjectState, id: str, expected: str | None) -> bool:
     """Delete and tell whether it was there; exactly one of many deleters hears that it was."""
-    key = state.key(id)
     if expected is not None:
         can = state.store.capabilities
         if can.delete and not (can.conditional_delete and can.strong_etag):
             raise NotSupportedError("delete with expected_version needs a store with conditional deletes", store=state.store)
         try:
-            await state.store.delete_async(key, if_match=expected)
+            await _remove_async(state, id, expected)
         except (PreconditionError, NotFoundError) as error:
             actual = await version_async(state, id)
             if actual is None:
@@ -236,7 +245,7 @@ async def delete_async(state: ObjectState, id: str, expected: str | None) -> boo
             return False
         try:
             conditional = state.store.capabilities.conditional_delete and etag != ""
-            await state.store.delete_async(key, if_match=etag if conditional else None)
+            await _remove_async(state, id, etag if conditional else None)
         except (PreconditionError, NotFoundError):
             state.known.forget(id)
             etag = None
@@ -248,6 +257,14 @@ async def delete_async(state: ObjectState, id: str, expected: str | None) -> boo
         state.known.note(id, None, None)
         return True
     raise _lost(state, id, None, etag)
+
+
+async def _remove_async(state: ObjectState, id: str, if_match: str | None) -> None:
+    try:
+        await state.store.delete_async(state.key(id), if_match=if_match)
+    except UnavailableError as error:
+        unsure(state, [id], error)
+        raise
 
 
 async def _look_async(state: ObjectState, id: str) -> Known | None:

@@ -62,6 +62,8 @@ class SQLEngine(Engine):
     def upsert(self, draft: Draft, expected_version: str | None) -> Written:
         """Replace or insert. See `Engine`."""
         if expected_version is None:
+            if draft.mint is not None:
+                return self.create(draft)
             act = partial(writing.upsert, layout=self._link.layout, row=self._row(draft))
             return self._link.run(act, way="write")
         found = self.update(draft, expected_version)
@@ -94,21 +96,21 @@ class SQLEngine(Engine):
         chunks = chunked(items, weight, most_bytes=writing.BATCH_BYTES)
         with closed(chunks):
             for chunk in chunks:
-                batch = run(lambda chunk=chunk: writing.Batch(verb, chunk))  # type: ignore[misc]
-                outcomes += batch.outcomes
-                if not batch:
-                    continue
-                if stopped is not None:
-                    outcomes += batch.failed(stopped, "not_tried")
-                    continue
-                try:
-                    outcomes += self._link.run(partial(batch.write, layout=self._link.layout), way="write")
-                except RecordError:  # one of its rows; which one?
-                    act = partial(batch.write_each, layout=self._link.layout)
-                    outcomes += self._link.run(act, way="write", retry=False)
-                except HoldallError as error:
-                    stopped = error
-                    outcomes += batch.failed(error, getattr(error, "outcome", "failed"))
+                for batch in run(lambda chunk=chunk: writing.batches(verb, chunk)):  # type: ignore[misc]
+                    outcomes += batch.outcomes
+                    if not batch:
+                        continue
+                    if stopped is not None:
+                        outcomes += batch.failed(stopped, "not_tried")
+                        continue
+                    try:
+                        outcomes += self._link.run(partial(batch.write, layout=self._link.layout), way="write")
+                    except RecordError:  # one of its rows; which one?
+                        act = partial(batch.write_each, layout=self._link.layout)
+                        outcomes += self._link.run(act, way="write", retry=False)
+                    except HoldallError as error:
+                        stopped = error
+                        outcomes += batch.failed(error, getattr(error, "outcome", "failed"))
         return outcomes
 
     def read_many(self, ids: Iterable[str]) -> list[Record | Exception | None]:

@@ -61,6 +61,8 @@ class SQLEngine(Engine):
     async def upsert_async(self, draft: Draft, expected_version: str | None) -> Written:
         """Replace or insert. See `Engine`."""
         if expected_version is None:
+            if draft.mint is not None:
+                return await self.create_async(draft)
             act = partial(writing.upsert, layout=self._link.layout, row=await self._row_async(draft))
             return await self._link.run_async(act, way="write")
         found = await self.update_async(draft, expected_version)
@@ -93,21 +95,21 @@ class SQLEngine(Engine):
         chunks = chunked_async(items, weight, most_bytes=writing.BATCH_BYTES)
         async with closed_async(chunks):
             async for chunk in chunks:
-                batch = await run_async(lambda chunk=chunk: writing.Batch(verb, chunk))  # type: ignore[misc]
-                outcomes += batch.outcomes
-                if not batch:
-                    continue
-                if stopped is not None:
-                    outcomes += batch.failed(stopped, "not_tried")
-                    continue
-                try:
-                    outcomes += await self._link.run_async(partial(batch.write, layout=self._link.layout), way="write")
-                except RecordError:  # one of its rows; which one?
-                    act = partial(batch.write_each, layout=self._link.layout)
-                    outcomes += await self._link.run_async(act, way="write", retry=False)
-                except HoldallError as error:
-                    stopped = error
-                    outcomes += batch.failed(error, getattr(error, "outcome", "failed"))
+                for batch in await run_async(lambda chunk=chunk: writing.batches(verb, chunk)):  # type: ignore[misc]
+                    outcomes += batch.outcomes
+                    if not batch:
+                        continue
+                    if stopped is not None:
+                        outcomes += batch.failed(stopped, "not_tried")
+                        continue
+                    try:
+                        outcomes += await self._link.run_async(partial(batch.write, layout=self._link.layout), way="write")
+                    except RecordError:  # one of its rows; which one?
+                        act = partial(batch.write_each, layout=self._link.layout)
+                        outcomes += await self._link.run_async(act, way="write", retry=False)
+                    except HoldallError as error:
+                        stopped = error
+                        outcomes += batch.failed(error, getattr(error, "outcome", "failed"))
         return outcomes
 
     async def read_many_async(self, ids: Iterable[str]) -> list[Record | Exception | None]:

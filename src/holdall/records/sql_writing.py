@@ -24,6 +24,7 @@ __all__ = [
     "BATCH",
     "BATCH_BYTES",
     "Batch",
+    "batches",
     "clear",
     "delete",
     "delete_many",
@@ -204,6 +205,15 @@ class Batch:
                 return Outcome(index=item.index, id=draft.id, status="written")
         error = DuplicateRecordError(f"record {item.id!r} is there already", id=item.id)
         return _outcome(item, "exists", error)
+
+
+def batches(verb: WriteVerb, items: Sequence[Item]) -> list[Batch]:
+    """Return the statements that some items take: an upsert under an id of our own invention replaces nothing."""
+    minted = [item for item in items if item.draft is not None and item.draft.mint is not None] if verb == "upsert" else []
+    if not minted:
+        return [Batch(verb, items)]
+    given = [item for item in items if item.draft is None or item.draft.mint is None]
+    return [Batch("create", minted), *([Batch(verb, given)] if given else [])]
 
 
 def delete_many(connection: sa.Connection, layout: Layout, ids: Sequence[str]) -> set[str]:

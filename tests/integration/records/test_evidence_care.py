@@ -51,8 +51,7 @@ def test_an_old_version_is_brought_back(server, request, colour):
 @pytest.mark.parametrize("server", ["moto", "radosgw"])
 def test_a_version_that_never_was_changes_nothing(server, request, colour):
     with opened(request.getfixturevalue(f"{server}_versioned_bucket"), tags="off") as database:
-        db = colour(database)
-        db.connect()
+        db = colour(database)  # not connected: the first write finds out that radosgw's versioned buckets know no conditions
         db.upsert(Record({"id": "a", "n": 1}))
         [only] = db.history("a")
         db.upsert(Record({"id": "b", "n": 1}))

@@ -67,6 +67,38 @@ def test_a_batch_says_so_of_each_item(cut, colour):
     assert colour(db).count() == other.count() == 5
 
 
+def test_a_delete_that_nobody_can_look_up_is_unknown(cut, colour):
+    proxy, db, other = cut
+    proxy.fail(Fault(lose_reply=True), times=math.inf, method="DELETE")
+    proxy.fail(Fault(lose_reply=True), times=math.inf, method="POST")
+    proxy.fail(Fault(answer=500), times=math.inf, method="HEAD")
+    with pytest.raises(UnavailableError) as caught:
+        colour(db).delete("old")
+    assert caught.value.outcome == "unknown"
+    proxy.heal()
+    assert other.read("old") is None, "it was done"
+    assert [record.id for record in colour(db).search()] == ["gone"]
+
+
+def test_batches_of_deletes_and_clear_say_so(cut, colour):
+    proxy, db, other = cut
+    proxy.fail(Fault(lose_reply=True), times=math.inf, method="POST")
+    proxy.fail(Fault(lose_reply=True), times=math.inf, method="DELETE")
+    with pytest.raises((BatchError, UnavailableError)) as caught:
+        colour(db).batch_delete(["old", "gone"])
+    assert unsure(caught.value)
+    other.batch_upsert([Record({"id": name, "n": 0}) for name in ("old", "gone")])
+    with pytest.raises((BatchError, UnavailableError)) as caught:
+        colour(db).clear()
+    assert unsure(caught.value)
+
+
+def unsure(error):
+    if isinstance(error, BatchError):
+        return {o.status for o in error.outcomes} == {"unknown"}
+    return error.outcome == "unknown"
+
+
 def test_what_was_refused_is_not_unknown(cut, colour):
     """A server that is too busy has done nothing, and an error that came before the write is no doubt about it."""
     proxy, db, other = cut

@@ -79,7 +79,6 @@ def test_a_batch_mints_again(make, colour):
     assert db.count() == 4
 
 
-@pytest.mark.parametrize("make", OBJECTS, indirect=True)
 def test_an_upsert_under_a_minted_id_replaces_nothing(make, colour):
     """A record without an id is a new one, by whichever verb it comes."""
     mint, _ = hook("taken", "free", "taken", "more")
@@ -88,3 +87,23 @@ def test_an_upsert_under_a_minted_id_replaces_nothing(make, colour):
     assert db.upsert(Record({"n": 1})) == "free"
     assert db.batch_upsert([Record({"n": 2})]) == ["more"]
     assert {record.id: record["n"] for record in db.search()} == {"taken": -1, "free": 1, "more": 2}
+
+
+@pytest.mark.parametrize("verb", ["batch_create", "batch_upsert"])
+def test_a_batch_mints_again_what_it_minted_before(make, colour, verb):
+    mint, _ = hook("x", "x", "x", "y")
+    db = colour(make(new_id=mint))
+    assert getattr(db, verb)([Record({"n": 1}), Record({"n": 2})]) == ["x", "y"]
+    assert {record.id: record["n"] for record in db.search()} == {"x": 1, "y": 2}
+
+
+def test_a_batch_upserts_minted_and_given_ids_together(make, colour):
+    mint, _ = hook("taken", "new")
+    db = colour(make(new_id=mint))
+    db.batch_create([Record({"id": "taken", "n": -1}), Record({"id": "old", "n": -1})])
+    assert db.batch_upsert([Record({"id": "old", "n": 1}), Record({"n": 2}), Record({"id": "other", "n": 3})]) == [
+        "old",
+        "new",
+        "other",
+    ]
+    assert {record.id: record["n"] for record in db.search()} == {"taken": -1, "old": 1, "new": 2, "other": 3}
