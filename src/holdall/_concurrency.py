@@ -200,8 +200,8 @@ def run_async(function: Callable[[], T]) -> asyncio.Future[T]:
 
     It is a future, not a coroutine: a task that waits for it is woken, and who has to see its end needs no task of its own.
     """
-    loop = asyncio.get_running_loop()
-    return loop.run_in_executor(None, copy_context().run, beside, loop, function)
+    loop, context = asyncio.get_running_loop(), copy_context()
+    return loop.run_in_executor(None, lambda: context.run(beside, loop, function))
 
 
 _generation = 0

@@ -183,8 +183,9 @@ class Localize:
     def _fetch(self) -> None:
         """Make the private directory, and download what is to be read."""
         with scratching(self.key, self.store):
-            self._home = run(lambda: tempfile.mkdtemp(prefix="holdall-"))
-        self._path = os.path.join(self._home, _local_name(self.key.rstrip("/").rsplit("/", 1)[-1] or "root"))
+            home = run(lambda: tempfile.mkdtemp(prefix="holdall-"))
+        self._home = home
+        self._path = os.path.join(home, _local_name(self.key.rstrip("/").rsplit("/", 1)[-1] or "root"))
         if self.mode == "w":
             return
         try:

@@ -184,8 +184,9 @@ class Localize:
     async def _fetch_async(self) -> None:
         """Make the private directory, and download what is to be read."""
         with scratching(self.key, self.store):
-            self._home = await run_async(lambda: tempfile.mkdtemp(prefix="holdall-"))
-        self._path = os.path.join(self._home, _local_name(self.key.rstrip("/").rsplit("/", 1)[-1] or "root"))
+            home = await run_async(lambda: tempfile.mkdtemp(prefix="holdall-"))
+        self._home = home
+        self._path = os.path.join(home, _local_name(self.key.rstrip("/").rsplit("/", 1)[-1] or "root"))
         if self.mode == "w":
             return
         try:
