@@ -1,6 +1,7 @@
 """What a piece of code leaves behind, apart from what the rest of the process has: other tests of a worker may still have some."""
 
 import threading
+import time
 from pathlib import Path
 
 
@@ -19,6 +20,14 @@ class Threads:
         for thread in new:
             thread.join(wait)
         return [thread for thread in new if thread.is_alive()]
+
+
+def left_open_below(root, wait=10.0):
+    """Return what stays open below a path: a thread may let go of a file a moment after its caller goes on."""
+    end = time.monotonic() + wait
+    while (found := open_below(root)) and time.monotonic() < end:
+        time.sleep(0.01)
+    return found
 
 
 def open_below(root):

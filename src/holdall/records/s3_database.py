@@ -70,7 +70,11 @@ class S3Database(ObjectDatabase):
         given = {"bucket": bucket, **options}
         values = _bound(given)
         self._given = given
-        self._secret = any(isinstance(value, Secret) and value.reference is None for value in values.values())
+        self._secret = any(
+            isinstance(value, Secret) and value.reference is None
+            for name, value in values.items()
+            if name != "access_key_id"  # which every request names
+        )
         endpoint = values.get("endpoint_url")
         workers = values.get("max_workers", 32)
         store = S3Store(

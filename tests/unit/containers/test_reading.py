@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.leftovers import open_below
+from tests.leftovers import left_open_below
 
 from holdall.cli import jsons
 from holdall.cli.jsons import texts
@@ -533,7 +533,7 @@ def test_stores_that_know_no_suffix_and_known_sizes(tmp_path, archive, face, col
         with colour(LazyReader(path)) as reader:
             reader.open()
     if os.path.isdir("/proc/self/fd"):
-        assert open_below(tmp_path) == []
+        assert left_open_below(tmp_path) == []
     with pytest.raises(FormatError) as caught:
         face.load(b"")
     assert caught.value.kind == "magic"

@@ -14,6 +14,7 @@ from holdall.testing import CountingStore, FlakyStore, MemoryGround, SlowStore, 
 class TestStoresForTests(StoreContract):
     many = 1001
     large = 100_000
+    test_no_secret_shows = None  # it has none
 
     @pytest.fixture
     def inner(self):
