@@ -18,7 +18,6 @@ from holdall.engine.progress import TransferItem, TransferReport
 from holdall.engine.walking import walk
 from holdall.errors import (
     ConfigError,
-    HoldallError,
     IsDirectoryError,
     NotFoundError,
     StorageFullError,
@@ -29,9 +28,7 @@ from holdall.errors import (
 from holdall.mounts import NodeStat, StorageManager, StorageNode
 from holdall.mounts.lookup import directory
 from holdall.mounts.mount import shown
-from holdall.mounts.permits import check_may_delete
-from holdall.mounts.tree import BATCH, _delete_batch, entries
-from holdall.store import Store
+from holdall.mounts.tree import delete_tree, entries
 
 __all__ = [
     "carry",
@@ -355,7 +352,7 @@ def remove(place: Place, *, recursive: bool, force: bool, root: bool, quiet: boo
         if not node.path and not root:
             raise ConfigError(f"{place.text!r} is a whole storage: --root allows emptying it")
         if place.tree:
-            _remove_below(node.store, place.exact.path)
+            delete_tree(node.store, place.exact.path)
         else:
             node.delete(root=root)
     elif place.tree:
@@ -377,16 +374,3 @@ def remove(place: Place, *, recursive: bool, force: bool, root: bool, quiet: boo
         emit_json({"deleted": place.shown})
     elif not quiet:
         emit(f"deleted {plain(place.shown)}")
-
-
-def _remove_below(store: Store, prefix: str) -> None:
-    """Delete what begins with a prefix, and nothing else: no file of the name without the slash."""
-    check_may_delete(store, prefix)
-    failed: HoldallError | None = None
-    for page in store.list(prefix):
-        keys = [meta.key for meta in page.objects]
-        for at in range(0, len(keys), BATCH):
-            for result in _delete_batch(store, keys[at : at + BATCH]):
-                failed = failed or result.error
-    if failed is not None:
-        raise failed

@@ -39,11 +39,11 @@ _HEADERS = {
     "content_language": "ContentLanguage",
 }
 OPENING = 120.0
+"""Seconds for an object to open, the instance's own retries included."""
 PATIENCE = 300.0
 """Seconds for any other call with all its repetitions, as for a write of our own S3 driver, and those for its body."""
 SLOWEST = 32 * 1024
 """Bytes of a body in a second, at the least."""
-"""Seconds for an object to open, the instance's own retries included."""
 GONE = {"NoSuchKey", "NoSuchVersion", "NoSuchUpload", "404", "NotFound"}
 FAILED = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
 

@@ -112,14 +112,16 @@ async def _deep_async(store: Store, key: str, start: str, pattern: Glob) -> Asyn
 async def delete_tree_async(store: Store, key: str) -> None:
     """Delete a file, and a directory with everything below it; what is absent counts as deleted.
 
-    A link to a directory is deleted itself: what it leads to stays. All items are tried; the first failure is raised afterwards.
+    A link to a directory is deleted itself: what it leads to stays. All items are tried; the first failure is raised afterwards. A key
+    with a slash at its end means the directory alone: a file of the name without it stays.
     """
     check_may_delete(store, key)
+    key, alone = key.removesuffix("/"), key.endswith("/")
     failed: HoldallError | None = None
     folders: set[str] = set()
     below = f"{key}/" if key else ""
     real = store.capabilities.directories == "real"
-    if key and (not real or is_link(store, key) or await directory_async(store, key) is None):
+    if key and not alone and (not real or is_link(store, key) or await directory_async(store, key) is None):
         await store.delete_async(key)
         if real:
             return

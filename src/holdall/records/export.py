@@ -37,7 +37,7 @@ __all__ = [
     "need",
     "schema_of",
     "table_of",
-    "whole",
+    "values_of",
 ]
 
 Format = Literal["parquet", "arrow", "csv", "jsonl", "delta"]
@@ -137,7 +137,7 @@ class Columns:
 
     def row(self, record: Record, kinds: dict[str, Kind]) -> dict[str, Any]:
         """Return the values of a record as its columns want them; a value that came later and does not fit is an error."""
-        values = whole(record) if self.chosen is None else {}
+        values = values_of(record) if self.chosen is None else {}
         return {name: fitted(self._value(record, name, values), kind, name) for name, kind in kinds.items()}
 
     def _value(self, record: Record, name: str, values: dict[str, Any]) -> Any:
@@ -166,7 +166,7 @@ def metadata_of(record: Record) -> dict[str, Any]:
     return {name: value for name, value in record.metadata.items() if name not in SYSTEM}
 
 
-def whole(record: Record) -> dict[str, Any]:
+def values_of(record: Record) -> dict[str, Any]:
     """Return all of a record by columns."""
     values: dict[str, Any] = {"id": record.id, **{column_of(name): value for name, value in record.data.items()}}
     if metadata := metadata_of(record):

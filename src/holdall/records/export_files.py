@@ -17,7 +17,18 @@ from holdall.engine.streams import open_file
 from holdall.errors import ConfigError, HoldallError
 from holdall.records.encoding import decode_value, encode_value
 from holdall.records.errors import CorruptRecordError, QueryError
-from holdall.records.export import FORMATS, Columns, ExportReport, Format, Kind, batch_of, field_of, need, schema_of, whole
+from holdall.records.export import (
+    FORMATS,
+    Columns,
+    ExportReport,
+    Format,
+    Kind,
+    batch_of,
+    field_of,
+    need,
+    schema_of,
+    values_of,
+)
 from holdall.records.export_delta import for_delta, write_delta
 from holdall.records.lengthy import binary, compact
 from holdall.records.lengthy_reading import loads
@@ -93,7 +104,7 @@ def write_file(
             _check(stopped)
             report.records += 1
             if columns is None:
-                yield whole(record)
+                yield values_of(record)
             else:
                 yield {**{path: record.get_value(path) for path in columns}, "id": record.id}
 

@@ -58,7 +58,7 @@ class ObjectEngine(Engine):
 
     def create(self, draft: Draft) -> Written:
         """Insert atomically. See `Engine`."""
-        stored: Stored = self._written(draft, lambda: one.create(self.state, draft))
+        stored: Stored = self._written(draft.id, lambda: one.create(self.state, draft))
         return stored.written
 
     def read(self, id: str) -> Record | None:
@@ -67,12 +67,12 @@ class ObjectEngine(Engine):
 
     def update(self, draft: Draft, expected_version: str | None) -> Written | None:
         """Replace a record. See `Engine`."""
-        stored: Stored | None = self._written(draft, lambda: one.update(self.state, draft, expected_version))
+        stored: Stored | None = self._written(draft.id, lambda: one.update(self.state, draft, expected_version))
         return None if stored is None else stored.written
 
     def upsert(self, draft: Draft, expected_version: str | None) -> Written:
         """Replace or insert. See `Engine`."""
-        stored: Stored = self._written(draft, lambda: one.upsert(self.state, draft, expected_version))
+        stored: Stored = self._written(draft.id, lambda: one.upsert(self.state, draft, expected_version))
         return stored.written
 
     def delete(self, id: str, expected_version: str | None) -> bool:
@@ -87,18 +87,18 @@ class ObjectEngine(Engine):
         """Return the version token. See `Engine`."""
         return one.version(self.state, id)
 
-    def _written(self, draft: Draft, write: Callable[[], Any]) -> Any:
+    def _written(self, id: str, write: Callable[[], Any]) -> Any:
         """Write one record, with its outcome in the mirror."""
         effects: dict[str, Row | None] = {}
-        with journaled(self.state, [draft.id], effects):
+        with journaled(self.state, [id], effects):
             stored: Stored | None = write()
             if stored is None:
-                effects[draft.id] = Row(draft.id, None, "gone")
+                effects[id] = Row(id, None, "gone")
             elif self.state.mirror is not None:
                 effects[stored.stamp.id] = many.stored_row(stored)
         if stored is not None:
             omissions = Omissions()
-            omissions.add(stored.stamp.id, self.state.omitted(stored.stamp.id, draft))
+            omissions.add(stored.stamp.id, stored.omitted)
             self.state.tell(omissions)
         return stored
 

@@ -57,7 +57,7 @@ class ObjectEngine(Engine):
 
     async def create_async(self, draft: Draft) -> Written:
         """Insert atomically. See `Engine`."""
-        stored: Stored = await self._written_async(draft, lambda: one.create_async(self.state, draft))
+        stored: Stored = await self._written_async(draft.id, lambda: one.create_async(self.state, draft))
         return stored.written
 
     async def read_async(self, id: str) -> Record | None:
@@ -67,13 +67,13 @@ class ObjectEngine(Engine):
     async def update_async(self, draft: Draft, expected_version: str | None) -> Written | None:
         """Replace a record. See `Engine`."""
         stored: Stored | None = await self._written_async(
-            draft, lambda: one.update_async(self.state, draft, expected_version)
+            draft.id, lambda: one.update_async(self.state, draft, expected_version)
         )
         return None if stored is None else stored.written
 
     async def upsert_async(self, draft: Draft, expected_version: str | None) -> Written:
         """Replace or insert. See `Engine`."""
-        stored: Stored = await self._written_async(draft, lambda: one.upsert_async(self.state, draft, expected_version))
+        stored: Stored = await self._written_async(draft.id, lambda: one.upsert_async(self.state, draft, expected_version))
         return stored.written
 
     async def delete_async(self, id: str, expected_version: str | None) -> bool:
@@ -88,18 +88,18 @@ class ObjectEngine(Engine):
         """Return the version token. See `Engine`."""
         return await one.version_async(self.state, id)
 
-    async def _written_async(self, draft: Draft, write: Callable[[], Any]) -> Any:
+    async def _written_async(self, id: str, write: Callable[[], Any]) -> Any:
         """Write one record, with its outcome in the mirror."""
         effects: dict[str, Row | None] = {}
-        async with journaled_async(self.state, [draft.id], effects):
+        async with journaled_async(self.state, [id], effects):
             stored: Stored | None = await write()
             if stored is None:
-                effects[draft.id] = Row(draft.id, None, "gone")
+                effects[id] = Row(id, None, "gone")
             elif self.state.mirror is not None:
                 effects[stored.stamp.id] = await many.stored_row_async(stored)
         if stored is not None:
             omissions = Omissions()
-            omissions.add(stored.stamp.id, self.state.omitted(stored.stamp.id, draft))
+            omissions.add(stored.stamp.id, stored.omitted)
             self.state.tell(omissions)
         return stored
 

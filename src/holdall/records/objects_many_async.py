@@ -52,7 +52,7 @@ async def write_chunk_async(
     keep = state.mirror is not None
     written: list[tuple[Outcome, Row | None]] = [(item.outcome, None) for item in items if item.outcome is not None]
 
-    async def one(item: Item) -> tuple[Outcome, Row | None]:
+    async def one(item: Item) -> tuple[Outcome, Row | None, Sequence[str]]:
         assert item.draft is not None
         stored: Stored | None
         try:
@@ -65,18 +65,18 @@ async def write_chunk_async(
         except ThrottledError:
             raise
         except DuplicateRecordError as error:
-            return Outcome(index=item.index, id=item.id, status="exists", error=error), None
+            return Outcome(index=item.index, id=item.id, status="exists", error=error), None, ()
         except ConcurrencyError as error:
-            return Outcome(index=item.index, id=item.id, status="conflict", error=error), None
+            return Outcome(index=item.index, id=item.id, status="conflict", error=error), None, ()
         except HoldallError as error:
             if isinstance(error, (PermissionDeniedError, ConfigError)):
                 stopped.append(error)
             status: Status = "unknown" if getattr(error, "outcome", None) == "unknown" else "failed"
-            return Outcome(index=item.index, id=item.id, status=status, error=error), None
+            return Outcome(index=item.index, id=item.id, status=status, error=error), None, ()
         if stored is None:
-            return Outcome(index=item.index, id=item.id, status="missing"), None
+            return Outcome(index=item.index, id=item.id, status="missing"), None, ()
         row = await stored_row_async(stored) if keep else None
-        return Outcome(index=item.index, id=stored.stamp.id, status="written"), row
+        return Outcome(index=item.index, id=stored.stamp.id, status="written"), row, stored.omitted
 
     drafts = [item for item in items if item.draft is not None]
     async with closed_async(waves_async(state, one, drafts, stopped)) as answers:
@@ -85,10 +85,9 @@ async def write_chunk_async(
                 status: Status = "not_tried" if answer in stopped else "failed"
                 written.append((Outcome(index=item.index, id=item.id, status=status, error=answer), None))
             else:
-                written.append(answer)
-                if answer[0].status == "written" and item.draft is not None:
-                    id = answer[0].id or ""
-                    omissions.add(id, state.omitted(id, item.draft))
+                outcome, row, omitted = answer
+                written.append((outcome, row))
+                omissions.add(outcome.id or "", omitted)
     return written
 
 

@@ -115,7 +115,7 @@ def _put(
     """Write a draft under its condition; an answer that got lost is looked up by the token in the body."""
     stamp, content = draft.stamped(created=created), draft.content
     data = aside(lambda: encode_body(stamp, content), content.size)
-    options = state.put_options(draft, stamp, create=create, if_match=if_match)
+    options, omitted = state.put_options(draft, stamp, create=create, if_match=if_match)
     try:
         result = state.store.put(state.key(stamp.id), data, options)
     except (AlreadyExistsError, PreconditionError):
@@ -124,7 +124,7 @@ def _put(
             found = raw(state, stamp.id)
             if found is not None and found[0] == data:
                 state.known.note(stamp.id, found[1], stamp.created)
-                return Stored(stamp, content, found[1])
+                return Stored(stamp, content, found[1], omitted)
         raise
     except PermissionDeniedError as error:
         if options.tags and error.kind == PermissionDeniedError.kind:
@@ -135,7 +135,7 @@ def _put(
         raise
     turn()  # many answers come at once
     state.known.note(stamp.id, result.etag, stamp.created)
-    return Stored(stamp, content, result.etag)
+    return Stored(stamp, content, result.etag, omitted)
 
 
 def unsure(state: ObjectState, ids: Iterable[str], error: UnavailableError) -> None:

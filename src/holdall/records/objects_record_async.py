@@ -114,7 +114,7 @@ async def _put_async(
     """Write a draft under its condition; an answer that got lost is looked up by the token in the body."""
     stamp, content = draft.stamped(created=created), draft.content
     data = await aside_async(lambda: encode_body(stamp, content), content.size)
-    options = state.put_options(draft, stamp, create=create, if_match=if_match)
+    options, omitted = state.put_options(draft, stamp, create=create, if_match=if_match)
     try:
         result = await state.store.put_async(state.key(stamp.id), data, options)
     except (AlreadyExistsError, PreconditionError):
@@ -123,7 +123,7 @@ async def _put_async(
             found = await raw_async(state, stamp.id)
             if found is not None and found[0] == data:
                 state.known.note(stamp.id, found[1], stamp.created)
-                return Stored(stamp, content, found[1])
+                return Stored(stamp, content, found[1], omitted)
         raise
     except PermissionDeniedError as error:
         if options.tags and error.kind == PermissionDeniedError.kind:
@@ -134,7 +134,7 @@ async def _put_async(
         raise
     await turn_async()  # many answers come at once
     state.known.note(stamp.id, result.etag, stamp.created)
-    return Stored(stamp, content, result.etag)
+    return Stored(stamp, content, result.etag, omitted)
 
 
 def unsure(state: ObjectState, ids: Iterable[str], error: UnavailableError) -> None:

@@ -75,6 +75,8 @@ class Stored(NamedTuple):
     stamp: Stamp
     content: Content
     etag: str | None
+    omitted: Sequence[str] = ()
+    """Names of metadata that its tags had no place for."""
 
     @property
     def written(self) -> Written:
@@ -204,38 +206,35 @@ class ObjectState:
         capabilities = self.store.capabilities
         return capabilities.update and capabilities.strong_etag
 
-    def put_options(self, draft: Draft, stamp: Stamp, *, create: bool = False, if_match: str | None = None) -> PutOptions:
-        """Return how to write a record: its condition, type, tags and storage class."""
+    def put_options(
+        self, draft: Draft, stamp: Stamp, *, create: bool = False, if_match: str | None = None
+    ) -> tuple[PutOptions, Sequence[str]]:
+        """Return how to write a record: its condition, type, tags and storage class; and what its tags have no place for."""
         if create and self._creating is not None:
-            return self._creating
+            return self._creating, ()
         mode: PutMode = "create" if create else "overwrite" if if_match is None else "update"
         tagged = self.options.tags != "off"
+        tags, omitted = self._tags(draft, stamp) if tagged else ({}, ())
         made = PutOptions(
             mode=mode,
             if_match=if_match,
             content_type="application/json" if self.store.capabilities.attributes else None,
             storage_class=self.options.storage_class,
-            tags=self._tags(draft, stamp) if tagged else {},
+            tags=tags,
         )
         if create and not tagged:
             self._creating = made
-        return made
+        return made, omitted
 
-    def _tags(self, draft: Draft, stamp: Stamp) -> dict[str, str]:
-        tags, omitted = self._fitted(stamp.id, iso(stamp.created), draft)
-        if omitted and self.options.tags == "strict":
+    def _tags(self, draft: Draft, stamp: Stamp) -> tuple[dict[str, str], Sequence[str]]:
+        policy = self.options.tags
+        names = None if isinstance(policy, str) else policy
+        tags, omitted = fit_tags(stamp.id, iso(stamp.created), draft.metadata, names=names)
+        if omitted and policy == "strict":
             raise SerializationError(
                 f"these do not fit into the tags of {stamp.id!r}, and tags are 'strict': {', '.join(omitted)}", id=stamp.id
             )
-        return tags
-
-    def _fitted(self, id: str, created: str, draft: Draft) -> tuple[dict[str, str], list[str]]:
-        policy = self.options.tags
-        return fit_tags(id, created, draft.metadata, names=None if isinstance(policy, str) else policy)
-
-    def omitted(self, id: str, draft: Draft) -> list[str]:
-        """Return the names of what the tags of a record that was written had no place for."""
-        return [] if self.options.tags in {"off", "strict"} else self._fitted(id, "", draft)[1]
+        return tags, omitted
 
     def tell(self, omissions: Omissions) -> None:
         """Give the one warning of a call whose records were written, if there is need."""

@@ -96,7 +96,7 @@ class SQLEngine(Engine):
         chunks = chunked(items, weight, most_bytes=writing.BATCH_BYTES)
         with closed(chunks):
             for chunk in chunks:
-                for batch in run(lambda chunk=chunk: writing.batches(verb, chunk)):  # type: ignore[misc]
+                for batch in run(partial(writing.batches, verb, chunk)):
                     outcomes += batch.outcomes
                     if not batch:
                         continue

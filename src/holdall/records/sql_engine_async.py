@@ -95,7 +95,7 @@ class SQLEngine(Engine):
         chunks = chunked_async(items, weight, most_bytes=writing.BATCH_BYTES)
         async with closed_async(chunks):
             async for chunk in chunks:
-                for batch in await run_async(lambda chunk=chunk: writing.batches(verb, chunk)):  # type: ignore[misc]
+                for batch in await run_async(partial(writing.batches, verb, chunk)):
                     outcomes += batch.outcomes
                     if not batch:
                         continue

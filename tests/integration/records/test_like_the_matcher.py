@@ -1,4 +1,4 @@
-"""2.3 on a real PostgreSQL: what `tests/unit/records/test_evidence_property.py` holds of the engines that need no server."""
+"""2.3 on a real PostgreSQL: what `tests/unit/records/test_like_the_matcher.py` holds of the engines that need no server."""
 
 import asyncio
 

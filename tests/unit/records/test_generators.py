@@ -1,6 +1,6 @@
 """Acceptance 23: a batch from an endless-looking generator. What is drawn, held and under way stays bounded.
 
-For the 200,000 records of the requirement: ``HOLDALL_SOAK=1 pytest tests/unit/records/test_evidence_generators.py``.
+For the 200,000 records of the requirement: ``HOLDALL_SOAK=1 pytest tests/unit/records/test_generators.py``.
 """
 
 import asyncio

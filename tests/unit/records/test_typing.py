@@ -1,6 +1,5 @@
 """Acceptance 35: type checkers agree with the page of records, and see what is wrong with a wrong use of it."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -50,7 +49,6 @@ def mypy(cache, *paths):
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not installed")
 def test_a35_mypy_strict_passes_on_the_page_and_on_nothing_wrong(tmp_path):
     wrong = tmp_path / "wrong.py"
     wrong.write_text(WRONG)

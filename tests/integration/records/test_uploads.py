@@ -1,5 +1,7 @@
 """3.1: how records reach S3: encrypted as was said, in parts under the condition of their verb, or whole where no part can have one."""
 
+from contextlib import contextmanager
+
 import pytest
 from tests.integration.records.s3 import Counted, opened
 
@@ -53,6 +55,18 @@ def test_without_being_asked_for_there_is_none(moto_bucket):
     assert head.get("ServerSideEncryption") in {None, "AES256"}, "the service's own default"
 
 
+@contextmanager
+def two(place):
+    """Two databases on one bucket: one behind a proxy, which knows what the service can, and one that goes there by itself."""
+    with (
+        FaultProxy(place.server.endpoint) as proxy,
+        opened(place, proxy=proxy, tags="off", mirror="memory") as database,
+        opened(place, tags="off", mirror="off") as other,
+    ):
+        database.store.probe()
+        yield proxy, database, other
+
+
 IN_PARTS = {"moto": {"create": True, "update": False}, "radosgw": {"create": False, "update": False}}
 """Which completions of uploads heed their condition."""
 
@@ -61,13 +75,8 @@ IN_PARTS = {"moto": {"create": True, "update": False}, "radosgw": {"create": Fal
 def test_a_large_record_is_never_written_without_its_condition(server, request, colour):
     """moto ignores ``If-Match`` on completion, Ceph's gateway both conditions: then it goes in one request, which heeds them."""
     place = request.getfixturevalue(f"{server}_bucket")
-    with (
-        FaultProxy(place.server.endpoint) as proxy,
-        opened(place, proxy=proxy, tags="off", mirror="memory") as database,
-        opened(place, tags="off", mirror="off") as other,
-    ):
+    with two(place) as (proxy, database, other):
         db = colour(database)
-        database.store.probe()
 
         def parts(act):
             with Counted(proxy) as sent:
@@ -108,13 +117,8 @@ def test_a_large_record_is_never_written_without_its_condition(server, request, 
 def test_a_write_at_a_version_is_one_request(server, request, colour):
     """Section 4: whether that version was read, written or found by a search here, or known of old."""
     place = request.getfixturevalue(f"{server}_bucket")
-    with (
-        FaultProxy(place.server.endpoint) as proxy,
-        opened(place, proxy=proxy, tags="off", mirror="memory") as database,
-        opened(place, tags="off", mirror="off") as other,
-    ):
+    with two(place) as (proxy, database, other):
         db = colour(database)
-        database.store.probe()
         other.batch_create([Record({"id": name, "n": 0}) for name in "abc"])
         read, [found] = db.require("a"), db.search(Filter("id", "=", "b"))
         db.create(Record({"id": "own"}))
