@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
+# some images set it: each of the many processes of the tests would compile all that it imports
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help tour test check style mypy pyright cover bench docs twins servers clean
 

@@ -1,5 +1,7 @@
 """SFTP on a real OpenSSH: keys, passphrases, host keys; what is refused, and what the refusal says; creates whose answer got lost."""
 
+import gc
+import logging
 import math
 import subprocess
 import traceback
@@ -21,6 +23,7 @@ from holdall.errors import (
     UnavailableError,
 )
 from holdall.mounts import StorageManager
+from holdall.results import CHUNK
 from holdall.testing import Colour, Fault, FaultProxy
 from holdall.testing.servers import Folder, Sshd
 
@@ -201,3 +204,20 @@ def test_a_create_cut_in_two(opened, sshd_folder: Folder, monkeypatch, ours, col
             store.put("k", b"mine", PutOptions(mode="create"))
     store.close()
     assert sshd_folder.ground.snapshot() == {"k": b"mine" if ours else b"them"}
+
+
+@pytest.mark.parametrize("verb", ["put", "get"])
+def test_a_lost_connection_is_told_once(proxied, sshd_folder: Folder, verb, colour: Colour, caplog):
+    """By the error; the requests that were under way beside the first one leave no traceback each in the log."""
+    proxy, plain = proxied
+    store, data = colour(plain), b"x" * 6 * CHUNK
+    sshd_folder.ground.write("there", data)
+    cut = {"drop_request_after": CHUNK // 2} if verb == "put" else {"drop_reply_after": CHUNK // 2}
+    proxy.fail(Fault(**cut), times=math.inf)
+    with pytest.raises(UnavailableError):
+        store.put("k", data) if verb == "put" else store.get("there").bytes()
+    proxy.heal()
+    assert store.get("there").bytes() == data, "the loop of the connections has had its turn"
+    gc.collect()
+    assert store.get("there").bytes() == data
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

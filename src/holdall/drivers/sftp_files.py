@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import stat
-from collections.abc import Awaitable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from asyncssh.sftp import SFTPError, SFTPFailure
 
 from holdall.drivers.sftp_pool import LOST, Link, SFTPPool
+from holdall.drivers.sftp_requests import read_blocks, write_blocks
 from holdall.drivers.tree import Entry, Mode, beside, from_timestamp, parent
 from holdall.drivers.tree_loop import LoopReader, LoopWriter
 from holdall.errors import IntegrityError, PreconditionError, StorageFullError
@@ -20,10 +20,8 @@ from holdall.results import CHUNK
 if TYPE_CHECKING:
     from holdall.drivers.sftp_tree import SFTPTree
 
-__all__ = ["SFTPReader", "SFTPWriter", "both", "entry_of"]
+__all__ = ["SFTPReader", "SFTPWriter", "entry_of"]
 
-T = TypeVar("T")
-U = TypeVar("U")
 BUFFER = 256 * 1024
 """Bytes collected before a file is opened: a smaller one needs three round trips in all."""
 COPY_STEP = 64 * CHUNK
@@ -51,10 +49,10 @@ class SFTPReader(LoopReader):
         pool = await self._tree.pool()
         link, file = self.link, self.file
         try:
-            return bytes(await pool.bounded(link, file.read(size, start)))
+            return await pool.bounded(link, read_blocks(file, start, size))
         except LOST:
             await self._renew(link)
-        return bytes(await pool.bounded(self.link, self.file.read(size, start)))
+        return await pool.bounded(self.link, read_blocks(self.file, start, size))
 
     async def _renew(self, broken: Link) -> None:
         async with self._renewing:
@@ -161,7 +159,7 @@ class SFTPWriter(LoopWriter):
         assert self._link is not None
         pool = await self._tree.pool()
         try:
-            await pool.bounded(self._link, self._file.write(piece, offset))
+            await pool.bounded(self._link, write_blocks(self._file, piece, offset))
         except SFTPFailure as error:
             await self._check_space(len(piece), error)
             raise
@@ -226,17 +224,3 @@ def entry_of(name: str, attrs: Any) -> Entry:
     size = attrs.size or 0
     etag = None if attrs.mtime is None else f"W/{attrs.mtime:x}-{size:x}"
     return Entry(name=name, size=size, kind=kind, modified=from_timestamp(attrs.mtime), etag=etag)
-
-
-async def both(one: Awaitable[T], two: Awaitable[U]) -> tuple[T, U]:
-    """Await two requests sent at once; a file that one of them opened is closed if the other one fails."""
-    first, second = await asyncio.gather(one, two, return_exceptions=True)
-    if isinstance(first, BaseException):
-        raise first
-    if isinstance(second, BaseException):
-        close = getattr(first, "close", None)
-        if close is not None:
-            with suppress(Exception):
-                await close()
-        raise second
-    return first, second

@@ -20,8 +20,9 @@ from asyncssh.constants import FXF_CREAT, FXF_EXCL, FXF_READ, FXF_WRITE
 from asyncssh.sftp import SFTPAttrs, SFTPError, SFTPFailure, SFTPNoSuchFile, SFTPOpUnsupported
 
 from holdall.core.options import PutOptions
-from holdall.drivers.sftp_files import SFTPReader, SFTPWriter, both, entry_of
+from holdall.drivers.sftp_files import SFTPReader, SFTPWriter, entry_of
 from holdall.drivers.sftp_pool import LOST, Link, SFTPPool
+from holdall.drivers.sftp_requests import both, read_blocks
 from holdall.drivers.tree import Entry, Mode, Reader, Writer, parent
 from holdall.drivers.tree_loop import LoopTree
 from holdall.errors import (
@@ -445,6 +446,6 @@ class SFTPTree(LoopTree):
 
 async def _first_bytes(file: Any) -> bytes:
     try:
-        return bytes(await file.read(SPECULATIVE, 0))
+        return await read_blocks(file, 0, SPECULATIVE)
     except SFTPError:  # a directory, for one: what the handle is, its attributes will tell
         return b""
