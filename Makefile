@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+FLOORS := $(VENV)-floors
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 # some images set it: each of the many processes of the tests would compile all that it imports
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help tour test check style mypy pyright cover bench docs twins servers clean
+.PHONY: help tour test check style mypy pyright cover floors bench docs twins servers clean
 
 help:                   ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -42,6 +43,13 @@ cover: $(STAMP)         ## every branch of the pure core is tested
 	$(BIN)/python -m coverage run --branch --source=src/holdall/core -m pytest -q tests/unit/core
 	$(BIN)/python -m coverage report --skip-covered --fail-under=100
 
+floors: $(STAMP) servers  ## pass the tests on the oldest releases that we say we take; ARGS as above
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(FLOORS)
+	$(BIN)/uv pip compile --quiet --all-extras --no-deps --resolution lowest-direct --python $(FLOORS)/bin/python \
+		--output-file $(FLOORS)/floors.txt pyproject.toml
+	$(BIN)/uv pip install --quiet --python $(FLOORS)/bin/python --constraint $(FLOORS)/floors.txt -e . --group dev
+	$(FLOORS)/bin/python -m pytest -n auto --dist worksteal $(ARGS)
+
 twins: $(STAMP)         ## write the blocking twins
 	$(BIN)/python tools/twins.py
 
@@ -57,4 +65,4 @@ docs: $(STAMP)          ## build the manual
 	$(BIN)/mkdocs build --strict
 
 clean:                  ## remove what was set up
-	rm -rf $(VENV) site .servers
+	rm -rf $(VENV) $(FLOORS) site .servers
