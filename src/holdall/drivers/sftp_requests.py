@@ -15,6 +15,8 @@ __all__ = ["both", "read_blocks", "write_blocks"]
 
 T = TypeVar("T")
 U = TypeVar("U")
+LEAST = 16 * 1024
+"""Bytes of a block, at the least: whatever a server says it takes, it has to be told a piece in a bounded number of requests."""
 
 
 async def both(one: Awaitable[T], two: Awaitable[U]) -> tuple[T, U]:
@@ -33,7 +35,7 @@ async def both(one: Awaitable[T], two: Awaitable[U]) -> tuple[T, U]:
 
 async def read_blocks(file: Any, start: int, size: int) -> bytes:
     """Return the bytes of ``[start, start + size)`` of an open file, all of them unless the file ends."""
-    block: int = file.read_len
+    block = max(file.read_len, LEAST)
     wanted = [min(block, start + size - at) for at in range(start, start + size, block)]
     blocks = await _all(file.read(length, start + number * block) for number, length in enumerate(wanted))
     data = bytearray()
@@ -46,7 +48,7 @@ async def read_blocks(file: Any, start: int, size: int) -> bytes:
 
 async def write_blocks(file: Any, data: bytes, offset: int) -> None:
     """Write bytes into an open file at an offset."""
-    block: int = file.write_len
+    block = max(file.write_len, LEAST)
     await _all(file.write(data[at : at + block], offset + at) for at in range(0, len(data), block))
 
 

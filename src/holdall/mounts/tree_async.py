@@ -116,10 +116,11 @@ async def delete_tree_async(store: Store, key: str) -> None:
     with a slash at its end means the directory alone: a file of the name without it stays.
     """
     check_may_delete(store, key)
-    key, alone = key.removesuffix("/"), key.endswith("/")
     failed: HoldallError | None = None
     folders: set[str] = set()
-    below = f"{key}/" if key else ""
+    alone = key.endswith("/")
+    below = key if alone or not key else f"{key}/"
+    key = key.removesuffix("/")
     real = store.capabilities.directories == "real"
     if key and not alone and (not real or is_link(store, key) or await directory_async(store, key) is None):
         await store.delete_async(key)

@@ -11,7 +11,7 @@ from holdall._tokens import random_bytes
 from holdall._turns import in_turns
 from holdall.errors import HoldallError, InvalidKeyError
 from holdall.records.encoding import Body, Content, Stamp, decode_content, encodable, encode_content, encode_value, iso
-from holdall.records.errors import BatchError, DuplicateRecordError, Outcome, SerializationError
+from holdall.records.errors import BatchError, DuplicateRecordError, Outcome, SerializationError, Status
 from holdall.records.record import Record
 
 __all__ = [
@@ -199,6 +199,10 @@ class Item:
     id: str | None
     draft: Draft | None = None
     outcome: Outcome | None = None
+
+    def ended(self, status: Status, error: BaseException | None = None) -> Outcome:
+        """Return what became of it."""
+        return Outcome(index=self.index, id=self.id, status=status, error=error)
 
 
 class Drawing:

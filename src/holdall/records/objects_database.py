@@ -75,7 +75,9 @@ class ObjectDatabase(Database):
         given: Any = store
         if not isinstance(given, (Store, str, os.PathLike)):
             faults.add(f"store is a Store, a URL or a mount, not {type(given).__name__}")
-        check_options({**self._made_of, "prefix": () if prefix is None else prefix}, faults)  # no prefix is ""
+        check_options(
+            {**self._made_of, "prefix": () if prefix is None else prefix}, faults
+        )  # None is a fault: no prefix is ""
         faults.check()
         store, prefix = _placed(store, prefix)
         if tags is None:

@@ -65,16 +65,16 @@ async def write_chunk_async(
         except ThrottledError:
             raise
         except DuplicateRecordError as error:
-            return Outcome(index=item.index, id=item.id, status="exists", error=error), None, ()
+            return item.ended("exists", error), None, ()
         except ConcurrencyError as error:
-            return Outcome(index=item.index, id=item.id, status="conflict", error=error), None, ()
+            return item.ended("conflict", error), None, ()
         except HoldallError as error:
             if isinstance(error, (PermissionDeniedError, ConfigError)):
                 stopped.append(error)
             status: Status = "unknown" if getattr(error, "outcome", None) == "unknown" else "failed"
-            return Outcome(index=item.index, id=item.id, status=status, error=error), None, ()
+            return item.ended(status, error), None, ()
         if stored is None:
-            return Outcome(index=item.index, id=item.id, status="missing"), None, ()
+            return item.ended("missing"), None, ()
         row = await stored_row_async(stored) if keep else None
         return Outcome(index=item.index, id=stored.stamp.id, status="written"), row, stored.omitted
 
@@ -83,7 +83,7 @@ async def write_chunk_async(
         async for item, answer in answers:
             if isinstance(answer, Exception):
                 status: Status = "not_tried" if answer in stopped else "failed"
-                written.append((Outcome(index=item.index, id=item.id, status=status, error=answer), None))
+                written.append((item.ended(status, answer), None))
             else:
                 outcome, row, omitted = answer
                 written.append((outcome, row))

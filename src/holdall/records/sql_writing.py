@@ -146,7 +146,7 @@ class Batch:
             try:
                 self._rows[item.draft.id] = (item, row_of(item.draft))
             except SerializationError as error:
-                self.outcomes.append(_outcome(item, "failed", error))
+                self.outcomes.append(item.ended("failed", error))
 
     def __bool__(self) -> bool:
         return bool(self._rows)
@@ -172,12 +172,12 @@ class Batch:
             except DBAPIError as error:
                 if error.connection_invalidated:
                     raise
-                outcomes.append(_outcome(item, "failed", translate(error, layout.name)))
+                outcomes.append(item.ended("failed", translate(error, layout.name)))
         return outcomes
 
     def failed(self, error: HoldallError, status: Any) -> list[Outcome]:
         """Return outcomes that name this error for each item."""
-        return [_outcome(item, status, error) for item, _ in self._rows.values()]
+        return [item.ended(status, error) for item, _ in self._rows.values()]
 
     def _written(self, connection: sa.Connection, layout: Layout, rows: list[Row]) -> set[str]:
         table, values = aside(lambda: _table_of_rows(layout, rows)) if len(rows) > 1 else _table_of_rows(layout, rows)
@@ -194,9 +194,9 @@ class Batch:
 
     def _settled(self, connection: sa.Connection, layout: Layout, item: Item, written: bool) -> Outcome:
         if written:
-            return _outcome(item, "written")
+            return item.ended("written")
         if self.verb == "update":
-            return _outcome(item, "missing")
+            return item.ended("missing")
         assert item.draft is not None
         draft: Draft = item.draft
         while draft.mint is not None:  # an id of our own invention that is taken: another one
@@ -204,7 +204,7 @@ class Batch:
             if insert(connection, layout, row_of(draft)):
                 return Outcome(index=item.index, id=draft.id, status="written")
         error = DuplicateRecordError(f"record {item.id!r} is there already", id=item.id)
-        return _outcome(item, "exists", error)
+        return item.ended("exists", error)
 
 
 def batches(verb: WriteVerb, items: Sequence[Item]) -> list[Batch]:
@@ -226,10 +226,6 @@ def delete_many(connection: sa.Connection, layout: Layout, ids: Sequence[str]) -
 def clear(connection: sa.Connection, layout: Layout) -> int:
     """Delete all rows and return how many there were."""
     return int(run(connection, layout, f"DELETE FROM {layout.name}").rowcount)
-
-
-def _outcome(item: Item, status: Any, error: BaseException | None = None) -> Outcome:
-    return Outcome(index=item.index, id=item.id, status=status, error=error)
 
 
 def _table_of_rows(layout: Layout, rows: list[Row]) -> tuple[str, list[Any]]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+from contextlib import suppress
 
 import pytest
 
-from holdall.errors import AlreadyExistsError, IsDirectoryError, NotDirectoryError, NotFoundError
+from holdall.drivers.memory import MemoryStore
+from holdall.errors import AlreadyExistsError, InvalidKeyError, IsDirectoryError, NotDirectoryError, NotFoundError
 from holdall.mounts import NotEmptyError
+from holdall.mounts.tree import delete_tree
+from holdall.mounts.tree_async import delete_tree_async
 
 FILES = ["a.txt", "d/b.txt", "d/e/c.txt", "d/e/f/g.txt", "z.txt"]
 
@@ -221,3 +226,19 @@ def test_what_is_missing_cannot_be_renamed_even_onto_itself(memory, say):
             say(node, verb, node)
         with pytest.raises(FileNotFoundError):
             say(node, verb, "mem:other")
+
+
+@pytest.mark.parametrize("delete", [delete_tree, lambda *given: asyncio.run(delete_tree_async(*given))])
+def test_a_name_with_a_slash_at_its_end_is_the_directory_alone(delete):
+    store = MemoryStore()
+    for key in ("d", "d/a", "d/b/c", "e"):
+        store.put(key, b"")
+    with suppress(InvalidKeyError):
+        delete(store, "/")
+    assert len(keys_of(store)) == 4, "a slash alone is no name of everything"
+    delete(store, "d/")
+    assert keys_of(store) == ["d", "e"]
+
+
+def keys_of(store):
+    return [meta.key for page in store.list() for meta in page.objects]
