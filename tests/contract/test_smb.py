@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import smbclient
+from smbprotocol.exceptions import SMBOSError
 
+from holdall.core.options import PutOptions
 from holdall.drivers.smb import SMBStore
-from holdall.errors import InvalidKeyError
+from holdall.drivers.smb_tree import SMBTree
+from holdall.errors import AlreadyExistsError, InvalidKeyError
 from holdall.store import Store
 from holdall.testing import Ground, LocalGround, StoreContract
 from holdall.testing.contract.base import keys_of, read
@@ -64,3 +68,30 @@ class TestSMB(StoreContract):
             with pytest.raises(InvalidKeyError):
                 read(verbs, key)
         assert ground.snapshot() == {"x": b"precious"}
+
+    def test_a_create_renames_nothing(self, verbs: Store, ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Samba asks whether a name is taken and renames then, so two would win; a link is one step."""
+        monkeypatch.delattr(SMBTree, "_rename")
+        verbs.put("d/k", b"first", PutOptions(mode="create"))
+        with pytest.raises(AlreadyExistsError):
+            verbs.put("d/k", b"second", PutOptions(mode="create"))
+        ground.write("taken", b"others'")
+        with pytest.raises(AlreadyExistsError):
+            verbs.rename("d/k", "taken", mode="create")
+        verbs.rename("d/k", "e/k", mode="create")
+        assert ground.everything() == {"e/k", "taken"}
+        assert ground.read("e/k") == b"first"
+
+    def test_a_share_without_links(self, verbs: Store, ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A file system that has none (FAT) is told once the link is refused: the server's rename decides."""
+
+        def refused(src: str, dst: str, **options: object) -> None:
+            raise SMBOSError(0xC00000BB, dst)
+
+        monkeypatch.setattr(smbclient, "link", refused)
+        verbs.put("k", b"first", PutOptions(mode="create"))
+        with pytest.raises(AlreadyExistsError):
+            verbs.put("k", b"second", PutOptions(mode="create"))
+        verbs.rename("k", "l", mode="create")
+        assert ground.everything() == {"l"}
+        assert ground.read("l") == b"first"

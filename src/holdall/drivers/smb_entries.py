@@ -9,13 +9,17 @@ from typing import Any, TypeVar
 
 from holdall.drivers.tree import Entry
 
-__all__ = ["BUSY", "BUSY_TARGET", "busily", "entry_of", "is_absent", "moment", "status_of"]
+__all__ = ["BUSY", "BUSY_TARGET", "NO_LINKS", "NO_PARENT", "busily", "entry_of", "is_absent", "moment", "status_of"]
 
 T = TypeVar("T")
 BUSY = frozenset({0xC0000043, 0xC0000056})
 """Sharing violation, delete pending: somebody has the file open, for a moment most likely."""
 BUSY_TARGET = BUSY | {0xC0000022}
 """And access denied, as Samba calls it where the file that is to be replaced is open."""
+NO_LINKS = frozenset({0xC0000002, 0xC0000003, 0xC000000D, 0xC0000010, 0xC0000022, 0xC00000BA, 0xC00000BB, 0xC0000265})
+"""How servers say that they cannot give this file a second name: their file system has none, it is a directory, it has too many."""
+NO_PARENT = frozenset({0xC0000034, 0xC000003A, 0xC0000103, 0xC0000035})
+"""Name or path not found, no directory, name collision: what is needed above a file is not there."""
 WAIT = 5.0
 """Seconds that a file may be open elsewhere before a change of it is given up."""
 _ABSENT = {0xC0000034, 0xC000003A, 0xC000000F, 0xC0000225, 0xC0000056}

@@ -2,40 +2,37 @@
 
 No handle outlives a call: a piece of a file is read by opening it, and checked to be of the file that was described; a piece is
 written by opening the temporary file. So nobody is locked out for long, nothing is left where a result is dropped, and what
-broke with a connection is done again. A write ends with the protocol's rename, which replaces or, for ``create``, refuses.
+broke with a connection is done again. A write ends with the protocol's rename, which replaces; a ``create`` with its link, which
+one of many gets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import smbclient
-from smbclient._io import SMBFileIO, SMBFileTransaction, SMBRawIO, set_info
+from smbclient._io import SMBFileTransaction, SMBRawIO, set_info
 from smbprotocol.file_info import FileRenameInformation
 from smbprotocol.open import CreateOptions, FilePipePrinterAccessMask
 
 from holdall.core.options import PutOptions
-from holdall.drivers.smb_entries import BUSY_TARGET, busily, entry_of, is_absent, moment, status_of
+from holdall.drivers.smb_entries import BUSY_TARGET, NO_LINKS, NO_PARENT, busily, entry_of, is_absent, moment, status_of
+from holdall.drivers.smb_files import FileReader, FileWriter, described, opened, read_range
 from holdall.drivers.smb_pool import Link, SMBPool, is_lost
-from holdall.drivers.tree import BlockingReader, BlockingTree, BlockingWriter, Entry, Mode, Reader, Writer, beside, parent
+from holdall.drivers.tree import BlockingTree, Entry, Mode, Reader, Writer, parent
 from holdall.errors import (
-    IntegrityError,
     IsDirectoryError,
     NotDirectoryError,
     NotFoundError,
-    PreconditionError,
 )
 from holdall.results import CHUNK
 
 __all__ = ["SMBTree"]
 
 T = TypeVar("T")
-PIECE = 4 * CHUNK
-"""Bytes that are read or written with one opening of a file."""
-_NO_PARENT = {0xC0000034, 0xC000003A, 0xC0000103, 0xC0000035}  # name or path not found, no directory, name collision
 
 
 class SMBTree(BlockingTree):
@@ -96,9 +93,9 @@ class SMBTree(BlockingTree):
 
         def begin(link: Link) -> Reader:
             with opened(self.full(path), link, "r", "rwd") as file:
-                entry = _described(path, file)
-                start = _read(file, 0, entry.size) if whole and entry.size <= CHUNK else b""
-                return _Reader(self, path, entry, start)
+                entry = described(path, file)
+                start = read_range(file, 0, entry.size) if whole and entry.size <= CHUNK else b""
+                return FileReader(self, path, entry, start)
 
         try:
             return busily(lambda: self._pool.call(begin))
@@ -115,7 +112,7 @@ class SMBTree(BlockingTree):
 
     def create(self, path: str, size: int | None, options: PutOptions) -> Writer:
         """Begin a file. See `Tree.create`."""
-        return _Writer(self, path)
+        return FileWriter(self, path)
 
     def _make(self, path: str) -> None:
         """Make a directory and those above it; one that is there is fine."""
@@ -139,18 +136,22 @@ class SMBTree(BlockingTree):
             try:
                 self._make(folder)
             except OSError as error:
-                if status_of(error) in _NO_PARENT:
+                if status_of(error) in NO_PARENT:
                     raise NotDirectoryError(f"a file stands where {folder!r} should be a directory") from error
                 raise
         raise NotDirectoryError(f"a file stands where {folder!r} should be a directory")
 
     def put_in_place(self, temporary: str, path: str, mode: Mode) -> None:
-        """Rename over the old file, or refuse to if there must be none.
+        """Rename over the old file; where there must be none, give the file a second name, and take the first one away.
 
         Raises:
             IsDirectoryError: A directory is there.
             AlreadyExistsError: ``mode="create"`` and something is there.
         """
+        if mode == "create" and self._linked(temporary, path):
+            with suppress(Exception):  # what is left is a temporary name of a whole file
+                busily(lambda: self._remove(temporary))
+            return
         try:
             busily(lambda: self._rename(temporary, path, replace=mode != "create"), BUSY_TARGET)
         except OSError as error:
@@ -163,6 +164,36 @@ class SMBTree(BlockingTree):
             if is_lost(error) and self._gone(temporary):
                 return
             raise
+
+    def _linked(self, src: str, dst: str) -> bool:
+        """Give a file a second name, which one of all who want it gets, or tell that this share has no links.
+
+        Samba renames in two steps, asking whether the name is taken and renaming: of two at once both would win.
+        """
+        try:
+            busily(lambda: self._link(src, dst))
+        except Exception as error:
+            if status_of(error) in NO_LINKS:
+                return False
+            if not (is_lost(error) and self._is_one(src, dst)):
+                raise
+        return True
+
+    def _link(self, src: str, dst: str) -> None:
+        with self._pool.lent() as link:
+            smbclient.link(self.full(src), self.full(dst), follow_symlinks=False, **link.options)
+
+    def _is_one(self, path: str, other: str) -> bool:
+        """Tell whether two names are of one file: its linking was done, though nobody heard of it."""
+
+        def ask(link: Link) -> bool:
+            mine, its = (smbclient.stat(self.full(each), follow_symlinks=False, **link.options) for each in (path, other))
+            return bool(mine.st_ino) and (mine.st_dev, mine.st_ino) == (its.st_dev, its.st_ino)
+
+        try:
+            return self._pool.call(ask)
+        except OSError:
+            return False
 
     def _rename(self, src: str, dst: str, *, replace: bool) -> None:
         with self._pool.lent() as link:
@@ -197,13 +228,16 @@ class SMBTree(BlockingTree):
         """Remove a file. See `Tree.remove`."""
         if self._stat(path).kind == "directory":
             return False
-        busily(lambda: self._pool.call(lambda link: smbclient.remove(self.full(path), **link.options)))
+        busily(lambda: self._remove(path))
         return True
+
+    def _remove(self, path: str) -> None:
+        self._pool.call(lambda link: smbclient.remove(self.full(path), **link.options))
 
     def discard(self, path: str) -> None:
         """Remove a temporary file, if it can be."""
         with suppress(Exception):
-            self._pool.call(lambda link: smbclient.remove(self.full(path), **link.options))
+            self._remove(path)
 
     def make_directory(self, path: str) -> None:
         """Make a directory. See `Tree.make_directory`."""
@@ -219,7 +253,10 @@ class SMBTree(BlockingTree):
     def move(self, src: str, dst: str, mode: Mode) -> None:
         """Rename a file or directory. See `Tree.move`."""
         self.make_parents(parent(dst))
-        self.put_in_place(src, dst, mode)
+        if mode == "create" and self._linked(src, dst):
+            busily(lambda: self._remove(src))
+        else:
+            self.put_in_place(src, dst, mode)
 
     def set_modified(self, path: str, modified: datetime) -> None:
         """Set a file's time of last modification. See `Tree.set_modified`."""
@@ -229,130 +266,3 @@ class SMBTree(BlockingTree):
     def close(self) -> None:
         """Let go of connections; idempotent."""
         self._pool.close()
-
-
-class _Reader(BlockingReader):
-    """One file, opened for each piece."""
-
-    parallel = 4
-
-    def __init__(self, tree: SMBTree, path: str, entry: Entry, start: bytes) -> None:
-        self._tree = tree
-        self._path = path
-        self._start = start
-        self.entry = entry
-
-    def chunks(self, start: int, end: int) -> Generator[bytes]:
-        """Iterate over the bytes of ``[start, end)``. See `Reader.chunks`."""
-        if end <= len(self._start):
-            if end > start:
-                yield self._start[start:end]
-            return
-        while start < end:
-            piece = self._piece(start, min(start + PIECE, end))
-            for at in range(0, len(piece), CHUNK):
-                yield piece[at : at + CHUNK]
-            start += len(piece)
-
-    def _piece(self, start: int, end: int) -> bytes:
-        def ask(link: Link) -> bytes:
-            with opened(self._tree.full(self._path), link, "r", "rwd") as file:
-                now = _described(self._path, file)
-                if (now.size, now.etag) != (self.entry.size, self.entry.etag):
-                    raise PreconditionError(f"{self._path!r} was replaced while it was being read", kind="changed")
-                return _read(file, start, end)
-
-        return busily(lambda: self._tree.call(ask))
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class _Writer(BlockingWriter):
-    """A file under a temporary name in the same directory, opened for each piece."""
-
-    def __init__(self, tree: SMBTree, path: str) -> None:
-        self._tree = tree
-        self._path = path
-        self._temporary = beside(path)
-        self._waiting = bytearray()
-        self._size = 0
-        self._begun = False
-
-    def write(self, chunk: bytes) -> None:
-        """Append bytes. See `Writer.write`."""
-        self._waiting += chunk
-        if len(self._waiting) >= PIECE:
-            self._flush()
-
-    def _flush(self) -> None:
-        tree, data, offset = self._tree, bytes(self._waiting), self._size
-        first, self._begun = not self._begun, True
-
-        def store(link: Link) -> None:
-            with opened(tree.full(self._temporary), link, "w" if first else "r+", "d") as file:
-                file.seek(offset)
-                view = memoryview(data)
-                while view:
-                    view = view[file.write(view) :]
-
-        try:
-            tree.call(store)
-        except OSError as error:
-            if not first or status_of(error) not in _NO_PARENT:
-                raise
-            tree.make_parents(parent(self._path))
-            tree.call(store)
-        self._size += len(data)
-        self._waiting.clear()
-
-    def publish(self, mode: Mode, if_match: str | None) -> Entry:
-        """Make the whole file appear. See `Writer.publish`."""
-        if self._waiting or not self._begun:
-            self._flush()
-        entry = self._tree.stat(self._temporary)
-        if entry.size != self._size:
-            raise IntegrityError(f"{self._path!r}: the share holds {entry.size} bytes of {self._size} written")
-        self._tree.put_in_place(self._temporary, self._path, mode)
-        self._begun = False
-        return Entry(
-            name=self._path.rpartition("/")[2], size=entry.size, modified=entry.modified, etag=entry.etag, kind=entry.kind
-        )
-
-    def abort(self) -> None:
-        """Remove what was written. See `Writer.abort`."""
-        if self._begun:
-            self._begun = False
-            self._tree.discard(self._temporary)
-
-
-@contextmanager
-def opened(full: str, link: Link, mode: str, share: str) -> Generator[SMBFileIO]:
-    """Open a file for the while of one request; ``share`` says what others may do with it meanwhile."""
-    file = SMBFileIO(full, mode=mode, share_access=share, **link.options)
-    file.open()
-    try:
-        yield file
-        file.close()
-    finally:
-        if not file.closed:  # what broke also broke the closing: the server closes it with the connection
-            with suppress(Exception):
-                file.close()
-            file.fd._connected = False
-
-
-def _described(path: str, file: SMBFileIO) -> Entry:
-    about: Any = file.fd
-    return entry_of(path.rpartition("/")[2], about.end_of_file, about.last_write_time, about.file_attributes)
-
-
-def _read(file: SMBFileIO, start: int, end: int) -> bytes:
-    """Return the bytes of ``[start, end)``, fewer where the file ends."""
-    file.seek(start)
-    data = bytearray()
-    while len(data) < end - start:
-        block = file.read(end - start - len(data))
-        if not block:
-            raise PreconditionError("the file became shorter while it was being read", kind="changed")
-        data += block
-    return bytes(data)

@@ -48,15 +48,15 @@ def lose(place, monkeypatch):
         method = "MOVE" if place.kind == "webdav" else "PUT"
         place.proxy.fail(Fault(lose_reply=True), method=method, target="base/nested/" + ("" if method == "MOVE" else "k"))
         return
-    kind, name = (SFTPTree, "_rename_new") if place.kind == "sftp" else (SMBTree, "_rename")
+    kind, name = (SFTPTree, "_rename_new") if place.kind == "sftp" else (SMBTree, "_link")
     genuine = getattr(kind, name)
 
-    def rename(*args, **named):
+    def name_it(*args, **named):
         monkeypatch.setattr(kind, name, genuine)
         place.proxy.lose_replies()
         return genuine(*args, **named)
 
-    monkeypatch.setattr(kind, name, rename)
+    monkeypatch.setattr(kind, name, name_it)
 
 
 @pytest.mark.parametrize("kind", ["sftp", "webdav", "smb", "localstack", "azure"])
