@@ -15,8 +15,11 @@ from pathlib import Path
 
 import pytest
 from tests.file_servers import serving
+from tests.unit.engine.stores import engine
 
 from holdall.core.options import PutOptions
+from holdall.drivers.memory import MemoryStore
+from holdall.engine.progress import TransferOptions
 from holdall.errors import (
     ForkedProcessError,
     HoldallError,
@@ -77,6 +80,20 @@ def discreet(error, *secrets):
     """Assert that neither an error nor what caused it shows a secret."""
     shown = "".join(traceback.format_exception(error)) + repr(error)
     assert not [secret for secret in secrets if secret in shown]
+
+
+# -- names that change their kind -------------------------------------------------------------------------------------
+
+
+def test_a_mirror_follows_what_became_a_directory_or_a_file(store, ground, colour: Colour):
+    near = MemoryStore()
+    for key in ("d/x/y", "e", "f/g/h"):
+        near.put(key, key.encode())
+    for key in ("d", "e/x/y", "f/g"):
+        ground.write(key, OLD)
+    report = colour(engine).sync((near, ""), (store, ""), TransferOptions(delete=True))
+    assert (report.copied, report.deleted) == (3, 3)
+    assert {key: ground.read(key) for key in ground.everything()} == {key: key.encode() for key in ("d/x/y", "e", "f/g/h")}
 
 
 # -- servers that come and go -----------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 from holdall.core.meta import ObjectMeta
 from holdall.core.plans import SkipStrategy, TransferRules
 
-__all__ = ["Verdict", "digest_reason", "hidden", "judge", "same_digest"]
+__all__ = ["Verdict", "digest_reason", "displaced", "hidden", "judge", "same_digest"]
 
 Verdict = Literal["copy", "compare"]
 
@@ -27,6 +28,23 @@ def hidden(path: str, rules: TransferRules) -> str | None:
     if rules.exclude and any(fnmatchcase(path, pattern) for pattern in rules.exclude):
         return "excluded"
     return None
+
+
+def displaced(paths: Iterable[str], doomed: Iterable[str]) -> set[str]:
+    """Return those paths whose place is taken by what goes: a file where they need a directory, or a directory where they are files.
+
+    Example:
+        >>> sorted(displaced(["a", "b/x", "c", "d"], ["a/y/z", "b", "cc", "d/"]))
+        ['a', 'b/x', 'd']
+    """
+    names = {name.rstrip("/") for name in doomed}
+    taken = names.union(*map(_parents, names))
+    return {path for path in paths if (name := path.rstrip("/")) in taken or not names.isdisjoint(_parents(name))}
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split("/")
+    return ["/".join(parts[:end]) for end in range(1, len(parts))]
 
 
 def judge(

@@ -20,6 +20,10 @@ SMALL = 64 * 1024
 """Bytes up to which a body is read with its answer: what is done between the two lets the connection's thread go to sleep."""
 
 
+LARGE = 16 * 1024 * 1024
+"""Bytes from which on a body is put together as it comes: obstore would join its pieces, and Python copy that, in one call."""
+
+
 class ObjectResult(GetResult):
     """Obstore's answer with a body that was read with it; the description is made when it is looked at."""
 
@@ -59,6 +63,8 @@ class StreamedResult(ObjectResult):
 
     def bytes(self) -> builtins.bytes:
         """Return all bytes of the answer. See `GetResult.bytes`."""
+        if self.size > LARGE:
+            return super().bytes()
         native = self._taken_body()
         try:
             data: builtins.bytes = native.bytes().to_bytes()
@@ -71,6 +77,8 @@ class StreamedResult(ObjectResult):
 
     async def bytes_async(self) -> builtins.bytes:
         """Return all bytes of the answer. See `GetResult.bytes`."""
+        if self.size > LARGE:
+            return await super().bytes_async()
         native = self._taken_body()
         try:
             data: builtins.bytes = (await native.bytes_async()).to_bytes()

@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
+from holdall.core.choices import displaced
 from holdall.core.plans import PlanItem, Route
 from holdall.engine.colours import closed, told
 from holdall.engine.copying import Copier
@@ -33,7 +34,14 @@ from holdall.engine.planning import Planner
 from holdall.engine.progress import ProgressEvent, TransferItem, TransferOptions, TransferReport
 from holdall.engine.renaming import Renamer, renamer, tidy
 from holdall.engine.walking import walk
-from holdall.errors import HoldallError, IsDirectoryError, NotFoundError, PermissionDeniedError, TransferError
+from holdall.errors import (
+    HoldallError,
+    IsDirectoryError,
+    NotDirectoryError,
+    NotFoundError,
+    PermissionDeniedError,
+    TransferError,
+)
 from holdall.store import Store
 
 __all__ = ["Address", "copy", "move", "plan", "sync"]
@@ -110,6 +118,7 @@ class _Transfer:
         self._behind: set[str] = set()
         self._gone: set[str] = set()
         self._arrived: dict[str, int] = {}
+        self._blocked: dict[str, tuple[PlanItem, Exception]] | None = {} if self.options.delete else None
         self._started = time.perf_counter()
         self._check()
 
@@ -322,14 +331,14 @@ class _Transfer:
         copier = self._copier(planner)
         if self.options.progress is None:
             with closed(planner.tree()) as items:
-                self._carry_out(copier, planner.route, items)
+                self._carry_out(copier, planner, items)
         else:
             planned: list[PlanItem] = []
             self.total = 0
             for item in planner.tree():
                 planned.append(item)
                 self.total += item.action in {"copy", "compare", "skip"}
-            self._carry_out(copier, planner.route, _each(planned))
+            self._carry_out(copier, planner, _each(planned))
         if copier.carrier.unread:
             self.report.lost["tags (not read)"] = copier.carrier.unread
         if self.moving and self._behind and not self.options.dry_run:
@@ -368,8 +377,9 @@ class _Transfer:
         self._settle(TransferItem(source=self.source.prefix, target=self.target.prefix, action="renamed"))
         return True
 
-    def _carry_out(self, copier: Copier, route: Route, items: Iterator[PlanItem]) -> None:
-        """Draw items as there is room for them, and deal with what comes back."""
+    def _carry_out(self, copier: Copier, planner: Planner, items: Iterator[PlanItem]) -> None:
+        """Draw items as there is room for them, and deal with what comes back; what others' names are in the way of comes last."""
+        route = planner.route
         doomed: list[PlanItem] = []
         waiting: PlanItem | None = None
         exhausted = False
@@ -405,8 +415,26 @@ class _Transfer:
                 if not crew.busy:
                     break
                 self._hear(crew.next(), budget)
+        again = self._clear(doomed)
+        if again:
+            tidy(self.target.store, self._gone - planner.directories)
+            self._carry_out(copier, planner, _each(again))
+
+    def _clear(self, doomed: list[PlanItem]) -> list[PlanItem]:
+        """Delete what the source lacks, if nothing failed, and return what has room only now."""
+        blocked, self._blocked = self._blocked, None  # the next failure is one
+        waiting = blocked or {}
+        room = set[str]() if self.report.failed else displaced(waiting, (item.path for item in doomed))
+        for path in waiting.keys() - room:
+            self._fail(*waiting[path])
         if doomed and not self.report.failed:
             self._delete(doomed)
+        again = [waiting[path] for path in waiting if path in room]
+        if not self.report.failed:
+            return [item for item, _ in again]
+        for item, error in again:
+            self._fail(item, error)
+        return []
 
     def _hear(self, event: Arrived | Ended[Job], budget: Budget) -> None:
         """Deal with what a worker posted."""
@@ -419,9 +447,18 @@ class _Transfer:
         if error is None:
             self._settle(event.result)
             return
-        if self.options.errors == "raise" or not isinstance(error, Exception) or isinstance(error, StoppedError):
+        if not isinstance(error, Exception) or isinstance(error, StoppedError):
             raise error
-        source, target = self.source.key(job.item.path), self.target.key(job.item.path)
+        if self._blocked is not None and isinstance(error, (IsDirectoryError, NotDirectoryError)):
+            self._blocked[job.item.path] = job.item, error
+        else:
+            self._fail(job.item, error)
+
+    def _fail(self, item: PlanItem, error: Exception) -> None:
+        """Note that an item failed, or raise its error."""
+        if self.options.errors == "raise":
+            raise error
+        source, target = self.source.key(item.path), self.target.key(item.path)
         self._settle(TransferItem(source=source, target=target, action="failed", error=error))
 
     def _skipped(self, item: PlanItem) -> TransferItem:

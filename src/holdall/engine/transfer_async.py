@@ -21,6 +21,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+from holdall.core.choices import displaced
 from holdall.core.plans import PlanItem, Route
 from holdall.engine.colours import closed_async, told_async
 from holdall.engine.copying_async import Copier
@@ -33,7 +34,14 @@ from holdall.engine.planning_async import Planner
 from holdall.engine.progress import ProgressEvent, TransferItem, TransferOptions, TransferReport
 from holdall.engine.renaming_async import Renamer, renamer, tidy_async
 from holdall.engine.walking_async import walk_async
-from holdall.errors import HoldallError, IsDirectoryError, NotFoundError, PermissionDeniedError, TransferError
+from holdall.errors import (
+    HoldallError,
+    IsDirectoryError,
+    NotDirectoryError,
+    NotFoundError,
+    PermissionDeniedError,
+    TransferError,
+)
 from holdall.store import Store
 
 __all__ = ["Address", "copy_async", "move_async", "plan_async", "sync_async"]
@@ -111,6 +119,7 @@ class _Transfer:
         self._behind: set[str] = set()
         self._gone: set[str] = set()
         self._arrived: dict[str, int] = {}
+        self._blocked: dict[str, tuple[PlanItem, Exception]] | None = {} if self.options.delete else None
         self._started = time.perf_counter()
         self._check()
 
@@ -323,14 +332,14 @@ class _Transfer:
         copier = self._copier(planner)
         if self.options.progress is None:
             async with closed_async(planner.tree_async()) as items:
-                await self._carry_out_async(copier, planner.route, items)
+                await self._carry_out_async(copier, planner, items)
         else:
             planned: list[PlanItem] = []
             self.total = 0
             async for item in planner.tree_async():
                 planned.append(item)
                 self.total += item.action in {"copy", "compare", "skip"}
-            await self._carry_out_async(copier, planner.route, _each_async(planned))
+            await self._carry_out_async(copier, planner, _each_async(planned))
         if copier.carrier.unread:
             self.report.lost["tags (not read)"] = copier.carrier.unread
         if self.moving and self._behind and not self.options.dry_run:
@@ -369,8 +378,9 @@ class _Transfer:
         await self._settle_async(TransferItem(source=self.source.prefix, target=self.target.prefix, action="renamed"))
         return True
 
-    async def _carry_out_async(self, copier: Copier, route: Route, items: AsyncIterator[PlanItem]) -> None:
-        """Draw items as there is room for them, and deal with what comes back."""
+    async def _carry_out_async(self, copier: Copier, planner: Planner, items: AsyncIterator[PlanItem]) -> None:
+        """Draw items as there is room for them, and deal with what comes back; what others' names are in the way of comes last."""
+        route = planner.route
         doomed: list[PlanItem] = []
         waiting: PlanItem | None = None
         exhausted = False
@@ -407,8 +417,26 @@ class _Transfer:
                 if not crew.busy:
                     break
                 await self._hear_async(await crew.next_async(), budget)
+        again = await self._clear_async(doomed)
+        if again:
+            await tidy_async(self.target.store, self._gone - planner.directories)
+            await self._carry_out_async(copier, planner, _each_async(again))
+
+    async def _clear_async(self, doomed: list[PlanItem]) -> list[PlanItem]:
+        """Delete what the source lacks, if nothing failed, and return what has room only now."""
+        blocked, self._blocked = self._blocked, None  # the next failure is one
+        waiting = blocked or {}
+        room = set[str]() if self.report.failed else displaced(waiting, (item.path for item in doomed))
+        for path in waiting.keys() - room:
+            await self._fail_async(*waiting[path])
         if doomed and not self.report.failed:
             await self._delete_async(doomed)
+        again = [waiting[path] for path in waiting if path in room]
+        if not self.report.failed:
+            return [item for item, _ in again]
+        for item, error in again:
+            await self._fail_async(item, error)
+        return []
 
     async def _hear_async(self, event: Arrived | Ended[Job], budget: Budget) -> None:
         """Deal with what a worker posted."""
@@ -421,9 +449,18 @@ class _Transfer:
         if error is None:
             await self._settle_async(event.result)
             return
-        if self.options.errors == "raise" or not isinstance(error, Exception) or isinstance(error, StoppedError):
+        if not isinstance(error, Exception) or isinstance(error, StoppedError):
             raise error
-        source, target = self.source.key(job.item.path), self.target.key(job.item.path)
+        if self._blocked is not None and isinstance(error, (IsDirectoryError, NotDirectoryError)):
+            self._blocked[job.item.path] = job.item, error
+        else:
+            await self._fail_async(job.item, error)
+
+    async def _fail_async(self, item: PlanItem, error: Exception) -> None:
+        """Note that an item failed, or raise its error."""
+        if self.options.errors == "raise":
+            raise error
+        source, target = self.source.key(item.path), self.target.key(item.path)
         await self._settle_async(TransferItem(source=source, target=target, action="failed", error=error))
 
     def _skipped(self, item: PlanItem) -> TransferItem:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
-from holdall._turns import in_turns
 from holdall.core.secrets import mask
 from holdall.engine.resolve import resolve
 from holdall.engine.streams import open_file
@@ -30,7 +29,7 @@ from holdall.records.export import (
     values_of,
 )
 from holdall.records.export_delta import for_delta, write_delta
-from holdall.records.lengthy import binary, compact
+from holdall.records.lengthy import binary, compact, gathered
 from holdall.records.lengthy_reading import loads
 from holdall.records.record import Record
 
@@ -224,7 +223,7 @@ class _Lines:
         pass
 
     def add(self, rows: list[dict[str, Any]]) -> bytes:
-        return b"".join(binary(compact(encode_value(row)) + "\n") for row in in_turns(rows))
+        return gathered(binary(compact(encode_value(row)) + "\n") for row in rows)
 
     def end(self) -> bytes:
         return b""

@@ -8,7 +8,15 @@ from tests.unit.engine.stores import Apart, engine, everything, fill, md5
 from holdall.drivers.local import LocalStore
 from holdall.drivers.memory import MemoryStore
 from holdall.engine.progress import TransferOptions
-from holdall.errors import NotFoundError, PermissionDeniedError, TransferError, UnavailableError
+from holdall.errors import (
+    IsDirectoryError,
+    NotDirectoryError,
+    NotFoundError,
+    PermissionDeniedError,
+    TransferError,
+    UnavailableError,
+)
+from holdall.results import DeleteResult
 from holdall.testing import CountingStore, FlakyStore
 
 TREE = {"a": b"1", "b/c": b"22", "b/d/e": b"333"}
@@ -176,6 +184,81 @@ def test_a_failed_copy_prevents_deletions(colour, target):
     with pytest.raises(UnavailableError):
         colour(engine).sync((source, ""), (target, ""), TransferOptions(delete=True))
     assert "old" in everything(target)
+
+
+BEFORE = {"d": b"was a file", "e/x/y": b"was a directory", "f/g": b"was one, too", "gone": b"3", "same": b"4"}
+AFTER = {"d/x/y": b"1", "d/z": b"22", "e": b"333", "f/g/h": b"4444", "same": b"4"}
+
+
+@pytest.mark.parametrize("progress", [None, print])
+@pytest.mark.parametrize("errors", ["raise", "collect"])
+def test_a_file_becomes_a_directory_and_the_other_way_round(colour, target, tmp_path, errors, progress):
+    source = LocalStore(tmp_path / "from", create=True)
+    fill(source, AFTER)
+    fill(target, BEFORE)
+    (tmp_path / "to" / "e/empty").mkdir(parents=True, exist_ok=True)  # for the local one
+    options = TransferOptions(delete=True, errors=errors, progress=progress)
+    report = colour(engine).sync((source, ""), (target, ""), options)
+    assert everything(target) == AFTER
+    assert (report.copied, report.skipped, report.failed) == (4, 1, 0)
+    again = colour(engine).sync((source, ""), (target, ""), options)
+    assert (again.copied, again.skipped, again.deleted) == (0, 5, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({}, NotDirectoryError),
+        ({"delete": True, "max_delete": 3}, NotDirectoryError),
+        ({"delete": True, "exclude": "d"}, NotDirectoryError),
+        ({"delete": True, "exclude": "e/*"}, IsDirectoryError),
+    ],
+)
+def test_what_stands_in_the_way_and_stays_is_an_error(colour, tmp_path, options, error):
+    """Without leave to delete it, above `max_delete`, or hidden by a filter; and then nothing else is deleted either."""
+    source, target = LocalStore(tmp_path / "from", create=True), LocalStore(tmp_path / "to", create=True)
+    fill(source, AFTER)
+    fill(target, BEFORE)
+    with pytest.raises(TransferError) as caught:
+        colour(engine).sync((source, ""), (target, ""), TransferOptions(errors="collect", **options))
+    assert error in {type(item.error) for item in caught.value.report.items}
+    assert caught.value.report.deleted == 0
+    assert everything(target) == BEFORE
+    with pytest.raises((NotDirectoryError, IsDirectoryError)):
+        colour(engine).sync((source, ""), (target, ""), TransferOptions(**options))
+    assert everything(target) == BEFORE
+
+
+def test_a_failed_copy_leaves_what_stands_in_the_way(colour, tmp_path):
+    source, target = FlakyStore(Apart()), LocalStore(tmp_path)
+    fill(source, AFTER)
+    fill(target, BEFORE)
+    source.fail("get", key="same")
+    target.put("same", b"differs")
+    with pytest.raises(TransferError) as caught:
+        colour(engine).sync((source, ""), (target, ""), TransferOptions(delete=True, errors="collect"))
+    assert caught.value.report.failed == 5
+    assert everything(target) == BEFORE | {"same": b"differs"}
+
+
+def test_what_cannot_be_deleted_stays_in_the_way(colour, tmp_path):
+    class Holding(LocalStore):
+        def delete(self, keys):
+            for key in keys:
+                yield from [DeleteResult(key="d", error=UnavailableError("held"))] if key == "d" else super().delete([key])
+
+        async def delete_async(self, keys):
+            return list(self.delete(keys))
+
+    source, target = Apart(), Holding(tmp_path)
+    fill(source, AFTER)
+    fill(target, BEFORE)
+    with pytest.raises(TransferError) as caught:
+        colour(engine).sync((source, ""), (target, ""), TransferOptions(delete=True, errors="collect"))
+    failed = {item.target: type(item.error) for item in caught.value.report.items if item.action == "failed"}
+    assert failed["d"] is UnavailableError
+    assert {failed[key] for key in ("d/x/y", "d/z", "f/g/h")} == {NotDirectoryError}
+    assert failed["e"] is IsDirectoryError
 
 
 def test_a_listing_that_breaks_off_deletes_nothing(colour):
