@@ -284,13 +284,15 @@ async def watched(watch, db, calls):
     return found
 
 
-def measured(make, calls):
-    """Run calls on a new database, in a loop of their own."""
+def measured(make, calls, *, connected=False):
+    """Run calls on a new database, in a loop of their own; ``connected`` before there is one."""
     watch = Watch()
     gc.callbacks.append(watch.collecting)
+    db = make()
+    if connected:
+        db.connect()
 
     async def body():
-        db = make()
         try:
             return await watched(watch, db, calls)
         finally:
@@ -367,6 +369,11 @@ def main():
                 title, calls = f"{asked.kb} KB of {shape}", one(SHAPES[shape](asked.kb * 1000))
             columns = {name: measured(make, calls) for name, make in made.items()}
             found[title] = {call: {name: column[call] for name, column in columns.items()} for call in calls}
+            if shape == "many":
+                first = {"first call": calls["first call"]}
+                found[title]["first call after connect"] = {
+                    name: measured(make, first, connected=True)["first call"] for name, make in made.items()
+                }
             show(title, found[title])
     measuring.save("benchmarks.records.loop", found, as_json=asked.json)
 

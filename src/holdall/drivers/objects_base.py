@@ -221,12 +221,17 @@ class ObjectsBase(Store):
         """
         with self._readying:
             if self.unready:
-                for name in NATIVES if threading.get_ident() in BESIDE else ():
-                    pause()
-                    with suppress(*FAILURES):  # the verb that needs it tells why
-                        getattr(self, name)
+                if threading.get_ident() in BESIDE:
+                    self.open_natives()
                 self.make_place()
                 self.unready = False
+
+    def open_natives(self) -> None:
+        """Open obstore's instances, which verbs do else when they need one. Blocks; beside an event loop each has a turn of its own."""
+        for name in NATIVES:
+            pause()
+            with suppress(*FAILURES):  # the verb that needs it tells why
+                getattr(self, name)
 
     def make_place(self) -> None:
         """Make the bucket, if that was asked for. Blocks."""

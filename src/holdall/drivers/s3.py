@@ -227,12 +227,14 @@ class S3Store(ObstoreStore):
         """Ask a service that is not Amazon's which conditions it honours, and return the capabilities.
 
         Asked once per process and endpoint; otherwise the first use of such a condition asks. What is written is removed.
+        All that a first call would have to open is opened, too.
 
         Raises:
             MissingExtraError: boto3 is not installed.
         """
         side = self.side("probe")
         self.check_open()
+        self.open_natives()
         objects_writing.prove(self)
         probe_delete(side)
         probe_complete(side, "update")

@@ -7,9 +7,11 @@ import sqlite3
 import sys
 
 import pytest
+from tests.integration.records.s3 import opened as open_s3
 
 from holdall import _turns
 from holdall.drivers.memory import MemoryStore
+from holdall.drivers.objects_base import NATIVES, ObjectsBase
 from holdall.records import Filter, ObjectDatabase, Query, Record, SQLDatabase, lengthy, lengthy_reading, migrate_async
 
 pytestmark = pytest.mark.timeout(600)  # looked at by a profiler, on a machine that may be busy
@@ -234,3 +236,28 @@ def test_a32_no_call_into_c_gets_all_of_a_long_record(db, monkeypatch):
     assert found["count in Python"] == 0
     assert {names[1] for names in given} >= {"loads", "_ENCODE", "b64encode", "b64decode", "_read"}
     assert {names: size for names, size in given.items() if size > 4 * lengthy.STEP} == {}
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_a32_connect_opens_what_first_calls_would(moto_bucket, monkeypatch, connected):
+    """obstore's instances are the one thing that keeps a loop for longer wherever it is done: `connect` does it before there is a loop."""
+    opened = []
+
+    def watched(store, name, genuine=ObjectsBase._opened):
+        opened.append(name)
+        return genuine(store, name)
+
+    async def body():
+        await db.create_async(Record({"id": "a", "n": 1}))
+        await db.upsert_async("b", Record({"n": 2}))
+        assert len(await db.batch_create_async(Record({"id": f"c{n}"}) for n in range(20))) == 20
+        assert (await db.read_async("a"))["n"] == 1
+        assert len(await db.search_async(Filter("n", ">", 0))) == 2
+        await db.clear_async()
+
+    with open_s3(moto_bucket) as db:
+        if connected:
+            assert db.connect().compare_and_set
+        monkeypatch.setattr(ObjectsBase, "_opened", watched)
+        asyncio.run(body())
+    assert sorted(opened) == ([] if connected else sorted(NATIVES))

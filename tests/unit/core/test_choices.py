@@ -3,8 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from holdall.core.choices import digest_reason, hidden, judge
+from holdall.core.choices import digest_reason, displaced, hidden, judge
 from holdall.core.meta import ObjectMeta
 from holdall.core.plans import TransferRules
 
@@ -77,3 +79,15 @@ def test_sync_compares(compare, source, target, expected):
 
 def test_reasons_name_the_algorithm():
     assert digest_reason("sha256", "0123456789") == "same content (SHA256: 01234567...)"
+
+
+NAMES = st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map("/".join)
+
+
+@given(st.lists(NAMES), st.lists(st.tuples(NAMES, st.sampled_from(["", "/"])).map("".join)))
+def test_what_goes_makes_room_above_below_and_where_it_stands(paths, doomed):
+    def meet(path, name):
+        path, name = f"{path}/", f"{name.rstrip('/')}/"
+        return path.startswith(name) or name.startswith(path)
+
+    assert displaced(paths, doomed) == {path for path in paths if any(meet(path, name) for name in doomed)}
