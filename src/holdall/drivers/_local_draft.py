@@ -93,8 +93,8 @@ class Draft:
                     )
                     break
                 except FileNotFoundError:  # the directory was removed since it was opened
-                    root.leave(folder)
                     self._folder, self._temporary = None, ""
+                    root.leave(folder)
                     if attempt == _ATTEMPTS - 1:
                         raise
             if long:

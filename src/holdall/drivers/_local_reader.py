@@ -26,12 +26,12 @@ class Reader:
     `GetResult` reports.
     """
 
-    __slots__ = ("_end", "_fd", "_key", "_offset", "_root")
+    __slots__ = ("_end", "_key", "_offset", "_root", "fd")
 
-    def __init__(self, root: Root, key: str, fd: int, start: int, end: int) -> None:
+    def __init__(self, root: Root, key: str, start: int, end: int) -> None:
+        self.fd = -1
         self._root = root
         self._key = key
-        self._fd = fd
         self._offset = start
         self._end = end
 
@@ -58,7 +58,7 @@ class Reader:
         return self._read(self._end - self._offset)
 
     def _read(self, size: int) -> bytes:
-        fd, offset = self._fd, self._offset
+        fd, offset = self.fd, self._offset
         if fd < 0:
             return b""
         try:
@@ -70,10 +70,10 @@ class Reader:
 
     def close(self) -> None:
         """Close the file; idempotent."""
-        fd, self._fd = self._fd, -1
+        fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
 
     def __del__(self) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, AttributeError):  # it may have been interrupted before it was made
             self.close()

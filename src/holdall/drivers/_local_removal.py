@@ -75,8 +75,8 @@ class Remover:
 
     def _open(self, path: str, key: str) -> Folder:
         if path != self._path:
-            self._root.leave(self._folder[0])
-            self._path, self._folder = None, (None, "")
+            (left, _), self._path, self._folder = self._folder, None, (None, "")
+            self._root.leave(left)
             self._folder = self._root.folder(path, key)
             self._path = path
         return self._folder

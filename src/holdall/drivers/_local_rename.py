@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import stat as modes
-from collections.abc import Generator
 
 from holdall.core.options import CopyMode
 from holdall.core.preconditions import missing
@@ -45,9 +44,14 @@ def rename(root: Root, shelf: Shelf, src: str, dst: str, mode: CopyMode) -> None
                 raise root.explain(error, src) from _cause(error)
             target, after = root.make_folder(dst_parent, made, dst)
             stack.callback(root.leave, target)
-            with _locked(root, folder, target):
+            tokens: list[tuple[int, int | None]] = []
+            try:
+                _lock(root, folder, target, tokens)
                 act = _Rename(root, shelf, src, dst, (folder, before + src_name), (target, after + dst_name))
                 act.run(mode)
+            finally:
+                for token, fd in reversed(tokens):
+                    root.unlock(token, fd)
             if root.durable:
                 for fd in {folder, target} - {None}:
                     os.fsync(fd)  # type: ignore[arg-type]
@@ -129,23 +133,16 @@ def _standing(root: Root, key: str, name: str, folder: int | None) -> os.stat_re
     return stat
 
 
-@contextlib.contextmanager
-def _locked(root: Root, one: int | None, other: int | None) -> Generator[None]:
-    """Lock two directories, once if they are one, in an order that all renames share."""
+def _lock(root: Root, one: int | None, other: int | None, tokens: list[tuple[int, int | None]]) -> None:
+    """Lock two directories, once if they are one, in an order that all renames share; what gives the locks back is added to a list."""
     folders = [one]
     if one is not None and other is not None and not os.path.sameopenfile(one, other):
         numbered = sorted((os.fstat(fd).st_dev, os.fstat(fd).st_ino, fd) for fd in (one, other))
         folders = [fd for _, _, fd in numbered]
-    tokens: list[tuple[int, int | None]] = []
-    try:
-        for fd in folders:
-            tokens.append((root.lock(fd), fd))
-            if tokens[-1][0] != fd:  # the lock file locks all
-                break
-        yield
-    finally:
-        for token, fd in reversed(tokens):
-            root.unlock(token, fd)
+    for fd in folders:
+        tokens.append((root.lock(fd), fd))
+        if tokens[-1][0] != fd:  # the lock file locks all
+            break
 
 
 def _cause(error: OSError) -> BaseException | None:

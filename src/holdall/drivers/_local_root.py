@@ -273,9 +273,8 @@ class Root:
         try:
             for segment in path[len(done) :].strip("/").split("/"):
                 done = f"{done}/{segment}" if done else segment
-                deeper = self._enter(here, segment, done, made, key or path)
-                os.close(here)
-                here = deeper
+                above, here = here, self._enter(here, segment, done, made, key or path)
+                os.close(above)  # no name has it by now: an interruption that comes here must not close it again
         except BaseException:
             os.close(here)
             raise
@@ -368,15 +367,16 @@ class Root:
                 if real is None:  # the kernel does not tell: ask the path, and see whether it is the same file still
                     real = os.path.realpath(path)
                     if not _same(real, fd):
-                        os.close(fd)
-                        continue
+                        real = None
+                below = real is not None and self._below(real)
             except BaseException:
                 os.close(fd)
                 raise
-            if self._below(real):
+            if below:
                 return fd
             os.close(fd)
-            raise self._outside(key)
+            if real is not None:
+                raise self._outside(key)
         raise UnavailableError(f"{key!r} is replaced again and again", key=key, store=self.display)
 
     def _below(self, real: str) -> bool:

@@ -170,8 +170,8 @@ class LocalStore(BlockingStore):
                     check_get(options, key=key, etag=meta.etag, last_modified=meta.last_modified, store=self)
                 start, end = self._resolve(key, options, end)
             if end - start > CHUNK:
-                body = Reader(self._root, meta.key, fd, start, end)
-                fd = -1
+                body = Reader(self._root, meta.key, start, end)
+                body.fd, fd = fd, -1  # no call: an interruption finds it with one owner
                 return GetResult(meta, body, range=(start, end), close=body.close, tags=tags_in(raw))
             return GetResult(meta, system.read_at(fd, end - start, start), range=(start, end), tags=tags_in(raw))
         except OSError as error:
