@@ -267,9 +267,10 @@ class MirrorFile:
     def _after_fork(self) -> None:
         if self._connection is not None:
             _abandoned.append(self._connection)
-        if self._alive is not None:
-            os.close(self._alive)
-        self._connection, self._alive, self._inode = None, None, None
+        alive, self._alive = self._alive, None
+        if alive is not None:
+            os.close(alive)
+        self._connection, self._inode = None, None
         self._guard = ForkGuard()
         self._lock, self._flight = threading.RLock(), threading.Lock()
         self.process = uuid.uuid4().hex
@@ -290,11 +291,11 @@ class MirrorFile:
                     self._connection.execute("PRAGMA busy_timeout=0")
                     self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._drop()
-            if self._alive is not None:
+            alive, self._alive = self._alive, None
+            if alive is not None:
                 with contextlib.suppress(OSError):
                     os.unlink(os.path.join(self._processes, self.process))
-                os.close(self._alive)
-                self._alive = None
+                os.close(alive)
 
     # -- locks --------------------------------------------------------------------------------------------------------
 
