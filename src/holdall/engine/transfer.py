@@ -424,9 +424,10 @@ class _Transfer:
         """Delete what the source lacks, if nothing failed, and return what has room only now."""
         blocked, self._blocked = self._blocked, None  # the next failure is one
         waiting = blocked or {}
-        room = set[str]() if self.report.failed else displaced(waiting, (item.path for item in doomed))
-        for path in waiting.keys() - room:
-            self._fail(*waiting[path])
+        room = displaced(waiting, (item.path for item in doomed)) if waiting and not self.report.failed else set[str]()
+        for path in waiting:
+            if path not in room:
+                self._fail(*waiting[path])
         if doomed and not self.report.failed:
             self._delete(doomed)
         again = [waiting[path] for path in waiting if path in room]

@@ -35,11 +35,11 @@ def filled(path):
     return store
 
 
-def interrupted_at(number, verb, store, monkeypatch):
-    """Run a verb with an interruption after its n-th closing, and return how often it closed what was not open."""
-    twice, calls, close = [], count(1), os.close
+def closing(twice, number=0):
+    """Return an `os.close` that notes what was not open, and is interrupted after its n-th call."""
+    calls, close = count(1), os.close
 
-    def closing(fd):
+    def call(fd):
         try:
             close(fd)
         except OSError:
@@ -48,8 +48,14 @@ def interrupted_at(number, verb, store, monkeypatch):
         if next(calls) == number:
             raise KeyboardInterrupt
 
+    return call
+
+
+def interrupted_at(number, verb, store, monkeypatch):
+    """Run a verb that is interrupted after its n-th closing; return whether it was not, and what was closed without being open."""
+    twice = []
     with monkeypatch.context() as patched:
-        patched.setattr(os, "close", closing)
+        patched.setattr(os, "close", closing(twice, number))
         try:
             verb(store)
             over = True
@@ -70,21 +76,14 @@ def test_what_was_closed_is_not_closed_again(tmp_path, name, monkeypatch):
 
 
 def test_a_body_that_was_just_made_owns_nothing_yet(tmp_path, monkeypatch):
-    made, twice, close = _local_reader.Reader.__init__, [], os.close
+    made, twice, store = _local_reader.Reader.__init__, [], filled(tmp_path)
 
     def interrupted(self, *arguments):
         made(self, *arguments)
         raise KeyboardInterrupt
 
-    def closing(fd):
-        try:
-            close(fd)
-        except OSError:
-            twice.append(fd)
-            raise
-
     monkeypatch.setattr(_local_reader.Reader, "__init__", interrupted)
-    monkeypatch.setattr(os, "close", closing)
+    monkeypatch.setattr(os, "close", closing(twice))
     with pytest.raises(KeyboardInterrupt):
-        filled(tmp_path).get("large")
+        store.get("large")
     assert twice == []
