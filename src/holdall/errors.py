@@ -14,6 +14,7 @@
     ├── UnavailableError (ConnectionError)           the storage could not be asked: try later
     │   ├── StoreTimeoutError (TimeoutError)
     │   ├── ThrottledError
+    │   ├── MissingPlaceError                        the bucket, container or base directory is not there
     │   └── CircuitOpenError                         it failed several times in a row and is left alone
     ├── NotSupportedError (NotImplementedError)      this store cannot; nothing was sent
     ├── ConfigError (ValueError)                     mend the configuration
@@ -49,6 +50,7 @@ __all__ = [
     "InvalidKeyError",
     "IsDirectoryError",
     "MissingExtraError",
+    "MissingPlaceError",
     "NotDirectoryError",
     "NotEmptyError",
     "NotFoundError",
@@ -194,6 +196,12 @@ class ThrottledError(UnavailableError):
     """The storage asked for fewer requests."""
 
     kind = "throttled"
+
+
+class MissingPlaceError(UnavailableError):
+    """The bucket, container or base directory is not there: nothing can be said of a key in it."""
+
+    kind = "missing_place"
 
 
 class CircuitOpenError(UnavailableError):

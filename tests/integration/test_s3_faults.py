@@ -26,6 +26,7 @@ from holdall.errors import (
     ConfigError,
     HoldallError,
     IntegrityError,
+    MissingPlaceError,
     NotFoundError,
     PermissionDeniedError,
     PreconditionError,
@@ -372,7 +373,8 @@ def test_a_missing_bucket_is_no_missing_object(request, kind: str, colour: Colou
         ):
             with pytest.raises(HoldallError) as caught:
                 call()
-            assert isinstance(caught.value, UnavailableError), caught.value
+            assert isinstance(caught.value, MissingPlaceError), caught.value
+            assert not isinstance(caught.value, NotFoundError), "of a key in it nobody can say that it is absent"
             assert not isinstance(caught.value, FileNotFoundError)
 
 

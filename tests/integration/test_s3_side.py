@@ -9,6 +9,7 @@ import math
 import time
 import urllib.error
 import urllib.request
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qsl, urlsplit
 
@@ -541,3 +542,57 @@ def test_profiles_serve_both_channels(radosgw: Radosgw, radosgw_bucket: Bucket, 
             with pytest.raises(UnauthenticatedError) as caught:
                 call(colour(store))
             assert "s3cr3t" not in str(caught.value)
+
+
+VERBS = {
+    "get": lambda store: store.get("k"),
+    "head": lambda store: store.head("k"),
+    "put": lambda store: store.put("k", b"1"),
+    "put a stream": lambda store: store.put("k", io.BytesIO(b"1")),
+    "put if absent": lambda store: store.put("k", b"1", PutOptions(mode="create")),
+    "delete": lambda store: store.delete("k"),
+    "delete many": lambda store: store.delete(["k", "l"]),
+    "copy": lambda store: store.copy("k", "l"),
+    "list": lambda store: list(store.list()),
+    "versions": lambda store: store.versions("k"),
+    "parts": lambda store: store.parts("k").abort(),
+}
+
+
+@pytest.mark.parametrize("verb", list(VERBS))
+def test_whatever_comes_first_makes_the_bucket(moto, verb: str, colour: Colour):
+    """It answers as in an empty bucket; from then on no verb is different from those of a store that makes none."""
+    name = f"first-{uuid.uuid4().hex[:12]}"
+    with (
+        FaultProxy(moto.endpoint) as proxy,
+        S3Store(name, endpoint_url=proxy.url, access_key_id="a", secret_access_key="b", create=True) as store,
+    ):
+        asked = VERBS[verb]
+        if verb in {"get", "head", "copy"}:
+            with pytest.raises(NotFoundError):
+                asked(colour(store))
+        else:
+            asked(colour(store))
+        made = [target for method, target in proxy.traffic.requests if (method, target) == ("PUT", f"/{name}")]
+        assert len(made) == 1
+        assert (proxy.traffic.requests[0] == ("PUT", f"/{name}")) is (verb == "put a stream"), "which cannot be sent twice"
+        there = [meta.key for page in colour(store).list() for meta in page.objects]
+        assert there == (["k"] if verb.startswith("put") else [])
+        assert not {"get", "put_async", "list", "delete"} & vars(store).keys()
+        store.delete("k")
+    moto.client().delete_bucket(Bucket=name)
+
+
+def test_a_bucket_that_is_there_is_not_made(moto_bucket, colour: Colour):
+    with FaultProxy(moto_bucket.server.endpoint) as proxy:
+        options = {"endpoint_url": proxy.url, "access_key_id": "a", "secret_access_key": "b", "create": True}
+        with S3Store(moto_bucket.name, **options) as store:
+            colour(store).put("k", b"1")
+            assert [method for method, _ in proxy.traffic.requests] == ["PUT"]
+            pages = colour(store).list()
+            assert [meta.key for page in pages for meta in page.objects] == ["k"]
+        with S3Store(moto_bucket.name, **options) as store:
+            pages = store.list()
+            next(pages)
+            pages.close()
+            assert ("PUT", f"/{moto_bucket.name}") not in proxy.traffic.requests

@@ -84,7 +84,7 @@ class PutOptions:
         metadata: User metadata; keys are folded to lower case.
         tags: Object tags.
         storage_class: The service's name of it.
-        part_size: Bytes per part of a multipart upload; the driver's choice if ``None``.
+        part_size: Bytes per part of a multipart upload, and of what goes in one request at most; the driver's choice if ``None``.
         concurrency: Parts in flight; the driver's choice if ``None``.
 
     Example:

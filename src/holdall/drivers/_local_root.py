@@ -18,6 +18,7 @@ from holdall.errors import (
     ClosedError,
     HoldallError,
     InvalidKeyError,
+    MissingPlaceError,
     NotDirectoryError,
     NotFoundError,
     PermissionDeniedError,
@@ -460,7 +461,7 @@ class Root:
         return missing(key, store=self.display)
 
     def _vanished(self, hint: str = "") -> UnavailableError:
-        return UnavailableError(f"the root directory {self.path!r} is not there{hint}", store=self.display)
+        return MissingPlaceError(f"the root directory {self.path!r} is not there{hint}", store=self.display)
 
     def _outside(self, key: str) -> PermissionDeniedError:
         return PermissionDeniedError(f"{key!r} leads out of the root by a symbolic link", key=key, store=self.display)

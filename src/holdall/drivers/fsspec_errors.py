@@ -13,6 +13,7 @@ from holdall.drivers.os_errors import of_status, translate_os_error
 from holdall.errors import (
     HoldallError,
     IntegrityError,
+    MissingPlaceError,
     NotSupportedError,
     StoreTimeoutError,
     ThrottledError,
@@ -69,7 +70,7 @@ def translate_fsspec_error(error: BaseException, what: str) -> HoldallError | No
         if code in _BUSY:
             return ThrottledError(f"the storage asks for fewer requests ({code})")
         if code == "NoSuchBucket":
-            return UnavailableError("the bucket is not there")
+            return MissingPlaceError("the bucket is not there")
         found = of_status(status_of(cause), what, code)
         if found is not None:
             return found

@@ -13,7 +13,7 @@ from holdall.core.options import GetOptions, PutOptions, SignOptions
 from holdall.core.preconditions import check_get, strip_etag
 from holdall.drivers.fsspec_s3_calls import get_arguments, meta_of
 from holdall.drivers.fsspec_s3_rules import SMALL, calling, entry_of_listing, merged_versions, nameable, tied
-from holdall.errors import HoldallError, NotFoundError, RangeNotSatisfiableError, UnavailableError
+from holdall.errors import HoldallError, MissingPlaceError, NotFoundError, RangeNotSatisfiableError, UnavailableError
 from holdall.results import DeleteResult, GetResult, Upload
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ async def confirm_bucket_async(store: FsspecS3Store, calls: S3Calls) -> None:
     """Make sure that a miss is a miss: the answer to a head does not say whether the bucket is there.
 
     Raises:
-        UnavailableError: It is not.
+        MissingPlaceError: It is not.
     """
     if time.monotonic() - store.bucket_seen < BUCKET_SEEN:
         return
@@ -86,7 +86,7 @@ async def confirm_bucket_async(store: FsspecS3Store, calls: S3Calls) -> None:
         with calling(store, ""):
             await calls.call_async("head_bucket", Bucket=calls.bucket)
     except NotFoundError as error:
-        raise UnavailableError("the bucket is not there", store=store) from error
+        raise MissingPlaceError("the bucket is not there", store=store) from error
     except PermissionError:
         pass  # who may read objects need not be allowed to ask for their bucket
     store.bucket_seen = time.monotonic()

@@ -21,6 +21,7 @@ from holdall.drivers.tree import BlockingReader, BlockingTree, BlockingWriter, E
 from holdall.errors import (
     IntegrityError,
     IsDirectoryError,
+    MissingPlaceError,
     NotDirectoryError,
     NotFoundError,
     NotSupportedError,
@@ -86,7 +87,7 @@ class FTPTree(BlockingTree):
                 for i in range(len(parts)):
                     with suppress(ftplib.error_perm):
                         connection.ftp.mkd("/" + "/".join(parts[: i + 1]))
-        raise UnavailableError("the base directory is not there")
+        raise MissingPlaceError("the base directory is not there")
 
     # -- describing ---------------------------------------------------------------------------------------------------
 

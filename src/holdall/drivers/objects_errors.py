@@ -23,6 +23,7 @@ from holdall.errors import (
     IntegrityError,
     InvalidKeyError,
     IsDirectoryError,
+    MissingPlaceError,
     NotDirectoryError,
     NotFoundError,
     NotModifiedError,
@@ -65,7 +66,8 @@ _NO_BYTES = re.compile(r"CONTENT_RANGE header: \"bytes [^\"]*/0\"")  # a range o
 _QUERY = re.compile(r"\?[^\s\"'<>,)]*")
 _SIGNED = re.compile(r"<(StringToSign|CanonicalRequest|\w*Signature\w*|\w*Bytes)>.*?</\1>", re.DOTALL)
 
-_NO_BUCKET = {"NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted", "ContainerDisabled", "AccountIsDisabled"}
+_MISSING = {"NoSuchBucket", "ContainerNotFound"}
+_NO_BUCKET = _MISSING | {"ContainerBeingDeleted", "ContainerDisabled", "AccountIsDisabled"}
 _UNKNOWN_CALLER = {
     "InvalidAccessKeyId",
     "SignatureDoesNotMatch",
@@ -265,7 +267,7 @@ def failure(
     kind, words = _kind_of(facts, version)
     what = f"{verb} {key!r}" if key is not None else verb
     if kind is NotFoundError and (key is None or verb == "write"):
-        kind, text = UnavailableError, f"cannot {what}: the {place} does not exist, or nothing like it is served there"
+        kind, text = MissingPlaceError, f"cannot {what}: the {place} does not exist, or nothing like it is served there"
     elif kind is NotFoundError:
         text = f"nothing at {key!r}"
     elif kind is VersionNotFoundError:
@@ -292,7 +294,7 @@ def failure(
 def _kind_of(facts: Facts, version: str | None) -> tuple[type[HoldallError], str | None]:
     code, status = facts.code, facts.status
     if facts.no_bucket:
-        return UnavailableError, None
+        return MissingPlaceError if code in _MISSING else UnavailableError, None
     if facts.errno is not None:
         return _SYSTEM.get(facts.errno, UnavailableError), os.strerror(facts.errno)
     if code in _UNKNOWN_CALLER or status == 401 or facts.answer == "unauthenticated":

@@ -14,7 +14,7 @@ from typing import Final
 from holdall.core.options import PutOptions
 from holdall.errors import NotSupportedError
 
-__all__ = ["PART", "SINGLE", "PartPlan", "check_memory", "growing_parts", "part_plan"]
+__all__ = ["PART", "SINGLE", "PartPlan", "check_memory", "growing_parts", "part_plan", "single_limit"]
 
 MIB: Final = 1024 * 1024
 SINGLE: Final = 8 * MIB
@@ -41,6 +41,16 @@ class PartPlan:
     size: int
     concurrency: int
     limit: int
+
+
+def single_limit(options: PutOptions) -> int:
+    """Return up to how many bytes content goes in one request: a part, for who asks for parts that are smaller.
+
+    Example:
+        >>> single_limit(PutOptions(part_size=5 * MIB)) // MIB, single_limit(PutOptions()) // MIB
+        (5, 8)
+    """
+    return SINGLE if options.part_size is None else min(SINGLE, max(LEAST, options.part_size))
 
 
 def part_plan(size: int | None, options: PutOptions, *, most: int = 10_000, concurrency: int = 8) -> PartPlan:

@@ -22,7 +22,7 @@ from holdall.core.meta import ObjectMeta
 from holdall.core.options import CopyOptions, GetOptions, PutOptions
 from holdall.core.preconditions import check_put, missing
 from holdall.drivers.objects_errors import FAILURES, facts_of, failure, masked
-from holdall.drivers.objects_parts import SINGLE, check_memory, part_plan
+from holdall.drivers.objects_parts import SINGLE, check_memory, part_plan, single_limit
 from holdall.drivers.objects_reading import failed, get, head, timed
 from holdall.drivers.objects_upload import admit, upload
 from holdall.drivers.objects_values import MARK, is_odd, meta_of, native_attributes, new_mark, result_of
@@ -64,11 +64,12 @@ def put(store: ObstoreStore, key: str, source: Source, options: PutOptions | Non
     if store.unready:
         run(store.make_ready)
     options = store.put_options(options or PutOptions())
-    if type(source) is bytes and len(source) <= SINGLE:
+    single = single_limit(options)
+    if type(source) is bytes and len(source) <= single:
         return put_bytes(store, key, path, source, options)
     if isinstance(source, (bytes, bytearray, memoryview)):
         view = memoryview(source)
-        if view.nbytes <= SINGLE:
+        if view.nbytes <= single:
             return put_bytes(store, key, path, view.tobytes(), options)
     size = source_size(source)
     chunks = iter_chunks(source)
@@ -80,7 +81,7 @@ def put(store: ObstoreStore, key: str, source: Source, options: PutOptions | Non
         for chunk in chunks:
             first.append(chunk)
             held += len(chunk)
-            if held > SINGLE:
+            if held > single:
                 return _put_large(store, key, path, _rejoined(first, chunks), size, options)
         return put_bytes(store, key, path, b"".join(first), options)
     finally:

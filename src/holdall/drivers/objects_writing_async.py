@@ -21,7 +21,7 @@ from holdall.core.meta import ObjectMeta
 from holdall.core.options import CopyOptions, GetOptions, PutOptions
 from holdall.core.preconditions import check_put, missing
 from holdall.drivers.objects_errors import FAILURES, facts_of, failure, masked
-from holdall.drivers.objects_parts import SINGLE, check_memory, part_plan
+from holdall.drivers.objects_parts import SINGLE, check_memory, part_plan, single_limit
 from holdall.drivers.objects_reading_async import failed_async, get_async, head_async, timed_async
 from holdall.drivers.objects_upload import admit_async, upload_async
 from holdall.drivers.objects_values import MARK, is_odd, meta_of, native_attributes, new_mark, result_of
@@ -63,11 +63,12 @@ async def put_async(store: ObstoreStore, key: str, source: AsyncSource, options:
     if store.unready:
         await run_async(store.make_ready)
     options = store.put_options(options or PutOptions())
-    if type(source) is bytes and len(source) <= SINGLE:
+    single = single_limit(options)
+    if type(source) is bytes and len(source) <= single:
         return await put_bytes_async(store, key, path, source, options)
     if isinstance(source, (bytes, bytearray, memoryview)):
         view = memoryview(source)
-        if view.nbytes <= SINGLE:
+        if view.nbytes <= single:
             return await put_bytes_async(store, key, path, view.tobytes(), options)
     size = source_size(source)
     chunks = iter_chunks_async(source)
@@ -79,7 +80,7 @@ async def put_async(store: ObstoreStore, key: str, source: AsyncSource, options:
         async for chunk in chunks:
             first.append(chunk)
             held += len(chunk)
-            if held > SINGLE:
+            if held > single:
                 return await _put_large_async(store, key, path, _rejoined_async(first, chunks), size, options)
         return await put_bytes_async(store, key, path, b"".join(first), options)
     finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -29,6 +30,7 @@ from holdall.drivers.objects_values import is_odd
 from holdall.drivers.s3copying import Origin, copy, restored, rewrite
 from holdall.drivers.s3extra import S3Extra
 from holdall.drivers.s3parts import LARGEST, MOST, SMALLEST, S3Parts, uploads
+from holdall.drivers.s3place import MissedBucket
 from holdall.drivers.s3probe import Conditions, conditions, forget, learn, probe_complete, probe_delete
 from holdall.drivers.s3settings import EXTRA, Addressing, S3Settings, boto_installed
 from holdall.errors import ConfigError, InvalidKeyError, MissingExtraError
@@ -77,7 +79,7 @@ class S3Store(ObstoreStore):
         bulk_delete: Delete many keys in one request.
         sign_payload: Sign the digest of what is sent, too; by default only for plain http to another machine, or with ``verify=False``.
         missing_on_403: Read "forbidden" as "not there", for credentials that may not list.
-        create: Make the bucket if it is missing (needs boto3).
+        create: Make the bucket when a first request finds that it is missing (needs boto3); what can be read only once is not sent before.
 
     Example:
         >>> S3Store("reports", prefix="2026", region="eu-west-1", anonymous=True)
@@ -158,7 +160,7 @@ class S3Store(ObstoreStore):
         self.remedy = "" if self.has_side else f": {EXTRA}"
         self.full_heads = self.has_side and storage_class not in {None, "STANDARD"}
         self.extra = S3Extra(self, self.settings)
-        self._create = create
+        self._making, self._made = threading.Lock(), False
         self._opener = self.settings.native
         self.plain_puts = storage_class is None
         self._identity = Identity(
@@ -167,6 +169,8 @@ class S3Store(ObstoreStore):
         self._known: Conditions | None = None
         if create and not self.has_side:
             raise MissingExtraError(f"making a bucket needs boto3: {EXTRA}")
+        if create:
+            MissedBucket(self)
 
     def __repr__(self) -> str:
         shown = {
@@ -254,14 +258,14 @@ class S3Store(ObstoreStore):
         """
         if not self.has_side:
             raise MissingExtraError(f"cannot {verb} without boto3: {EXTRA}", key=key, store=self)
-        if self._create and self.unready:
-            self.make_ready()
         return self.extra
 
-    def make_place(self) -> None:
-        """Make the bucket, if that was asked for. Blocks."""
-        if self._create:
-            self.extra.create_bucket()
+    def make_bucket(self) -> None:
+        """Make the bucket, unless this store has done so: whoever comes meanwhile waits. Blocks."""
+        with self._making:
+            if not self._made:
+                self.extra.create_bucket()
+                self._made = True
 
     def put_options(self, options: PutOptions) -> PutOptions:
         """Return the options of a write, with the store's storage class."""

@@ -29,6 +29,7 @@ from holdall.errors import (
     AlreadyExistsError,
     InvalidKeyError,
     IsDirectoryError,
+    MissingPlaceError,
     NotDirectoryError,
     NotFoundError,
     UnavailableError,
@@ -96,7 +97,7 @@ class SFTPTree(LoopTree):
                 break
             with suppress(SFTPError):
                 await link.sftp.makedirs(self._base, exist_ok=True)
-        raise UnavailableError("the base directory is not there")
+        raise MissingPlaceError("the base directory is not there")
 
     def contained(self, real: object, path: str) -> None:
         """Raise unless a real path lies below the real root.
@@ -238,7 +239,7 @@ class SFTPTree(LoopTree):
             try:
                 await link.sftp.stat(self._base)
             except SFTPNoSuchFile as error:
-                raise UnavailableError("the base directory is not there") from error
+                raise MissingPlaceError("the base directory is not there") from error
             return
         try:
             await link.sftp.mkdir(self.full(folder))

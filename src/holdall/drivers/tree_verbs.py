@@ -29,7 +29,7 @@ from holdall.drivers.tree_rules import (
     result_of,
     sorted_entries,
 )
-from holdall.errors import HoldallError, NotFoundError, RangeNotSatisfiableError, UnavailableError
+from holdall.errors import HoldallError, MissingPlaceError, NotFoundError, RangeNotSatisfiableError
 from holdall.results import DeleteResult, GetResult, PutResult
 from holdall.sources import Source, iter_chunks, source_size
 
@@ -308,7 +308,7 @@ def confirm_root(store: TreeStore, tree: Tree) -> None:
     """Make sure that a miss is a miss: where the whole root is gone, nothing can be said of what it held.
 
     Raises:
-        UnavailableError: The root is not there.
+        MissingPlaceError: The root is not there.
     """
     if tree.prepared or time.monotonic() - store.root_seen < ROOT_SEEN:
         return
@@ -316,5 +316,5 @@ def confirm_root(store: TreeStore, tree: Tree) -> None:
         with mapped(store, ""):
             tree.stat("")
     except NotFoundError as error:
-        raise UnavailableError("the base directory is not there", store=store) from error
+        raise MissingPlaceError("the base directory is not there", store=store) from error
     store.root_seen = time.monotonic()

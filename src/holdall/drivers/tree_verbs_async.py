@@ -28,7 +28,7 @@ from holdall.drivers.tree_rules import (
     result_of,
     sorted_entries,
 )
-from holdall.errors import HoldallError, NotFoundError, RangeNotSatisfiableError, UnavailableError
+from holdall.errors import HoldallError, MissingPlaceError, NotFoundError, RangeNotSatisfiableError
 from holdall.results import DeleteResult, GetResult, PutResult
 from holdall.sources import AsyncSource, iter_chunks_async, source_size
 
@@ -310,7 +310,7 @@ async def confirm_root_async(store: TreeStore, tree: Tree) -> None:
     """Make sure that a miss is a miss: where the whole root is gone, nothing can be said of what it held.
 
     Raises:
-        UnavailableError: The root is not there.
+        MissingPlaceError: The root is not there.
     """
     if tree.prepared or time.monotonic() - store.root_seen < ROOT_SEEN:
         return
@@ -318,5 +318,5 @@ async def confirm_root_async(store: TreeStore, tree: Tree) -> None:
         with mapped(store, ""):
             await tree.stat_async("")
     except NotFoundError as error:
-        raise UnavailableError("the base directory is not there", store=store) from error
+        raise MissingPlaceError("the base directory is not there", store=store) from error
     store.root_seen = time.monotonic()

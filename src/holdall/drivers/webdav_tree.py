@@ -37,6 +37,7 @@ from holdall.errors import (
     IntegrityError,
     InvalidKeyError,
     IsDirectoryError,
+    MissingPlaceError,
     NotDirectoryError,
     NotFoundError,
     PreconditionError,
@@ -136,7 +137,7 @@ class WebDAVTree(BlockingTree):
             try:
                 self.client.describe("")
             except NotFoundError as error:
-                raise UnavailableError("the base directory is not there") from error
+                raise MissingPlaceError("the base directory is not there") from error
             return
         response = self.client.request("MKCOL", self.client.url(folder, collection=True))
         if response.status_code in {403, 404, 409}:

@@ -5,6 +5,7 @@
     RecordError (HoldallError)
     ├── DuplicateRecordError (AlreadyExistsError, ValueError)    the id is taken
     ├── RecordNotFoundError (NotFoundError)                      `require`, `modify`, `restore`: no such record
+    ├── DatabaseNotFoundError (NotFoundError, MissingPlaceError) the bucket or directory of all records is not there
     ├── ConcurrencyError (PreconditionError)                     the record is not at the version you named
     ├── CorruptRecordError (IntegrityError)                      the object is there, but is no record
     ├── RecordArchivedError (UnavailableError)                   must be restored from its storage class first
@@ -27,6 +28,7 @@ from holdall.errors import (
     ConfigError,
     HoldallError,
     IntegrityError,
+    MissingPlaceError,
     NotFoundError,
     PreconditionError,
     UnavailableError,
@@ -37,6 +39,7 @@ __all__ = [
     "BatchError",
     "ConcurrencyError",
     "CorruptRecordError",
+    "DatabaseNotFoundError",
     "DuplicateRecordError",
     "MigrationError",
     "Outcome",
@@ -79,6 +82,12 @@ class RecordNotFoundError(RecordError, NotFoundError):
     """There is no such record, and the storage said so."""
 
     kind = "record_not_found"
+
+
+class DatabaseNotFoundError(RecordError, MissingPlaceError, NotFoundError):
+    """The bucket, container or directory that holds the records is not there; the message has its name."""
+
+    kind = "database_not_found"
 
 
 class ConcurrencyError(RecordError, PreconditionError):

@@ -28,6 +28,7 @@ from holdall.records.matching import cursor_after, cursor_mark, cut, ids_of, pre
 from holdall.records.mirror.mirror import Interrupted, Mirror
 from holdall.records.mirror.rows import Row
 from holdall.records.objects_journal import journaled
+from holdall.records.objects_place import telling_absence
 from holdall.records.objects_state import ObjectState, Stored
 from holdall.records.plans import EVERYTHING, Scope, scope_of
 from holdall.records.pushdown import pushdown
@@ -48,6 +49,7 @@ from holdall.records.tags import Omissions
 __all__ = ["ObjectEngine"]
 
 
+@telling_absence
 class ObjectEngine(Engine):
     """The verbs over one object per record; see `holdall.records.objects_database.ObjectDatabase`."""
 

@@ -12,12 +12,20 @@ from holdall._concurrency import run
 from holdall._turns import in_turns, turn
 from holdall.core.meta import ListPage, ObjectMeta
 from holdall.engine.colours import closed
-from holdall.errors import ConfigError, HoldallError, PermissionDeniedError, ThrottledError, UnavailableError
+from holdall.errors import (
+    ConfigError,
+    HoldallError,
+    MissingPlaceError,
+    PermissionDeniedError,
+    ThrottledError,
+    UnavailableError,
+)
 from holdall.records import objects_record as record
 from holdall.records.aside import LONG, aside
 from holdall.records.drafts import Item, WriteVerb
 from holdall.records.errors import BatchError, ConcurrencyError, DuplicateRecordError, Outcome, Status
 from holdall.records.mirror.rows import Row, row_of
+from holdall.records.objects_place import absent
 from holdall.records.objects_state import ObjectState, Stored
 from holdall.records.objects_waves import waves
 from holdall.records.record import Record
@@ -69,6 +77,9 @@ def write_chunk(
             return item.ended("exists", error), None, ()
         except ConcurrencyError as error:
             return item.ended("conflict", error), None, ()
+        except MissingPlaceError as error:
+            stopped.append(absent(error))
+            return item.ended("failed", stopped[-1]), None, ()
         except HoldallError as error:
             if isinstance(error, (PermissionDeniedError, ConfigError)):
                 stopped.append(error)
@@ -142,7 +153,7 @@ def fetched(
             elif len(found[0]) > LONG:
                 return aside(lambda: made(id, *found), len(found[0]))
             return found
-        except ThrottledError:
+        except (ThrottledError, MissingPlaceError):
             raise
         except errors as error:
             return error

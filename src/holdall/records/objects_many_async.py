@@ -11,12 +11,20 @@ from holdall._concurrency import run_async
 from holdall._turns import in_turns, turn_async
 from holdall.core.meta import ListPage, ObjectMeta
 from holdall.engine.colours import closed_async
-from holdall.errors import ConfigError, HoldallError, PermissionDeniedError, ThrottledError, UnavailableError
+from holdall.errors import (
+    ConfigError,
+    HoldallError,
+    MissingPlaceError,
+    PermissionDeniedError,
+    ThrottledError,
+    UnavailableError,
+)
 from holdall.records import objects_record_async as record
 from holdall.records.aside import LONG, aside_async
 from holdall.records.drafts import Item, WriteVerb
 from holdall.records.errors import BatchError, ConcurrencyError, DuplicateRecordError, Outcome, Status
 from holdall.records.mirror.rows import Row, row_of
+from holdall.records.objects_place import absent
 from holdall.records.objects_state import ObjectState, Stored
 from holdall.records.objects_waves_async import waves_async
 from holdall.records.record import Record
@@ -68,6 +76,9 @@ async def write_chunk_async(
             return item.ended("exists", error), None, ()
         except ConcurrencyError as error:
             return item.ended("conflict", error), None, ()
+        except MissingPlaceError as error:
+            stopped.append(absent(error))
+            return item.ended("failed", stopped[-1]), None, ()
         except HoldallError as error:
             if isinstance(error, (PermissionDeniedError, ConfigError)):
                 stopped.append(error)
@@ -141,7 +152,7 @@ async def fetched_async(
             elif len(found[0]) > LONG:
                 return await aside_async(lambda: made(id, *found), len(found[0]))
             return found
-        except ThrottledError:
+        except (ThrottledError, MissingPlaceError):
             raise
         except errors as error:
             return error

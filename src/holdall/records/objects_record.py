@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from holdall._concurrency import run
@@ -40,6 +41,7 @@ __all__ = [
 _RACES = 32
 """How often an unconditional write is tried against other writers of the same record."""
 _WHOLE = 5 * 1024 * 1024
+"""Bytes above which a record goes in parts of this size, where the storage takes parts."""
 
 
 def _any(record: Record) -> bool:  # noqa: ARG001  # a condition
@@ -116,6 +118,8 @@ def _put(
     stamp, content = draft.stamped(created=created), draft.content
     data = aside(lambda: encode_body(stamp, content), content.size)
     options, omitted = state.put_options(draft, stamp, create=create, if_match=if_match)
+    if len(data) > _WHOLE:
+        options = replace(options, part_size=_WHOLE)
     try:
         result = state.store.put(state.key(stamp.id), data, options)
     except (AlreadyExistsError, PreconditionError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from holdall._concurrency import run_async
@@ -39,6 +40,7 @@ __all__ = [
 _RACES = 32
 """How often an unconditional write is tried against other writers of the same record."""
 _WHOLE = 5 * 1024 * 1024
+"""Bytes above which a record goes in parts of this size, where the storage takes parts."""
 
 
 def _any(record: Record) -> bool:  # noqa: ARG001  # a condition
@@ -115,6 +117,8 @@ async def _put_async(
     stamp, content = draft.stamped(created=created), draft.content
     data = await aside_async(lambda: encode_body(stamp, content), content.size)
     options, omitted = state.put_options(draft, stamp, create=create, if_match=if_match)
+    if len(data) > _WHOLE:
+        options = replace(options, part_size=_WHOLE)
     try:
         result = await state.store.put_async(state.key(stamp.id), data, options)
     except (AlreadyExistsError, PreconditionError):

@@ -6,8 +6,8 @@ import pytest
 from tests.integration.records.s3 import Counted, opened
 
 from holdall.drivers.memory import MemoryStore
-from holdall.errors import PermissionDeniedError, UnavailableError
-from holdall.records import BatchError, Filter, ObjectDatabase, Record, RecordNotFoundError
+from holdall.errors import PermissionDeniedError
+from holdall.records import BatchError, DatabaseNotFoundError, Filter, ObjectDatabase, Record, RecordNotFoundError
 from holdall.results import DeleteResult
 from holdall.testing import Fault, FaultProxy
 from holdall.wrappers.forwarding import ForwardingStore
@@ -146,7 +146,7 @@ def test_connect_says_that_there_is_no_bucket(server, request, colour):
     place = request.getfixturevalue(f"{server}_bucket")
     with (
         opened(place, bucket="no-such-bucket", tags="off") as db,
-        pytest.raises(UnavailableError, match=r"bucket does not exist.*'no-such-bucket'"),
+        pytest.raises(DatabaseNotFoundError, match=r"bucket does not exist.*'no-such-bucket'"),
     ):
         colour(db).connect()
     with opened(place, tags="off") as db:

@@ -10,13 +10,14 @@ import warnings
 from functools import partial
 
 import pytest
-from tests.integration.records.s3 import opened
+from tests.integration.records.s3 import Counted, opened
 
 from holdall.core.meta import ListPage
 from holdall.drivers.local import LocalStore
 from holdall.drivers.memory import MemoryStore
 from holdall.errors import (
     ConfigError,
+    NotFoundError,
     NotSupportedError,
     PermissionDeniedError,
     UnavailableError,
@@ -24,6 +25,7 @@ from holdall.errors import (
 from holdall.records import (
     BatchError,
     CorruptRecordError,
+    DatabaseNotFoundError,
     Filter,
     ObjectDatabase,
     Query,
@@ -367,7 +369,7 @@ def test_a22_the_server_says_no(moto_bucket, colour, caplog):
             seen.count,
             lambda: seen.create(Record({"id": "a"})),
         ):
-            with pytest.raises(UnavailableError, match=r"bucket does not exist.*'no-such-bucket'") as caught:
+            with pytest.raises(DatabaseNotFoundError, match=r"bucket does not exist.*'no-such-bucket'") as caught:
                 ask()
             tells_its_place(caught.value, moto_bucket, "no-such-bucket")
     assert moto_bucket.server.secret_key not in caplog.text
@@ -385,7 +387,7 @@ def tells_its_place(error, bucket, name=None):
 
 
 def test_a29_a_missing_bucket_is_made_on_loopback_alone(moto, colour, monkeypatch):
-    """Elsewhere it is an error that names it. Opening asks for nothing."""
+    """Elsewhere it is `NotFoundError` with its name. Opening asks for nothing; the bucket is made when a first request misses it."""
     monkeypatch.setenv("NO_PROXY", "*")
     client, name = moto.client(), f"missing-{uuid.uuid4().hex[:12]}"
     with FaultProxy(moto.endpoint) as proxy:
@@ -393,21 +395,80 @@ def test_a29_a_missing_bucket_is_made_on_loopback_alone(moto, colour, monkeypatc
         near = {**given, "endpoint_url": proxy.url}
         far = {**given, "endpoint_url": proxy.url.replace("127.0.0.1", "0.0.0.0")}  # this machine, by no name of loopback
         for options in (far, {**near, "create_bucket": False}):
-            sent = proxy.traffic.requests
-            with S3Database.from_config(options) as db:
+            with Counted(proxy) as opening:
+                db = S3Database.from_config(options)
+            with db:
                 assert name in repr(db)
-                assert proxy.traffic.requests == sent, "opening asks for nothing"
-                for ask in (lambda: colour(db).count(), lambda: colour(db).create(Record({"id": "a"}))):
-                    with pytest.raises(UnavailableError, match=f"bucket does not exist.*'{name}'"):
-                        ask()
+                assert opening.all == []
+                for verb, *given in (("count",), ("create", Record({"id": "a"}))):
+                    with pytest.raises(NotFoundError, match=f"bucket does not exist.*'{name}'"):
+                        getattr(colour(db), verb)(*given)
             assert name not in {each["Name"] for each in client.list_buckets()["Buckets"]}
-        sent = proxy.traffic.requests
-        with S3Database.from_config(near) as db:
-            assert proxy.traffic.requests == sent
+        with Counted(proxy) as opening:
+            db = S3Database.from_config(near)
+        assert opening.all == []
+        with db:
+            with Counted(proxy) as sent:
+                assert colour(db).search(max_age=0) == []
+            assert [f"{method} {target.partition('?')[0]}" for method, target in sent.all][:2] == [
+                f"GET /{name}",
+                f"PUT /{name}",
+            ]
             assert colour(db).create(Record({"id": "a", "n": 1})) == "a"
             assert colour(db).require("a")["n"] == 1
-            assert colour(db).clear() == 1
+        with S3Database.from_config(near) as db:
+            with Counted(proxy) as sent:
+                assert colour(db).batch_create([Record({"id": f"b{n}"}) for n in range(9)]) == [f"b{n}" for n in range(9)]
+                assert colour(db).clear() == 10
+            assert ("PUT", f"/{name}") not in sent.all, "it is there"
         client.delete_bucket(Bucket=name)
+
+
+@pytest.mark.parametrize(
+    "first", ["create", "upsert", "batch_create", "batch_upsert", "read", "count", "connect", "batch_delete"]
+)
+def test_a29_whatever_comes_first_makes_the_bucket(moto, colour, first):
+    """Also many requests at once, and verbs that tell of failures item by item."""
+    name = f"first-{uuid.uuid4().hex[:12]}"
+    records = [Record({"id": f"r{n:03}"}) for n in range(100)]
+    given = {
+        "create": (records[0],), "upsert": (records[0],), "batch_create": (records,), "batch_upsert": (records,),
+        "read": ("r000",), "batch_delete": ([record.id for record in records],),
+    }  # fmt: skip
+    options = {"endpoint_url": moto.endpoint, "access_key_id": moto.access_key, "secret_access_key": moto.secret_key}
+    with S3Database.from_config({**options, "bucket": name, "mirror": "memory"}) as db:
+        answer = getattr(colour(db), first)(*given.get(first, ()))
+        ids = [record.id for record in records]
+        wanted = {"create": "r000", "upsert": "r000", "batch_create": ids, "batch_upsert": ids, "read": None, "count": 0}
+        if first in wanted:
+            assert answer == wanted[first]
+        elif first == "batch_delete":
+            assert set(answer) == {False}
+        there = colour(db).count(max_age=0)
+        assert there == (100 if first.startswith("batch_") and first != "batch_delete" else first in {"create", "upsert"})
+        colour(db).clear()
+    moto.client().delete_bucket(Bucket=name)
+
+
+def test_a22_a_batch_into_a_missing_bucket_stops_early(moto_bucket, colour):
+    """Its outcomes name the bucket; the service is not asked a thousand times."""
+    with (
+        FaultProxy(moto_bucket.server.endpoint) as proxy,
+        opened(moto_bucket, proxy=proxy, bucket="no-such", tags="off") as db,
+    ):
+        with Counted(proxy) as sent, pytest.raises(BatchError) as caught:
+            colour(db).batch_create([Record({"id": f"{n:04}"}) for n in range(1000)])
+        outcomes = caught.value.outcomes
+        assert len(outcomes) == 1000
+        assert {outcome.status for outcome in outcomes} == {"failed", "not_tried"}
+        for outcome in outcomes:
+            assert isinstance(outcome.error, DatabaseNotFoundError)
+            assert "'no-such'" in str(outcome.error)
+        assert len(sent.all) <= 2 * 32 + 4, "so many as were under way, and the proof before the first condition"
+        with pytest.raises(DatabaseNotFoundError, match="'no-such'"):
+            colour(db).batch_read(["a", "b"])
+        with pytest.raises(DatabaseNotFoundError, match="'no-such'"):
+            list(colour(db).stream())
 
 
 def test_a21_archived_records(moto_bucket, colour):

@@ -9,7 +9,8 @@ from holdall.errors import NotSupportedError
 from holdall.records import ConcurrencyError, DuplicateRecordError, Filter, Record
 from holdall.testing import FaultProxy
 
-LARGE = "x" * (9 * 1024 * 1024)
+MIB = 1024 * 1024
+LARGE = "x" * (6 * MIB)
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 
 
@@ -65,6 +66,22 @@ def two(place):
     ):
         database.store.probe()
         yield proxy, database, other
+
+
+@pytest.mark.parametrize("verb", ["create", "upsert", "batch_create"])
+def test_a25_above_5_mib_a_record_goes_in_parts(moto_bucket, colour, verb):
+    with two(moto_bucket) as (proxy, database, _):
+        for size, parts in ((5 * MIB - 1000, 0), (5 * MIB + 1, 2), (11 * MIB, 3)):
+            record = Record({"id": f"{size}", "text": "x" * size})
+            with Counted(proxy) as sent:
+                getattr(colour(database), verb)([record] if verb == "batch_create" else record)
+            uploaded = [target for method, target in sent.all if method == "PUT" and "partNumber" in target]
+            assert len(uploaded) == parts
+            writes = [method for method, _ in sent.all if method in {"PUT", "POST"}]
+            assert len(writes) == (parts + 2 if parts else 1), "an upload begins and is completed"
+            head = moto_bucket.client.head_object(Bucket=moto_bucket.name, Key=f"records/{size}.json")
+            assert ("-" in head["ETag"]) is bool(parts)
+        assert moto_bucket.ground.unfinished() == 0
 
 
 IN_PARTS = {"moto": {"create": True, "update": False}, "radosgw": {"create": False, "update": False}}

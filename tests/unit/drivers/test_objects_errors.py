@@ -18,8 +18,8 @@ from holdall.drivers.s3errors import boto_error, boto_facts
 ANSWERS = [
     (404, "NoSuchKey", errors.NotFoundError),
     (404, "", errors.NotFoundError),
-    (404, "NoSuchBucket", errors.UnavailableError),
-    (404, "ContainerNotFound", errors.UnavailableError),
+    (404, "NoSuchBucket", errors.MissingPlaceError),
+    (404, "ContainerNotFound", errors.MissingPlaceError),
     (403, "AccessDenied", errors.PermissionDeniedError),
     (403, "", errors.PermissionDeniedError),
     (403, "InvalidAccessKeyId", errors.UnauthenticatedError),
@@ -138,9 +138,10 @@ def test_a_version_that_is_not_there():
         error = failure(facts, verb="read", key="k", version="v1")
         assert type(error) is errors.VersionNotFoundError
         assert "v1" in str(error)
-    assert (
-        type(failure(Facts(status=404, code="NoSuchBucket"), verb="read", key="k", version="v")) is errors.UnavailableError
-    )
+    missing = failure(Facts(status=404, code="NoSuchBucket"), verb="read", key="k", version="v")
+    assert type(missing) is errors.MissingPlaceError
+    closed = failure(Facts(status=409, code="ContainerBeingDeleted"), verb="read", key="k")
+    assert type(closed) is errors.UnavailableError, "there, but not available"
 
 
 def test_transport(told):
