@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from holdall._buffers import room
 from holdall._lazy import lazy
 from holdall._turns import turn_async
 from holdall.core.meta import Attributes, ObjectMeta
@@ -156,10 +156,11 @@ class GetResult:
             finally:
                 self.close()
         elif self.size > _LARGE:
-            room = io.BytesIO()
-            for chunk in self:
-                room.write(chunk)
-            data = room.getvalue()
+            with room(self.size) as buffer:
+                for chunk in self:
+                    buffer.write(chunk)
+                buffer.truncate()
+                data = buffer.getvalue()
         else:
             data = b"".join(self)
         if len(data) != self.size:
@@ -179,11 +180,12 @@ class GetResult:
             finally:
                 await self.close_async()
         elif self.size > _LARGE:
-            room = io.BytesIO()
-            async for chunk in self:
-                await turn_async()  # others read, too
-                room.write(chunk)
-            data = room.getvalue()
+            with room(self.size) as buffer:
+                async for chunk in self:
+                    await turn_async()  # others read, too
+                    buffer.write(chunk)
+                buffer.truncate()
+                data = buffer.getvalue()
         else:
             data = b"".join([chunk async for chunk in self])
         if len(data) != self.size:

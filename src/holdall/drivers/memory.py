@@ -37,7 +37,7 @@ __all__ = ["MemoryStore"]
 
 PAGE = 1000
 YIELD = 8 * CHUNK
-"""Bodies above this are handed out in chunks, so that an event loop breathes while a copy is made of them."""
+"""Bodies above this are iterated in chunks, so that an event loop breathes while a copy is made of them."""
 
 _CAPABILITIES = Capabilities(
     create=True,
@@ -121,11 +121,11 @@ class MemoryStore(Store):
         meta, data = found.meta, found.data
         assert data is not None
         if options is None:
-            return GetResult(meta, data if len(data) <= YIELD else _pieces(data, 0, len(data)), tags=found.tags)
+            return _Result(meta, data, tags=found.tags)
         check_get(options, key=key, etag=meta.etag, last_modified=meta.last_modified, store=self)
         wanted = options.byte_range
         if wanted is None:
-            return GetResult(meta, data if len(data) <= YIELD else _pieces(data, 0, len(data)), tags=found.tags)
+            return _Result(meta, data, tags=found.tags)
         start, end = wanted.resolve(meta.size, key=key, store=self)
         body = data[start:end] if end - start <= YIELD else _pieces(data, start, end)
         return GetResult(meta, body, range=(start, end), tags=found.tags)
@@ -497,6 +497,31 @@ class MemoryStore(Store):
                 yield ListPage(objects, prefixes)
             if not more:
                 return
+
+
+class _Result(GetResult):
+    """An answer that is in memory as a whole, and so is given as it is; who iterates over it gets chunks."""
+
+    __slots__ = ()
+
+    @property
+    def buffered(self) -> bool:
+        """Whether it is better taken whole than iterated over."""
+        return isinstance(self._body, bytes) and len(self._body) <= YIELD
+
+    def _checked(self) -> Iterator[bytes]:
+        self._split()
+        return super()._checked()
+
+    def _checked_async(self) -> AsyncIterator[bytes]:
+        self._split()
+        if isinstance(self._body, Iterator):
+            self._body = _pieces_async(self._body)
+        return super()._checked_async()
+
+    def _split(self) -> None:
+        if isinstance(self._body, bytes) and len(self._body) > YIELD:
+            self._body = _pieces(self._body, 0, len(self._body))
 
 
 def _pieces(data: bytes, start: int, end: int) -> Iterator[bytes]:

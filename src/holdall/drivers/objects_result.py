@@ -6,6 +6,8 @@ import builtins
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from holdall._buffers import room
+from holdall._turns import turn_async
 from holdall.core.meta import ObjectMeta
 from holdall.core.ranges import ByteRange
 from holdall.drivers import objects_fork
@@ -81,7 +83,7 @@ class StreamedResult(ObjectResult):
             return await super().bytes_async()
         native = self._taken_body()
         try:
-            data: builtins.bytes = (await native.bytes_async()).to_bytes()
+            data = await _copied_async(await native.bytes_async())
         except FAILURES as error:
             raise self._broken(error) from masked(error)
         start, end = self.range
@@ -133,6 +135,19 @@ class StreamedResult(ObjectResult):
 
     def _broken(self, error: Exception) -> HoldallError:
         return failure(facts_of(error), verb="read", key=self._key, store=self._store)
+
+
+async def _copied_async(data: Any) -> bytes:
+    """Return the bytes of a buffer of obstore's, copied on the event loop in steps."""
+    if len(data) <= CHUNK:
+        copied: bytes = data.to_bytes()
+        return copied
+    view = memoryview(data)
+    with room(len(view)) as buffer:
+        for at in range(0, len(view), CHUNK):
+            await turn_async()
+            buffer.write(view[at : at + CHUNK])
+        return buffer.getvalue()
 
 
 def cut(whole: GetResult, wanted: ByteRange, *, store: object) -> GetResult:

@@ -250,10 +250,11 @@ async def _put_large_async(
     whole: bytes | None = None,
 ) -> PutResult:
     """Write an object that is too large for one request; ``whole`` is its content where that is in memory anyway."""
+    body = chunks if whole is None else _views_async(whole)
     if store.sends_aside(size, options) or (store.has_side and is_odd(path)):
         if path[-1] == "/":
             raise InvalidKeyError(f"a directory marker holds no bytes: {key!r}", key=key, store=store)
-        return await store.side(f"write {key!r}", key).send_async(key, path, chunks, size, options)
+        return await store.side(f"write {key!r}", key).send_async(key, path, body, size, options)
     if options.mode != "overwrite" or is_odd(path):
         data = [b""]
         async for chunk in chunks:
@@ -262,7 +263,6 @@ async def _put_large_async(
         return await put_bytes_async(store, key, path, b"".join(data), options)
     plan = part_plan(size, options, most=store.most_parts, concurrency=store.concurrency)
     attributes = native_attributes(options, store=store)
-    body = chunks if whole is None else _views_async(whole)
     try:
         written, native = await upload_async(
             store.writer, path, body, plan, attributes=attributes, tags=dict(options.tags) or None

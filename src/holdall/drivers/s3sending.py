@@ -13,8 +13,9 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
+from holdall._buffers import gathered
 from holdall._concurrency import run_async
 from holdall.core.options import PutOptions
 from holdall.drivers.objects_parts import IN_FLIGHT, PART, growing_parts, part_plan
@@ -23,12 +24,16 @@ from holdall.drivers.s3extra import S3Extra
 from holdall.drivers.s3parts import LARGEST, MOST, S3Parts
 from holdall.drivers.s3probe import probe_complete
 from holdall.errors import NotSupportedError
-from holdall.results import PutResult
+from holdall.results import CHUNK, PutResult
 
 __all__ = ["send", "send_async"]
 
 SPOOL = 64 * 1024 * 1024
 """Bytes of a spooled source that stay in memory."""
+
+
+Pieces: TypeAlias = "list[bytes | memoryview]"
+"""A part, as it came."""
 
 
 class _Cutter:
@@ -42,28 +47,29 @@ class _Cutter:
             part = part_plan(size, options, most=MOST).size
             self._sizes = iter([part] * MOST)
         self._wanted = next(self._sizes)
-        self._held: list[bytes] = []
+        self._held: Pieces = []
         self._size = 0
         self._store = extra.store
 
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Take a chunk; yield the parts that are full now."""
+    def feed(self, chunk: bytes) -> Iterator[Pieces]:
+        """Take a chunk; yield the parts that are full now, in pieces of which none is copied."""
         self._held.append(chunk)
         self._size += len(chunk)
         while self._size > self._wanted:  # the last part is never empty
             over = self._size - self._wanted  # of the last chunk: what came before it was not enough
-            last = self._held.pop()
-            part = b"".join([*self._held, memoryview(last)[: len(last) - over]])
-            self._held, self._size = [last[len(last) - over :]], over
+            last = memoryview(self._held.pop())
+            part: Pieces = [*self._held, last[: len(last) - over]]
+            rest: Pieces = [last[len(last) - over :]]
+            self._held, self._size = rest, over
             yield part
             following = next(self._sizes, None)
             if following is None:
                 raise NotSupportedError(f"the source gave more than {MOST} parts can hold", store=self._store)
             self._wanted = following
 
-    def rest(self) -> bytes:
+    def rest(self) -> Pieces:
         """Return the last part."""
-        return b"".join(self._held)
+        return self._held
 
 
 def send(extra: S3Extra, key: str, path: str, chunks: Iterator[bytes], size: int | None, options: PutOptions) -> PutResult:
@@ -80,13 +86,14 @@ def send(extra: S3Extra, key: str, path: str, chunks: Iterator[bytes], size: int
 
     with S3Parts.begin(extra, key, path, options) as writer, ThreadPoolExecutor(limit, "holdall") as pool:
 
-        def submit(number: int, data: bytes) -> None:
-            while window and (len(window) >= limit or sum(window.values()) + len(data) > IN_FLIGHT):
+        def submit(number: int, pieces: Pieces) -> None:
+            size = sum(map(len, pieces))
+            while window and (len(window) >= limit or sum(window.values()) + size > IN_FLIGHT):
                 done, _ = wait(window, return_when=FIRST_COMPLETED)
                 for future in done:
                     del window[future]
                     future.result()
-            window[pool.submit(writer.put_part, number, data)] = len(data)
+            window[pool.submit(_put, writer, number, pieces)] = size
 
         number = 1
         for chunk in chunks:
@@ -120,13 +127,14 @@ async def send_async(
             await (await begun).abort_async()
         raise
 
-    async def submit(number: int, data: bytes) -> None:
-        while window and (len(window) >= limit or sum(window.values()) + len(data) > IN_FLIGHT):
+    async def submit(number: int, pieces: Pieces) -> None:
+        size = sum(map(len, pieces))
+        while window and (len(window) >= limit or sum(window.values()) + size > IN_FLIGHT):
             done, _ = await asyncio.wait(window, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 del window[task]
                 task.result()
-        window[asyncio.ensure_future(writer.put_part_async(number, data))] = len(data)
+        window[asyncio.ensure_future(run_async(partial(_put, writer, number, pieces)))] = size
 
     try:
         number = 1
@@ -151,6 +159,13 @@ async def send_async(
                 if task.done() and not task.cancelled():
                     task.exception()
         await writer.abort_async()
+
+
+def _put(writer: S3Parts, number: int, pieces: Pieces) -> None:
+    """Send a part. Its pieces become one here, beside an event loop in steps, as boto3 takes nothing else."""
+    views = [memoryview(piece) for piece in pieces]
+    pieces.clear()
+    writer.put_part(number, gathered([view[at : at + CHUNK] for view in views for at in range(0, len(view), CHUNK)]))
 
 
 def _spool() -> Any:

@@ -15,9 +15,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from holdall._buffers import gathered
 from holdall._turns import BESIDE, in_turns
 from holdall.records.errors import CorruptRecordError, SerializationError
-from holdall.records.lengthy import STEP, base64, binary, compact, gathered, pieces, spent, unbase64
+from holdall.records.lengthy import STEP, base64, binary, compact, pieces, spent, unbase64
 from holdall.records.lengthy_reading import loads
 
 __all__ = [
@@ -285,7 +286,7 @@ def encode_body(stamp: Stamp, content: Content) -> bytes:
     if content.size <= STEP:
         return f'{head}{content.fields},"metadata":{content.metadata}{info}}}'.encode()
     texts = (head, content.fields, ',"metadata":', content.metadata, info, "}")
-    return gathered(piece.encode() for text in texts for piece in pieces(text))
+    return gathered([piece.encode() for text in texts for piece in pieces(text)])
 
 
 def decode_body(data: bytes, *, id: str, key: str | None = None) -> Body:

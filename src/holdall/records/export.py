@@ -9,6 +9,7 @@ second one, so that memory stays bounded; a record that came in between may have
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
@@ -17,11 +18,12 @@ from itertools import islice
 from typing import Any, Literal
 from uuid import UUID
 
+from holdall._buffers import gathered
 from holdall._turns import give_way, in_turns
 from holdall.errors import MissingExtraError
 from holdall.records.encoding import encode_value
 from holdall.records.errors import QueryError
-from holdall.records.lengthy import compact
+from holdall.records.lengthy import STEP, binary, compact
 from holdall.records.record import Record
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "column_of",
     "field_of",
     "need",
+    "poured",
     "schema_of",
     "table_of",
     "values_of",
@@ -317,8 +320,49 @@ def schema_of(kinds: dict[str, Kind]) -> Any:
 
 
 def batch_of(rows: Sequence[dict[str, Any]], schema: Any) -> Any:
-    """Return rows as one Arrow record batch."""
-    return need("pyarrow", "arrow").RecordBatch.from_pylist(list(rows), schema=schema)
+    """Return rows as one Arrow record batch; long values go into it in steps."""
+    arrow = need("pyarrow", "arrow")
+    held = list(rows)
+    columns = [[row.get(name) for row in held] for name in schema.names]
+    arrays = [
+        poured(column, field.type) if _long(column) else arrow.array(column, type=field.type)
+        for column, field in zip(columns, schema, strict=True)
+    ]
+    return arrow.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _long(column: Sequence[Any]) -> bool:
+    """Tell whether a value of a column is text or bytes too long for one call."""
+    return any(isinstance(value, (str, bytes)) and len(value) > STEP for value in column)
+
+
+def poured(column: Sequence[str | bytes | None], type: Any) -> Any:
+    """Return texts or bytes as an Arrow array, their bytes copied in steps: Arrow takes a value in one call, twice over.
+
+    Raises:
+        OverflowError: They are more than an Arrow array of this type takes (2 GiB).
+
+    Example:
+        >>> import pyarrow
+        >>> poured(["é", None], pyarrow.string())
+        <pyarrow.lib.StringArray object at ...>
+        [
+          "é",
+          null
+        ]
+    """
+    arrow = need("pyarrow", "arrow")
+    ends, there, parts = array("i", [0]), bytearray(-(-len(column) // 8)), list[bytes | memoryview]()
+    for place, value in enumerate(column):
+        size = 0
+        if value is not None:
+            there[place // 8] |= 1 << place % 8
+            view = memoryview(binary(value) if isinstance(value, str) else value)
+            size = len(view)
+            parts += [view[at : at + STEP] for at in range(0, size, STEP)]
+        ends.append(ends[-1] + size)
+    buffers = [arrow.py_buffer(each) for each in (bytes(there), ends.tobytes(), gathered(parts))]
+    return arrow.Array.from_buffers(type, len(column), buffers)
 
 
 def table_of(records: Iterable[Record], chosen: tuple[str, ...] | None = None) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
+from holdall._buffers import gathered
 from holdall.core.secrets import mask
 from holdall.engine.resolve import resolve
 from holdall.engine.streams import open_file
@@ -29,7 +30,7 @@ from holdall.records.export import (
     values_of,
 )
 from holdall.records.export_delta import for_delta, write_delta
-from holdall.records.lengthy import binary, compact, gathered
+from holdall.records.lengthy import binary, compact
 from holdall.records.lengthy_reading import loads
 from holdall.records.record import Record
 
@@ -223,7 +224,7 @@ class _Lines:
         pass
 
     def add(self, rows: list[dict[str, Any]]) -> bytes:
-        return gathered(binary(compact(encode_value(row)) + "\n") for row in rows)
+        return gathered([binary(compact(encode_value(row)) + "\n") for row in rows])
 
     def end(self) -> bytes:
         return b""

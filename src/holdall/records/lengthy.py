@@ -9,15 +9,28 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
+from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator
-from io import BytesIO
 from itertools import islice
 from operator import itemgetter
 from typing import Any
 
+from holdall._buffers import gathered
 from holdall._turns import give_way
 
-__all__ = ["STEP", "base64", "binary", "compact", "contains", "gathered", "joined", "let_go", "pieces", "spent", "unbase64"]
+__all__ = [
+    "STEP",
+    "base64",
+    "binary",
+    "compact",
+    "contains",
+    "joined",
+    "let_go",
+    "pieces",
+    "spent",
+    "text",
+    "unbase64",
+]
 
 STEP = 65_536
 """Characters of JSON that one call into C gets: some tenths of a millisecond."""
@@ -183,7 +196,26 @@ def binary(text: str) -> bytes:
     Raises:
         UnicodeEncodeError: It has a lone surrogate.
     """
-    return text.encode() if len(text) <= STEP else gathered(piece.encode() for piece in pieces(text))
+    if len(text) <= STEP:
+        return text.encode()
+    return gathered([piece.encode() for piece in pieces(text)])
+
+
+def text(data: bytes) -> str:
+    """Return what bytes are in UTF-8.
+
+    Raises:
+        UnicodeDecodeError: They are no UTF-8.
+
+    Example:
+        >>> text("é".encode() * STEP) == "é" * STEP
+        True
+    """
+    if len(data) <= STEP:
+        return data.decode()
+    decode, whole = getincrementaldecoder("utf-8")().decode, memoryview(data)
+    parts = [decode(whole[at : at + STEP]) for at in _starts(len(whole))]
+    return joined([*parts, decode(b"", True)])  # the end, by its place
 
 
 def joined(texts: Iterable[str]) -> str:
@@ -198,20 +230,6 @@ def joined(texts: Iterable[str]) -> str:
         give_way()
         whole += text
     return whole
-
-
-def gathered(parts: Iterable[bytes]) -> bytes:
-    """Return parts as one that grows, as `joined` does with text.
-
-    Example:
-        >>> gathered([b"a", b"b"])
-        b'ab'
-    """
-    with BytesIO() as whole:
-        for part in parts:
-            give_way()
-            whole.write(part)
-        return whole.getvalue()
 
 
 def base64(data: bytes | bytearray | memoryview, *, altchars: bytes | None = None) -> str:
@@ -231,7 +249,7 @@ def unbase64(text: str, *, altchars: bytes | None = None) -> bytes:
     """
     if len(text) <= STEP:
         return b64decode(text, altchars, validate=True)
-    parts = [b64decode(piece, altchars, validate=True) for piece in pieces(text)]
+    parts: list[bytes | memoryview] = [b64decode(piece, altchars, validate=True) for piece in pieces(text)]
     if any(len(part) * 4 != STEP * 3 for part in parts[:-1]):
         raise ValueError("padding within base64")
     return gathered(parts)

@@ -21,8 +21,9 @@ from holdall.drivers.memory import MemoryStore
 from holdall.engine.table import default_table
 from holdall.errors import ConfigError, HoldallError, NotFoundError, UnavailableError
 from holdall.records import CorruptRecordError, Filter, ObjectDatabase, QueryError, Record, SQLDatabase
-from holdall.records.export import Columns, kind_of, table_of
+from holdall.records.export import Columns, batch_of, kind_of, poured, table_of
 from holdall.records.export_files import format_of, records_from, write_file
+from holdall.records.lengthy import STEP
 
 WHEN = datetime(2024, 1, 1, tzinfo=UTC)
 GIVEN = [
@@ -374,6 +375,22 @@ def test_a_cancelled_export_stops(bare, store):
         write_file("exports:y.csv", lambda: GIVEN, format="csv", stopped=lambda: True)
     with pytest.raises(NotFoundError):
         store.head("y.csv")
+
+
+@pytest.mark.parametrize("kind", ["string", "binary"])
+def test_long_values_are_poured_into_columns(kind):
+    """The array is the one that Arrow makes by itself."""
+    values = ["\u00e9" * 100_000, None, "", "x" * STEP, "\U0001f600" * 50_001, *["y"] * 12, None]
+    column = values if kind == "string" else [None if value is None else value.encode() for value in values]
+    type = getattr(pa, kind)()
+    array = poured(column, type)
+    array.validate(full=True)
+    assert array.null_count == 2
+    assert array.equals(pa.array(column, type=type))
+    schema = pa.schema([("a", type), ("n", pa.int64())])
+    rows = [{"a": value, "n": n} for n, value in enumerate(column)]
+    assert batch_of(rows, schema).equals(pa.RecordBatch.from_pylist(rows, schema=schema))
+    assert batch_of([], schema).num_rows == 0
 
 
 @pytest.mark.parametrize(

@@ -238,6 +238,32 @@ def test_a32_no_call_into_c_gets_all_of_a_long_record(db, monkeypatch):
     assert {names: size for names, size in given.items() if size > 4 * lengthy.STEP} == {}
 
 
+@pytest.mark.parametrize("db", ["file", "off", "sqlite"], indirect=True)
+def test_long_values_are_selected_as_they_are(db):
+    """They come and go in steps; beside them are short ones, and nothing."""
+    long = '\u00e9\U0001f600"\\' * 50_000
+
+    async def body():
+        await db.create_async(Record({"id": "a", "v": long, "n": 1}, metadata={"m": "\u00e9"}))
+        await db.create_async(Record({"id": "b", "v": "short", "n": 2}))
+        await db.create_async(Record({"id": "c", "n": 3, "v": [long]}))
+        await db.create_async(Record({"id": "d", "n": 4}))
+        rows = await db.select_query_async(
+            "SELECT id, v, v AS again, length(v) AS size, n FROM records WHERE n <> 3 ORDER BY id"
+        )
+        listed = await db.select_query_async("SELECT v FROM records WHERE id = 'c'")
+        await db.close_async()
+        return rows, listed
+
+    rows, listed = asyncio.run(body())
+    assert rows == [
+        {"id": "a", "v": long, "again": long, "size": len(long), "n": 1},
+        {"id": "b", "v": "short", "again": "short", "size": 5, "n": 2},
+        {"id": "d", "v": None, "again": None, "size": None, "n": 4},
+    ]
+    assert listed == [{"v": [long]}]
+
+
 @pytest.mark.parametrize("connected", [True, False])
 def test_a32_connect_opens_what_first_calls_would(moto_bucket, monkeypatch, connected):
     """obstore's instances are the one thing that keeps a loop for longer wherever it is done: `connect` does it before there is a loop."""

@@ -137,6 +137,12 @@ def test_what_is_let_go_of_is_empty(value):
 def test_texts():
     text = "\u00e9\U0001f600x" * lengthy.STEP
     assert lengthy.binary(text) == text.encode()
+    assert lengthy.text(text.encode()) == text
+    for at in range(4):
+        assert lengthy.text(b"-" * at + text.encode()) == "-" * at + text, "wherever a step cuts a character"
+    for broken in (text.encode()[:-2], text.encode() + b"\xff", b"\xff" + text.encode()):
+        with pytest.raises(UnicodeDecodeError):
+            lengthy.text(broken)
     assert lengthy.contains(text, "x\u00e9")
     assert not lengthy.contains(text, "xx")
 

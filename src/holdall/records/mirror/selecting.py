@@ -9,8 +9,10 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from holdall._turns import in_turns
+from holdall._turns import give_way, in_turns
 from holdall.records.errors import QueryError
+from holdall.records.lengthy import pieces
+from holdall.records.lengthy import text as text_of
 from holdall.records.pieces import MARK
 from holdall.records.sql_outline import HIDDEN, VIEWS, answers, identifier, lite_exact, lite_field
 from holdall.records.sql_statement import READY, Statement, lite_values
@@ -47,16 +49,32 @@ def select(
         QueryError: It is wrong, writes, or takes too long.
     """
     connection.execute("CREATE TEMP TABLE whole (id TEXT PRIMARY KEY, fields TEXT, metadata TEXT)")
-    connection.executemany("INSERT INTO whole VALUES (?, ?, ?)", [(id, *texts) for id, texts in whole.items()])
+    for row, (id, (fields, metadata)) in enumerate(whole.items(), 1):
+        connection.execute("INSERT INTO whole (rowid, id, metadata) VALUES (?, ?, ?)", (row, id, metadata))
+        _pour(connection, row, fields)
     values = lite_values(statement.params)
     columns = statement.columns(names)
     text = statement.text(more=lite_exact(statement.outline, columns)).replace(MARK, "?")
     try:
         _make_views(connection, columns)
+        connection.text_factory = text_of if whole else str
         labels, rows = _run(connection, text, values, time.monotonic() + time_limit)
         return answers(labels, rows, statement.outline)
     except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, TypeError) as error:
         raise _explained(error) from error
+    finally:
+        connection.text_factory = str
+
+
+def _pour(connection: sqlite3.Connection, row: int, fields: str) -> None:
+    """Write the fields of a record in steps: SQLite takes a value from Python in one call, and Python waits for that."""
+    parts = [piece.encode() for piece in pieces(fields)]
+    connection.execute("UPDATE whole SET fields = zeroblob(?) WHERE rowid = ?", (sum(map(len, parts)), row))
+    with connection.blobopen("whole", "fields", row, name="temp") as blob:
+        for part in parts:
+            give_way()
+            blob.write(part)
+    connection.execute("UPDATE whole SET fields = CAST(fields AS TEXT) WHERE rowid = ?", (row,))
 
 
 def _explained(error: Exception) -> QueryError:
