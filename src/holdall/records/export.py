@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Context, Decimal
-from itertools import islice
 from typing import Any, Literal
 from uuid import UUID
 
@@ -34,6 +33,7 @@ __all__ = [
     "as_pandas",
     "as_polars",
     "batch_of",
+    "batched",
     "column_of",
     "field_of",
     "need",
@@ -49,6 +49,10 @@ Kind = str
 """``null bool int float text bytes datetime naive date time json``, ``decimal(p,s)``, ``whole(p,0)`` for integers beyond 64 bits,
 ``digits`` and ``whole digits`` for numbers too long for Arrow's 38 digits, which are text."""
 _INT64 = 2**63
+ROWS = 5_000
+"""Rows of a batch in a file."""
+BYTES = 64 * 1024 * 1024
+"""Characters of text, and bytes, of a batch."""
 _AT_ONCE = 500
 """Rows that one call into Arrow gets."""
 _MOST_DIGITS = 38
@@ -319,6 +323,26 @@ def schema_of(kinds: dict[str, Kind]) -> Any:
     return arrow.schema(fields)
 
 
+def batched(rows: Iterable[dict[str, Any]], most: int = ROWS) -> Iterator[list[dict[str, Any]]]:
+    """Yield rows in lists of so many at most, and of no more than some 64 MiB of text and bytes, or of one row.
+
+    Example:
+        >>> [len(some) for some in batched(({"n": n} for n in range(5)), 2)]
+        [2, 2, 1]
+    """
+    held: list[dict[str, Any]] = []
+    size = 0
+    for row in rows:
+        more = sum(len(value) for value in row.values() if isinstance(value, (str, bytes)))
+        if held and (len(held) == most or size + more > BYTES):
+            yield held
+            held, size = [], 0
+        held.append(row)
+        size += more
+    if held:
+        yield held
+
+
 def batch_of(rows: Sequence[dict[str, Any]], schema: Any) -> Any:
     """Return rows as one Arrow record batch; long values go into it in steps."""
     arrow = need("pyarrow", "arrow")
@@ -375,7 +399,7 @@ def table_of(records: Iterable[Record], chosen: tuple[str, ...] | None = None) -
     schema = schema_of(kinds)
     rows = (columns.row(record, kinds) for record in in_turns(held))
     batches: list[Any] = []
-    while some := list(islice(rows, _AT_ONCE)):
+    for some in batched(rows, _AT_ONCE):
         give_way()
         batches.append(batch_of(some, schema))
     return need("pyarrow", "arrow").Table.from_batches(batches, schema).combine_chunks()

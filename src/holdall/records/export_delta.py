@@ -10,11 +10,10 @@ from typing import Any
 from holdall.core.secrets import mask
 from holdall.errors import PermissionDeniedError, UnavailableError
 from holdall.records.errors import QueryError
-from holdall.records.export import Kind, batch_of, need, schema_of
+from holdall.records.export import Kind, batch_of, batched, need, schema_of
 
 __all__ = ["for_delta", "write_delta"]
 
-_ROWS = 5_000
 _DENIED = ("permission denied", "access denied", "accessdenied", "forbidden", "unauthorized", "read-only file system")
 
 
@@ -50,15 +49,9 @@ def write_delta(
     failures: list[BaseException] = []
 
     def batches() -> Iterator[Any]:
-        held: list[dict[str, Any]] = []
         try:
-            for row in rows:
-                held.append(row)
-                if len(held) == _ROWS:
-                    yield batch_of(held, schema)
-                    held = []
-            if held:
-                yield batch_of(held, schema)
+            for some in batched(rows):
+                yield batch_of(some, schema)
         except BaseException as error:
             failures.append(error)  # Delta would tell of it in its own words
             raise

@@ -19,11 +19,13 @@ from holdall.records.encoding import decode_value, encode_value
 from holdall.records.errors import CorruptRecordError, QueryError
 from holdall.records.export import (
     FORMATS,
+    ROWS,
     Columns,
     ExportReport,
     Format,
     Kind,
     batch_of,
+    batched,
     field_of,
     need,
     schema_of,
@@ -33,10 +35,10 @@ from holdall.records.export_delta import for_delta, write_delta
 from holdall.records.lengthy import binary, compact
 from holdall.records.lengthy_reading import loads
 from holdall.records.record import Record
+from holdall.results import CHUNK
 
 __all__ = ["format_of", "records_from", "write_file"]
 
-_ROWS = 5_000
 _SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet", ".arrow": "arrow", ".feather": "arrow", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
 }  # fmt: skip
@@ -114,11 +116,10 @@ def write_file(
         place = resolve(where)
         if not place.key:
             raise ConfigError("an export goes to a file: a path, a URL or mount:path")
-        writer = _WRITERS[format](kinds)
-        source = lines() if format == "jsonl" else rows()
+        parts = _lined(lines()) if format == "jsonl" else _pieces(_WRITERS[format](kinds), rows())
 
         def chunks() -> Iterator[bytes]:
-            for part in _pieces(writer, source):
+            for part in parts:
                 report.bytes += len(part)
                 yield part
 
@@ -138,14 +139,23 @@ class _Writer(Protocol):
 
 
 def _pieces(writer: _Writer, rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
-    held: list[dict[str, Any]] = []
+    for some in batched(rows):
+        if part := writer.add(some):
+            yield part
+    yield writer.end()
+
+
+def _lined(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+    """Yield a JSON object per line, some lines at once; values that JSON lacks are tagged as in records, so that nothing is lost."""
+    held: list[bytes | memoryview] = []
+    size = 0
     for row in rows:
-        held.append(row)
-        if len(held) == _ROWS:
-            if part := writer.add(held):
-                yield part
-            held = []
-    yield writer.add(held) + writer.end()
+        held.append(binary(compact(encode_value(row)) + "\n"))
+        size += len(held[-1])
+        if size >= CHUNK:
+            yield gathered(held)  # which empties the list
+            size = 0
+    yield gathered(held)
 
 
 class _Sink(io.RawIOBase):
@@ -214,27 +224,13 @@ class _Csv:
         return data
 
     def end(self) -> bytes:
-        return b""
-
-
-class _Lines:
-    """A JSON object per line; values that JSON lacks are tagged as in records, so that nothing is lost."""
-
-    def __init__(self, kinds: dict[str, Kind]) -> None:
-        pass
-
-    def add(self, rows: list[dict[str, Any]]) -> bytes:
-        return gathered([binary(compact(encode_value(row)) + "\n") for row in rows])
-
-    def end(self) -> bytes:
-        return b""
+        return self.add([])
 
 
 _WRITERS: dict[str, Callable[[dict[str, Kind]], _Writer]] = {
     "parquet": _parquet,
     "arrow": _arrow,
     "csv": _Csv,
-    "jsonl": _Lines,
 }
 
 
@@ -288,7 +284,9 @@ def records_from(source: Any) -> Iterator[Record]:
 def _batches_of(file: Any, kind: str) -> Iterator[Any]:
     """Yield the batches of a file of Parquet or Arrow, read as they are asked for."""
     if kind == "parquet":
-        yield from need("pyarrow.parquet", "arrow").ParquetFile(file).iter_batches(_ROWS)
+        parquet = need("pyarrow.parquet", "arrow").ParquetFile(file)
+        for group in range(parquet.num_row_groups):  # one after the other: a batch would hold rows of many
+            yield from parquet.iter_batches(ROWS, row_groups=[group])
         return
     with need("pyarrow", "arrow").ipc.open_file(file) as reader:
         for at in range(reader.num_record_batches):
@@ -316,7 +314,7 @@ def _records_of(table: Any) -> Iterator[Record]:
     marks = {column.name: column.metadata or {} for column in table.schema}
     readers = {name: _READERS.get(mark.get(b"holdall")) for name, mark in marks.items()}
     ours = {name: mark[b"field"].decode() for name, mark in marks.items() if b"field" in mark}
-    batches = table.to_batches(_ROWS) if hasattr(table, "to_batches") else [table]
+    batches = table.to_batches(ROWS) if hasattr(table, "to_batches") else [table]
     for batch in batches:
         for row in _rows_of(batch):
             values: dict[str, Any] = {}

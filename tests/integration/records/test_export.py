@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -20,10 +21,11 @@ from hypothesis import strategies as st
 from holdall.drivers.memory import MemoryStore
 from holdall.engine.table import default_table
 from holdall.errors import ConfigError, HoldallError, NotFoundError, UnavailableError
-from holdall.records import CorruptRecordError, Filter, ObjectDatabase, QueryError, Record, SQLDatabase
+from holdall.records import CorruptRecordError, Filter, ObjectDatabase, QueryError, Record, SQLDatabase, export, export_files
 from holdall.records.export import Columns, batch_of, kind_of, poured, table_of
 from holdall.records.export_files import format_of, records_from, write_file
 from holdall.records.lengthy import STEP
+from holdall.wrappers.forwarding import ForwardingStore
 
 WHEN = datetime(2024, 1, 1, tzinfo=UTC)
 GIVEN = [
@@ -375,6 +377,36 @@ def test_a_cancelled_export_stops(bare, store):
         write_file("exports:y.csv", lambda: GIVEN, format="csv", stopped=lambda: True)
     with pytest.raises(NotFoundError):
         store.head("y.csv")
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x.arrow", "x.csv", "x.jsonl"])
+def test_long_records_are_written_and_read_a_few_at_a_time(colour, store, name, monkeypatch):
+    """What is held is bounded by what it holds, not by its number."""
+    monkeypatch.setattr(export, "BYTES", 1_000_000)
+    sent, held = [], [""]
+    made, taken = export_files.batch_of, export_files._records_of
+    monkeypatch.setattr(export_files, "batch_of", lambda rows, schema: held.append(rows) or made(rows, schema))
+    monkeypatch.setattr(export_files, "_records_of", lambda batch: held.append(range(batch.num_rows)) or taken(batch))
+
+    class Seen(ForwardingStore):
+        def put(self, key, source, options=None):
+            return super().put(key, (sent.append(len(part)) or part for part in source), options)
+
+    default_table()["exports"] = Seen(store)
+    with ObjectDatabase(MemoryStore(), mirror="off") as db:
+        db.batch_create([Record({"id": f"{n:02}", "v": os.urandom(150_000).hex(), "l": ["x" * 1000, n]}) for n in range(30)])
+        report = colour(db).export(f"exports:{name}")
+        assert (report.records, report.bytes) == (30, sum(sent))
+        assert max(sent) < 2_500_000, "some at a time"
+        assert len([size for size in sent if size > 100_000]) >= 5
+        if name == "x.csv":
+            return
+        assert max(map(len, held)) <= 4
+        held.clear()
+        stored = [(record.id, record["v"], record["l"]) for record in db.stream()]
+        assert [(record.id, record["v"], record["l"]) for record in records_from(f"exports:{name}")] == stored
+        if name != "x.jsonl":
+            assert max(map(len, held)) <= 4, "and so they are read"
 
 
 @pytest.mark.parametrize("kind", ["string", "binary"])
