@@ -1,5 +1,6 @@
 """Azure beyond the contract: ways to authenticate, large conditional content, listings, faults. On Azurite."""
 
+import asyncio
 import json
 import select
 import signal
@@ -288,3 +289,27 @@ def test_a_writer_that_is_killed_leaves_the_old_object(azurite_container: Contai
     assert [meta.key for page in verbs.list() for meta in page.objects] == ["k"]
     verbs.put("k", b"new")
     assert azurite_container.ground.read("k") == b"new"
+
+
+@pytest.mark.parametrize("mode", ["create", "overwrite"])
+@pytest.mark.parametrize("size", [9 * MIB, 20 * MIB])
+def test_uploads_at_once_are_not_mixed(store: AzureStore, mode: str, size: int):
+    """Blocks that nobody committed yet belong to the blob, not to an upload: whoever wins has all of its own."""
+
+    async def race(key: str) -> list[object]:
+        wanted = PutOptions(mode="create") if mode == "create" else None
+        uploads = [store.put_async(key, bytes([n]) * size, wanted) for n in range(4)]
+        return await asyncio.gather(*uploads, return_exceptions=True)
+
+    for turn in range(4):
+        answers = asyncio.run(race(f"{turn}"))
+        data = store.get(f"{turn}").bytes()
+        assert len(data) == size
+        assert data.count(data[:1]) == size, "of one writer alone"
+        won = [n for n, answer in enumerate(answers) if not isinstance(answer, BaseException)]
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                assert isinstance(answer, AlreadyExistsError if mode == "create" else UnavailableError), answer
+        assert data[0] in won, "and it was told so"
+        if mode == "create":
+            assert len(won) == 1

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import time
+import tracemalloc
 import urllib.error
 import urllib.request
 import uuid
@@ -21,6 +22,7 @@ from holdall.core.preconditions import strip_etag
 from holdall.drivers import objects_parts, s3sending
 from holdall.drivers.fsspec_s3_rules import LARGEST
 from holdall.drivers.objects import S3Store
+from holdall.drivers.s3probe import learn
 from holdall.errors import (
     AlreadyExistsError,
     ConfigError,
@@ -30,6 +32,7 @@ from holdall.errors import (
     PermissionDeniedError,
     PreconditionError,
     UnauthenticatedError,
+    UnavailableError,
     VersionNotFoundError,
 )
 from holdall.testing import Colour, Fault, FaultProxy
@@ -551,7 +554,7 @@ VERBS = {
     "put a stream": lambda store: store.put("k", io.BytesIO(b"1")),
     "put if absent": lambda store: store.put("k", b"1", PutOptions(mode="create")),
     "delete": lambda store: store.delete("k"),
-    "delete many": lambda store: store.delete(["k", "l"]),
+    "delete many": lambda store: [result.key for result in store.delete(key for key in ("k", "l"))] == ["k", "l"] or 1 / 0,
     "copy": lambda store: store.copy("k", "l"),
     "list": lambda store: list(store.list()),
     "versions": lambda store: store.versions("k"),
@@ -581,6 +584,58 @@ def test_whatever_comes_first_makes_the_bucket(moto, verb: str, colour: Colour):
         assert not {"get", "put_async", "list", "delete"} & vars(store).keys()
         store.delete("k")
     moto.client().delete_bucket(Bucket=name)
+
+
+FIRST = {
+    "probe": lambda store: store.probe(),
+    "delete nothing": lambda store: store.delete([]),
+    "resume": lambda store: store.parts("k", upload_id="none"),
+}
+
+
+@pytest.mark.parametrize("first", list(FIRST))
+def test_what_asks_for_nothing_has_not_met_the_bucket(moto, first: str, colour: Colour, monkeypatch: pytest.MonkeyPatch):
+    """What comes after it makes the bucket."""
+    name = f"first-{uuid.uuid4().hex[:12]}"
+    with S3Store(name, endpoint_url=moto.endpoint, access_key_id="a", secret_access_key="b", create=True) as store:
+        learn(store.settings, put=True, delete=True, create=True, update=True)  # as it is on Amazon
+        FIRST[first](colour(store))
+        assert name not in {each["Name"] for each in moto.client().list_buckets()["Buckets"]}
+        with monkeypatch.context() as others:
+            mock = lambda *_: "a mock"  # noqa: E731
+            others.setattr(store, "head", mock)
+            assert colour(store).put("k", b"1").size == 1
+            assert store.head is mock, "what somebody else has put there stays"
+        store.delete("k")
+    moto.client().delete_bucket(Bucket=name)
+
+
+def test_deletions_that_failed_have_not_met_the_bucket(moto, colour: Colour):
+    name = f"first-{uuid.uuid4().hex[:12]}"
+    with FaultProxy(moto.endpoint) as proxy:
+        options = {"endpoint_url": proxy.url, "access_key_id": "a", "secret_access_key": "b", "retries": 0}
+        with S3Store(name, create=True, **options) as store:
+            proxy.fail(Fault(answer=500), times=100)
+            assert all(isinstance(result.error, UnavailableError) for result in colour(store).delete(["a", "b"]))
+            proxy.heal()
+            assert colour(store).put("k", b"1").size == 1
+            store.delete("k")
+    moto.client().delete_bucket(Bucket=name)
+
+
+def test_parts_under_way_are_held_once(moto_bucket, colour: Colour):
+    """The pieces of a part are let go of as it is put together."""
+
+    def source():
+        for _ in range(100):
+            yield bytes(MIB)
+
+    with opened(moto_bucket) as store:
+        tracemalloc.start()
+        colour(store).put("k", source(), PutOptions(part_size=8 * MIB, concurrency=4, mode="create"))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < (4 + 2) * 8 * MIB + 10 * MIB, f"{peak / MIB:.0f} MiB"
 
 
 def test_a_bucket_that_is_there_is_not_made(moto_bucket, colour: Colour):

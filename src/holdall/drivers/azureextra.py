@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import http.client
+import os
 import random
 import time
 import urllib.error
@@ -444,11 +445,12 @@ def check_copied(meta: ObjectMeta, options: CopyOptions, *, key: str, store: obj
 
 
 class _Blocks:
-    """Cuts a stream into blocks with names of one length."""
+    """Cuts a stream into blocks with names of one length, which no other upload has: those that nobody committed yet belong to the blob."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
         self.size = 0
+        self._mark = os.urandom(6)
         self._held = bytearray()
 
     def feed(self, chunk: bytes, size: int) -> Iterator[tuple[str, bytes]]:
@@ -464,7 +466,7 @@ class _Blocks:
 
     def _block(self, data: bytes) -> tuple[str, bytes]:
         self.size += len(data)
-        self.names.append(base64.b64encode(b"%010d" % len(self.names)).decode())
+        self.names.append(base64.b64encode(self._mark + len(self.names).to_bytes(4)).decode())
         return self.names[-1], data
 
 

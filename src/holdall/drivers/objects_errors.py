@@ -108,6 +108,7 @@ _SYSTEM: dict[int, type[HoldallError]] = {
 _WORDS = {
     "InvalidObjectState": "is archived and has to be restored first",
     "BlobArchived": "is archived and has to be rehydrated first",
+    "InvalidBlockList": "another upload of it was completed meanwhile; nothing of this one was written",
 }
 
 

@@ -256,6 +256,9 @@ def _put_large(
             raise InvalidKeyError(f"a directory marker holds no bytes: {key!r}", key=key, store=store)
         return store.side(f"write {key!r}", key).send(key, path, body, size, options)
     if options.mode != "overwrite" or is_odd(path):
+        if whole is not None:
+            check_memory([whole], store)
+            return put_bytes(store, key, path, whole, options)
         data = [b""]
         for chunk in chunks:
             data.append(chunk)

@@ -256,6 +256,9 @@ async def _put_large_async(
             raise InvalidKeyError(f"a directory marker holds no bytes: {key!r}", key=key, store=store)
         return await store.side(f"write {key!r}", key).send_async(key, path, body, size, options)
     if options.mode != "overwrite" or is_odd(path):
+        if whole is not None:
+            check_memory([whole], store)
+            return await put_bytes_async(store, key, path, whole, options)
         data = [b""]
         async for chunk in chunks:
             data.append(chunk)

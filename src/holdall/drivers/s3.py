@@ -79,7 +79,7 @@ class S3Store(ObstoreStore):
         bulk_delete: Delete many keys in one request.
         sign_payload: Sign the digest of what is sent, too; by default only for plain http to another machine, or with ``verify=False``.
         missing_on_403: Read "forbidden" as "not there", for credentials that may not list.
-        create: Make the bucket when a first request finds that it is missing (needs boto3); what can be read only once is not sent before.
+        create: Make the bucket (needs boto3) when a first request finds that it is missing, or before a first write of what can be read only once.
 
     Example:
         >>> S3Store("reports", prefix="2026", region="eu-west-1", anonymous=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+import builtins
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
 from contextlib import aclosing, closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from holdall._concurrency import run_async
 from holdall.core.meta import ListPage
 from holdall.core.options import PutOptions
 from holdall.errors import MissingPlaceError
-from holdall.results import PutResult
+from holdall.results import DeleteResult, PutResult
 from holdall.sources import AsyncSource, Source
 
 if TYPE_CHECKING:
@@ -19,17 +20,20 @@ if TYPE_CHECKING:
 
 __all__ = ["MissedBucket"]
 
-_PLAIN = (
-    *("get", "head", "delete", "copy", "tags", "set_tags", "set_metadata", "set_storage_class"),
-    *("versions", "delete_version", "restore", "parts", "uploads", "probe"),
+_TELLING = (
+    *("get", "head", "copy", "tags", "set_tags", "set_metadata", "set_storage_class"),
+    *("versions", "delete_version", "restore", "uploads"),
 )
+"""Verbs that have met the bucket when they return."""
+_SILENT = ("parts", "probe")
+"""Verbs that may return without a request."""
 
 
 class MissedBucket:
     """Verbs of a store that make its bucket where they miss it, and do then what they were asked for again.
 
     They stand before those of the class until one of them has met the bucket: from then on nothing is between these and a caller. What
-    can be read only once cannot be sent again: such a source asks for the bucket first.
+    can be read only once cannot be sent again: such a source has the bucket made first.
 
     Args:
         store: Whose verbs are to do so.
@@ -39,15 +43,22 @@ class MissedBucket:
         self._store = store
         self._put, self._put_async = store.put, store.put_async
         self._list, self._list_async = store.list, store.list_async
-        verbs = {name: partial(self._asked, getattr(store, name)) for name in _PLAIN}
-        verbs_async = {f"{name}_async": partial(self._asked_async, getattr(store, f"{name}_async")) for name in _PLAIN}
-        ours = {"put": self.put, "put_async": self.put_async, "list": self.list, "list_async": self.list_async}
-        self._verbs = {**verbs, **verbs_async, **ours}
-        vars(store).update(self._verbs)
+        self._delete, self._delete_async = store.delete, store.delete_async
+        verbs: dict[str, Any] = {}
+        for names, asked, asked_async in ((_TELLING, self._met, self._met_async), (_SILENT, self._asked, self._asked_async)):
+            verbs |= {name: partial(asked, getattr(store, name)) for name in names}
+            verbs |= {f"{name}_async": partial(asked_async, getattr(store, f"{name}_async")) for name in names}
+        for name in ("put", "list", "delete"):
+            verbs |= {name: getattr(self, name), f"{name}_async": getattr(self, f"{name}_async")}
+        self._verbs = verbs
+        vars(store).update(verbs)
 
-    def _met(self) -> None:
-        for name in self._verbs:
-            vars(self._store).pop(name, None)
+    def _step_aside(self) -> None:
+        """Give the verbs of the class way: the bucket is there."""
+        held = vars(self._store)
+        for name, verb in self._verbs.items():
+            if held.get(name) is verb:
+                held.pop(name, None)
 
     def _asked(self, verb: Callable[..., Any], *given: Any, **named: Any) -> Any:
         try:
@@ -56,7 +67,6 @@ class MissedBucket:
         except MissingPlaceError:
             self._store.make_bucket()
             answer = verb(*given, **named)
-        self._met()
         return answer
 
     async def _asked_async(self, verb: Callable[..., Coroutine[Any, Any, Any]], *given: Any, **named: Any) -> Any:
@@ -66,21 +76,46 @@ class MissedBucket:
         except MissingPlaceError:
             await run_async(self._store.make_bucket)
             answer = await verb(*given, **named)
-        self._met()
+        return answer
+
+    def _met(self, verb: Callable[..., Any], *given: Any, **named: Any) -> Any:
+        answer = self._asked(verb, *given, **named)
+        self._step_aside()
+        return answer
+
+    async def _met_async(self, verb: Callable[..., Coroutine[Any, Any, Any]], *given: Any, **named: Any) -> Any:
+        answer = await self._asked_async(verb, *given, **named)
+        self._step_aside()
+        return answer
+
+    def delete(self, keys: str | Iterable[str], *, if_match: str | None = None) -> builtins.list[DeleteResult]:
+        """Delete one key or many. See `Store.delete`."""
+        keys = keys if isinstance(keys, str) else builtins.list(keys)
+        answer: builtins.list[DeleteResult] = self._asked(self._delete, keys, if_match=if_match)
+        if any(result.error is None for result in answer):
+            self._step_aside()
+        return answer
+
+    async def delete_async(self, keys: str | Iterable[str], *, if_match: str | None = None) -> builtins.list[DeleteResult]:
+        """Delete one key or many. See `Store.delete`."""
+        keys = keys if isinstance(keys, str) else builtins.list(keys)
+        answer: builtins.list[DeleteResult] = await self._asked_async(self._delete_async, keys, if_match=if_match)
+        if any(result.error is None for result in answer):
+            self._step_aside()
         return answer
 
     def put(self, key: str, source: Source, options: PutOptions | None = None) -> PutResult:
         """Write an object. See `Store.put`."""
         if not isinstance(source, (bytes, bytearray, memoryview)):
             self._store.make_bucket()
-        answer: PutResult = self._asked(self._put, key, source, options)
+        answer: PutResult = self._met(self._put, key, source, options)
         return answer
 
     async def put_async(self, key: str, source: AsyncSource, options: PutOptions | None = None) -> PutResult:
         """Write an object. See `Store.put`."""
         if not isinstance(source, (bytes, bytearray, memoryview)):
             await run_async(self._store.make_bucket)
-        answer: PutResult = await self._asked_async(self._put_async, key, source, options)
+        answer: PutResult = await self._met_async(self._put_async, key, source, options)
         return answer
 
     def list(self, prefix: str = "", **named: Any) -> Generator[ListPage, None, None]:
@@ -91,7 +126,7 @@ class MissedBucket:
         except MissingPlaceError:
             self._store.make_bucket()
             pages, first = self._list(prefix, **named), None
-        self._met()
+        self._step_aside()
         with closing(pages):
             if first is not None:
                 yield first
@@ -105,7 +140,7 @@ class MissedBucket:
         except MissingPlaceError:
             await run_async(self._store.make_bucket)
             pages, first = self._list_async(prefix, **named), None
-        self._met()
+        self._step_aside()
         async with aclosing(pages):
             if first is not None:
                 yield first
@@ -117,5 +152,6 @@ def _check(answer: Any) -> None:
     """Raise where a deletion of many keys, which raises nothing, has missed the bucket."""
     if isinstance(answer, list):
         for result in answer:
-            if isinstance(getattr(result, "error", None), MissingPlaceError):
-                raise result.error
+            error = getattr(result, "error", None)
+            if isinstance(error, MissingPlaceError):
+                raise error

@@ -163,9 +163,12 @@ async def send_async(
 
 def _put(writer: S3Parts, number: int, pieces: Pieces) -> None:
     """Send a part. Its pieces become one here, beside an event loop in steps, as boto3 takes nothing else."""
-    views = [memoryview(piece) for piece in pieces]
-    pieces.clear()
-    writer.put_part(number, gathered([view[at : at + CHUNK] for view in views for at in range(0, len(view), CHUNK)]))
+    steps: Pieces = []
+    while pieces:  # what was copied is let go of
+        view = memoryview(pieces.pop(0))
+        steps += [view[at : at + CHUNK] for at in range(0, len(view), CHUNK)]
+        del view
+    writer.put_part(number, gathered(steps))
 
 
 def _spool() -> Any:

@@ -80,8 +80,9 @@ class ObjectDatabase(Database):
         )  # None is a fault: no prefix is ""
         faults.check()
         store, prefix = _placed(store, prefix)
+        s3 = store.identity.service.startswith("s3")
         if tags is None:
-            tags = "fit" if store.capabilities.tags and store.identity.service.startswith("s3") else "off"
+            tags = "fit" if store.capabilities.tags and s3 else "off"
         near = store.capabilities.local or store.capabilities.temporary
         options = ObjectOptions(
             max_workers=max_workers,
@@ -89,6 +90,7 @@ class ObjectDatabase(Database):
             on_corrupt=on_corrupt,
             tags=tags if isinstance(tags, str) else tuple(tags),
             storage_class=storage_class,
+            in_parts=s3,
         )
         self._state = ObjectState(store, normalise_prefix(prefix), options, owned=owned)
         chosen = index_paths(indexes)

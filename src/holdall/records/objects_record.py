@@ -41,7 +41,7 @@ __all__ = [
 _RACES = 32
 """How often an unconditional write is tried against other writers of the same record."""
 _WHOLE = 5 * 1024 * 1024
-"""Bytes above which a record goes in parts of this size, where the storage takes parts."""
+"""Bytes above which a record goes to S3 in parts of this size."""
 
 
 def _any(record: Record) -> bool:  # noqa: ARG001  # a condition
@@ -118,7 +118,7 @@ def _put(
     stamp, content = draft.stamped(created=created), draft.content
     data = aside(lambda: encode_body(stamp, content), content.size)
     options, omitted = state.put_options(draft, stamp, create=create, if_match=if_match)
-    if len(data) > _WHOLE:
+    if len(data) > _WHOLE and state.options.in_parts:
         options = replace(options, part_size=_WHOLE)
     try:
         result = state.store.put(state.key(stamp.id), data, options)

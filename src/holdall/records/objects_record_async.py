@@ -40,7 +40,7 @@ __all__ = [
 _RACES = 32
 """How often an unconditional write is tried against other writers of the same record."""
 _WHOLE = 5 * 1024 * 1024
-"""Bytes above which a record goes in parts of this size, where the storage takes parts."""
+"""Bytes above which a record goes to S3 in parts of this size."""
 
 
 def _any(record: Record) -> bool:  # noqa: ARG001  # a condition
@@ -117,7 +117,7 @@ async def _put_async(
     stamp, content = draft.stamped(created=created), draft.content
     data = await aside_async(lambda: encode_body(stamp, content), content.size)
     options, omitted = state.put_options(draft, stamp, create=create, if_match=if_match)
-    if len(data) > _WHOLE:
+    if len(data) > _WHOLE and state.options.in_parts:
         options = replace(options, part_size=_WHOLE)
     try:
         result = await state.store.put_async(state.key(stamp.id), data, options)

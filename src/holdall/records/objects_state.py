@@ -45,6 +45,8 @@ class ObjectOptions:
     on_corrupt: OnCorrupt = "raise"
     tags: str | tuple[str, ...] = "off"
     storage_class: str | None = None
+    in_parts: bool = False
+    """Whether long records go in parts, also where one request would hold them."""
 
     def __post_init__(self) -> None:
         if type(self.max_workers) is not int or self.max_workers < 1:

@@ -32,8 +32,10 @@ def pace():
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("engine", ["s3", "mirror", "no mirror", "sqlite", "postgres"])
-def test_a32_a_watchdog(engine):
+def test_a32_a_watchdog(request, engine):
     """All verbs on ordinary records, on each engine; S3 after `connect`, as obstore's instances take one call each to be opened."""
+    if engine == "postgres":
+        request.getfixturevalue("postgres")  # says what it needs
     with engines([engine]) as made:
         calls = {name: call for name, call in many(RECORDS).items() if name not in APART}
         measured(made[engine], {name: call for name, call in many(20).items() if name not in APART})  # imports

@@ -43,6 +43,7 @@ ANSWERS = [
     (405, "MethodNotAllowed", errors.NotSupportedError),
     (400, "InvalidStorageClass", errors.ConfigError),
     (400, "KeyTooLongError", errors.InvalidKeyError),
+    (400, "InvalidBlockList", errors.UnavailableError),
     (301, "PermanentRedirect", errors.ConfigError),
     (409, "OperationAborted", errors.UnavailableError),
 ]

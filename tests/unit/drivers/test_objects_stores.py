@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdall.drivers import s3settings
+from holdall.core.options import PutOptions
+from holdall.drivers import objects_writing, objects_writing_async, s3settings
 from holdall.drivers.azure import AzureStore
 from holdall.drivers.gcs import GCSStore
 from holdall.drivers.http import HTTPStore
@@ -350,3 +351,23 @@ def test_most_keys_are_plain_until_the_store_is_closed():
     assert store.plain("data/2024 (1)/a.txt") == "p/data/2024 (1)/a.txt"
     store.close()
     assert store.plain("data/2024 (1)/a.txt") is None
+
+
+@pytest.mark.parametrize("options", [PutOptions(mode="create"), PutOptions(mode="create", part_size=5 * 1024**2)])
+def test_what_is_in_memory_and_goes_in_one_request_is_not_copied(monkeypatch, colour, options):
+    """Conditional content above the limit, where only single requests can be conditional."""
+    sent = []
+    for module in (objects_writing, objects_writing_async):
+        name = "_put_if_async" if module is objects_writing_async else "_put_if"
+        genuine = getattr(module, name)
+        monkeypatch.setattr(
+            module,
+            name,
+            lambda store, key, path, data, options, genuine=genuine: (
+                sent.append(data) or genuine(store, key, path, data, options)
+            ),
+        )
+    store, data = ObstoreStore(obstore.store.MemoryStore()), bytes(9 * 1024**2)
+    assert colour(store).put("k", data, options).size == len(data)
+    assert [each is data for each in sent] == [True]
+    assert store.get("k").bytes() == data
