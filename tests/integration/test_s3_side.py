@@ -651,3 +651,14 @@ def test_a_bucket_that_is_there_is_not_made(moto_bucket, colour: Colour):
             next(pages)
             pages.close()
             assert ("PUT", f"/{moto_bucket.name}") not in proxy.traffic.requests
+
+
+def test_who_may_not_try_a_completion_sends_one_request(moto_bucket, colour: Colour):
+    """A policy may keep us from writing where we try what a service honours."""
+    with FaultProxy(moto_bucket.server.endpoint) as proxy, opened(moto_bucket, endpoint_url=proxy.url) as store:
+        proxy.fail(Fault(answer=403), times=1000, target=r"/\.holdall/probe/")
+        colour(store).put("k", bytes(9 * MIB), PutOptions(mode="create"))
+        with pytest.raises(AlreadyExistsError):
+            colour(store).put("k", bytes(10 * MIB), PutOptions(mode="create"))
+        assert store.head("k").size == 9 * MIB
+        assert not any("uploadId" in target and "probe" not in target for _, target in proxy.traffic.requests)
