@@ -13,10 +13,12 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
+from io import BytesIO
 from typing import Any, TypeAlias
 
-from holdall._buffers import gathered
+from holdall._buffers import room
 from holdall._concurrency import run_async
+from holdall._turns import give_way
 from holdall.core.options import PutOptions
 from holdall.drivers.objects_parts import IN_FLIGHT, PART, growing_parts, part_plan
 from holdall.drivers.objects_upload import PATIENCE
@@ -93,7 +95,7 @@ def send(extra: S3Extra, key: str, path: str, chunks: Iterator[bytes], size: int
                 for future in done:
                     del window[future]
                     future.result()
-            window[pool.submit(_put, writer, number, pieces)] = size
+            window[pool.submit(_put, writer, number, pieces, room(size))] = size
 
         number = 1
         for chunk in chunks:
@@ -134,7 +136,7 @@ async def send_async(
             for task in done:
                 del window[task]
                 task.result()
-        window[asyncio.ensure_future(run_async(partial(_put, writer, number, pieces)))] = size
+        window[asyncio.ensure_future(run_async(partial(_put, writer, number, pieces, room(size))))] = size
 
     try:
         number = 1
@@ -161,14 +163,18 @@ async def send_async(
         await writer.abort_async()
 
 
-def _put(writer: S3Parts, number: int, pieces: Pieces) -> None:
-    """Send a part. Its pieces become one here, beside an event loop in steps, as boto3 takes nothing else."""
-    steps: Pieces = []
+def _put(writer: S3Parts, number: int, pieces: Pieces, whole: BytesIO) -> None:
+    """Send a part. Its pieces become one here, beside an event loop in steps, as boto3 takes nothing else.
+
+    The room for that is made by who reads the source: what threads make, the system's allocator keeps for each of them.
+    """
     while pieces:  # what was copied is let go of
         view = memoryview(pieces.pop(0))
-        steps += [view[at : at + CHUNK] for at in range(0, len(view), CHUNK)]
+        for at in range(0, len(view), CHUNK):
+            give_way()
+            whole.write(view[at : at + CHUNK])
         del view
-    writer.put_part(number, gathered(steps))
+    writer.put_part(number, whole.getvalue())
 
 
 def _conditional(extra: S3Extra, mode: str) -> bool:

@@ -10,11 +10,11 @@ import json
 import time
 
 import pytest
-from benchmarks.records.loop import GOAL, engines, many, measured
+from benchmarks.records.loop import GOAL, engines, many, measured, one
 
 RECORDS = 2500
 ROUNDS = 6
-APART = {"nothing", "search, cancelled", "batch_read, cancelled"}
+APART = {"nothing", "search, cancelled", "batch_read, cancelled", "read, cancelled", "upsert, cancelled"}
 """What shows the machine's own pauses, and what waits for a second; `test_cancelling` cancels at any turn."""
 USUAL = 0.0015
 """Seconds of processor time that `pace` takes on the machine on which the goal was measured."""
@@ -31,14 +31,25 @@ def pace():
 
 
 @pytest.mark.timeout(600)
+def of_many(records):
+    return {name: call for name, call in many(records).items() if name not in APART}
+
+
+def of_one():
+    return {name: call for name, call in one("short").items() if name not in APART}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("calls", [lambda: of_many(RECORDS), of_one], ids=["many records", "one record"])
 @pytest.mark.parametrize("engine", ["s3", "mirror", "no mirror", "sqlite", "postgres"])
-def test_a32_a_watchdog(request, engine):
+def test_a32_a_watchdog(request, engine, calls):
     """All verbs on ordinary records, on each engine; S3 after `connect`, as obstore's instances take one call each to be opened."""
     if engine == "postgres":
         request.getfixturevalue("postgres")  # says what it needs
+    calls = calls()
     with engines([engine]) as made:
-        calls = {name: call for name, call in many(RECORDS).items() if name not in APART}
-        measured(made[engine], {name: call for name, call in many(20).items() if name not in APART})  # imports
+        measured(made[engine], of_many(20))  # imports
+        measured(made[engine], of_one())
         gc.collect()
         gc.freeze()
         late = dict.fromkeys(calls, 0.0)
