@@ -23,18 +23,7 @@ if TYPE_CHECKING:
 else:  # not for a program that blocks
     asyncio = lazy("asyncio")
 
-__all__ = [
-    "BESIDE",
-    "MANY",
-    "beside",
-    "give_way",
-    "in_turns",
-    "mapped",
-    "mapped_async",
-    "pause",
-    "turn",
-    "turn_async",
-]
+__all__ = ["BESIDE", "MANY", "beside", "give_way", "in_turns", "mapped", "mapped_async", "pause", "turn", "turn_async"]
 
 T = TypeVar("T")
 R = TypeVar("R")

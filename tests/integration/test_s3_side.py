@@ -602,7 +602,10 @@ def test_what_asks_for_nothing_has_not_met_the_bucket(moto, first: str, colour: 
         FIRST[first](colour(store))
         assert name not in {each["Name"] for each in moto.client().list_buckets()["Buckets"]}
         with monkeypatch.context() as others:
-            mock = lambda *_: "a mock"  # noqa: E731
+
+            def mock(*_: object) -> str:
+                return "a mock"
+
             others.setattr(store, "head", mock)
             assert colour(store).put("k", b"1").size == 1
             assert store.head is mock, "what somebody else has put there stays"
