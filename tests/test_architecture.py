@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parent.parent / "src"
 
 # Lower layers first; a module imports its own layer's package and lower ones.
 LAYERS = [
-    {"holdall.errors", "holdall._lazy", "holdall._tokens", "holdall._turns"},
+    {"holdall.errors", "holdall._lazy", "holdall._tokens", "holdall._turns", "holdall._imports"},
     {"holdall.core"},
     {"holdall._buffers", "holdall._concurrency", "holdall.results", "holdall.sources", "holdall.store"},
     {"holdall.drivers"},
@@ -19,7 +19,7 @@ LAYERS = [
     {"holdall.cli"},  # the tour runs an embedded server
 ]
 STANDARD_ONLY = {
-    "holdall.errors", "holdall._lazy", "holdall._tokens", "holdall._turns", "holdall._buffers", "holdall.core", "holdall.store", "holdall.results", "holdall.sources", "holdall._concurrency",
+    "holdall.errors", "holdall._lazy", "holdall._tokens", "holdall._turns", "holdall._imports", "holdall._buffers", "holdall.core", "holdall.store", "holdall.results", "holdall.sources", "holdall._concurrency",
     "holdall.wrappers", "holdall.engine", "holdall.mounts", "holdall.tiers", "holdall.drivers.local", "holdall.drivers.memory",
 }  # fmt: skip
 # Packages named by their unit: third-party imports outside drivers, testing and cli, each with its reason.

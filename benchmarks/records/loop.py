@@ -1,11 +1,13 @@
 """A watchdog of the event loop: how long async calls on records keep it from its next turn, at the longest. The goal is 5 ms.
 
-``python -m benchmarks.records.loop [--records N] [--kb N] [--engines …] [--shapes …] [--json]``. Each call runs beside a timer of half
-a millisecond. The first number is processor time of this process between the moment at which the loop should have gone on and the one
-at which it did, or the time for which its thread did not wait for a processor, if that is less: so other programs do not count. The second one is the clock's. Neither has the pauses of Python's garbage collector, which
-belong to the program: the third number is the longest one. "nothing" is a loop that only computes, half a millisecond in each turn: what it shows above
-that is the machine's own, such as a host that takes its processors back. First many records of ordinary size, then one record of
-``--kb`` in each of some shapes: on S3 and in memory, with a mirror in a file, in memory without one, on SQLite, and on PostgreSQL where that is installed.
+``python -m benchmarks.records.loop [--records N] [--kb N] [--engines …] [--shapes …] [--first] [--json]``. Each call runs beside a timer
+of half a millisecond. The first number is processor time of this process between the moment at which the loop should have gone on and the
+one at which it did, or the time for which its thread did not wait for a processor, if that is less: so other programs do not count. The
+second one is the clock's. Python's garbage collector is off: its pauses belong to the program, and who listens to them lets the loop have
+turns that it would not have. "nothing" is a loop that only computes, half a millisecond in each turn: what it shows above that is the
+machine's own, such as a host that takes its processors back. First many records of ordinary size, then one record of ``--kb`` in each of
+some shapes: on S3 and in memory, with a mirror in a file, in memory without one, on SQLite, and on PostgreSQL where that is installed.
+``--first`` measures the first calls of this process instead, with all that they import.
 """
 
 import argparse
@@ -36,7 +38,7 @@ AFTER = 1.0
 
 
 class Moment(NamedTuple):
-    """What has passed: by the clock, of processor time in this process, and without a processor in the loop's thread."""
+    """A moment, or what has passed: by the clock, of processor time in this process, and without a processor in the loop's thread."""
 
     clock: float
     work: float
@@ -45,12 +47,9 @@ class Moment(NamedTuple):
     def __sub__(self, other):
         return Moment(*(mine - theirs for mine, theirs in zip(self, other, strict=True)))
 
-    def __add__(self, other):
-        return Moment(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
-
     @property
     def kept(self):
-        """For how long this process kept the loop; less than nothing where a collection of garbage had begun before."""
+        """For how long this process kept the loop."""
         return min(self.clock - self.idle, self.work)
 
 
@@ -62,60 +61,29 @@ class Watch(selectors.DefaultSelector):
 
     def __init__(self):
         super().__init__()
-        self._began = None
         place = Path("/proc/thread-self/schedstat")
         self._queue = place.open("rb", 0) if place.exists() else None
         self.begin()
 
     def begin(self):
         """Look from now on."""
-        self.most = self.most_clock = self.collected = 0.0
-        self._pauses = []
+        self.most = self.most_clock = 0.0
         self._late = NOTHING
         self._went_on = self._now()
 
     def _now(self):
         idle = 0.0 if self._queue is None else int(os.pread(self._queue.fileno(), 64, 0).split()[1]) / 1e9
-        self._collected()  # reading lets others go on
         return Moment(time.perf_counter(), time.process_time(), idle)
-
-    def collecting(self, phase, info):
-        """Take out what Python's collector of garbage takes, which stops all threads (one of `gc.callbacks`)."""
-        now = Moment(time.perf_counter(), time.process_time(), 0.0)  # and nothing that lets another thread in
-        if phase == "start":
-            self._began = now
-            return
-        began, self._began = self._began, None
-        if began is not None:
-            pause = now - began
-            self.collected = max(self.collected, pause.work)
-            self._pauses.append((began.clock, pause))
-
-    def _collected(self):
-        """See to it that a thread is heard that has collected, and lost its turn before it could say so."""
-        if self._began is not None:
-            self.collecting("stop", {})
-
-    def _since(self, before, now):
-        """Return what has passed but for the collections that began by now; a later one is of the time after, even if it is over."""
-        passed = now - before
-        pauses, self._pauses = self._pauses, []
-        for began, pause in pauses:
-            if began < now.clock:
-                passed -= pause
-            else:
-                self._pauses.append((began, pause))
-        return passed
 
     def select(self, timeout=None):
         """Wait as any selector does."""
         waits = self._now()
-        busy = self._since(self._went_on, waits)
+        busy = waits - self._went_on
         self.most = max(self.most, max(0.0, self._late.kept) + busy.kept)
         self.most_clock = max(self.most_clock, self._late.clock + busy.clock)
         found = super().select(timeout)
         self._went_on = self._now()
-        late = self._since(waits, self._went_on) - Moment(timeout or 0.0, 0.0, 0.0)
+        late = self._went_on - waits - Moment(timeout or 0.0, 0.0, 0.0)
         self._late = late if late.clock > 0 else NOTHING
         return found
 
@@ -275,7 +243,7 @@ async def watched(watch, db, calls):
         watch.begin()
         answer = await call(db, given)
         await asyncio.sleep(TICK)
-        found[name] = watch.most, watch.most_clock, watch.collected
+        found[name] = watch.most, watch.most_clock
         del answer, given  # a caller's own time
         if asyncio.all_tasks() != tasks:
             raise SystemExit(f"{name} left a task")
@@ -287,7 +255,6 @@ async def watched(watch, db, calls):
 def measured(make, calls, *, connected=False):
     """Run calls on a new database, in a loop of their own; ``connected`` before there is one."""
     watch = Watch()
-    gc.callbacks.append(watch.collecting)
     db = make()
     if connected:
         db.connect()
@@ -299,11 +266,13 @@ def measured(make, calls, *, connected=False):
             await db.clear_async()
             await db.close_async()
 
+    gc.collect()
+    gc.disable()
     try:
         with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(watch)) as runner:
             return runner.run(body())
     finally:
-        gc.callbacks.remove(watch.collecting)
+        gc.enable()
 
 
 @contextlib.contextmanager
@@ -336,13 +305,10 @@ def show(title, rows):
     """Print one table: milliseconds of processor time, and by the clock."""
     names = list(next(iter(rows.values())))
     print(f"\n{title}: the loop was kept for at most (goal: {GOAL * 1e3:.0f} ms)")
-    print(f"  {'':24}" + "".join(f"{name:>24}" for name in names))
+    print(f"  {'':24}" + "".join(f"{name:>16}" for name in names))
     for call, row in rows.items():
-        cells = (
-            f"{most * 1e3:.1f}{'!' if most > GOAL else ' '}({clock * 1e3:5.1f}, {gone * 1e3:3.0f})"
-            for most, clock, gone in row.values()
-        )
-        print(f"  {call:24}" + "".join(f"{cell:>24}" for cell in cells), flush=True)
+        cells = (f"{most * 1e3:.1f}{'!' if most > GOAL else ' '}({clock * 1e3:5.1f})" for most, clock in row.values())
+        print(f"  {call:24}" + "".join(f"{cell:>16}" for cell in cells), flush=True)
 
 
 def main():
@@ -353,28 +319,33 @@ def main():
         "--engines", default="s3,mirror,no mirror,sqlite,postgres", help="those alone, with commas between them"
     )
     parser.add_argument("--shapes", default=",".join(["many", *SHAPES]), help="those alone, with commas between them")
+    parser.add_argument("--first", action="store_true", help="the first calls of this process, on 20 records")
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse_args()
     found = {}
+
+    def measure(title, calls, **how):
+        columns = {name: measured(make, calls, **how) for name, make in made.items()}
+        found[title] = {call: {name: column[call] for name, column in columns.items()} for call in calls}
+        show(title, found[title])
+
     with engines(asked.engines.split(",")) as made:
-        for make in made.values():  # what is imported by a first call counts for nobody
+        shapes = asked.shapes.split(",")
+        if asked.first:
+            shapes = []
+            measure("first calls", many(20))
+        for make in made.values() if shapes else ():  # what is imported by a first call counts for nobody
             measured(make, many(20))
             measured(make, one("short"))
         gc.collect()
         gc.freeze()  # what is there by now is the program's: a loop that must not wait does so after its start
-        for shape in asked.shapes.split(","):
+        for shape in shapes:
             if shape == "many":
-                title, calls = f"{asked.records} records", many(asked.records)
+                calls = many(asked.records)
+                measure(f"{asked.records} records", calls)
+                measure("after connect", {"first call": calls["first call"]}, connected=True)
             else:
-                title, calls = f"{asked.kb} KB of {shape}", one(SHAPES[shape](asked.kb * 1000))
-            columns = {name: measured(make, calls) for name, make in made.items()}
-            found[title] = {call: {name: column[call] for name, column in columns.items()} for call in calls}
-            if shape == "many":
-                first = {"first call": calls["first call"]}
-                found[title]["first call after connect"] = {
-                    name: measured(make, first, connected=True)["first call"] for name, make in made.items()
-                }
-            show(title, found[title])
+                measure(f"{asked.kb} KB of {shape}", one(SHAPES[shape](asked.kb * 1000)))
     measuring.save("benchmarks.records.loop", found, as_json=asked.json)
 
 

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Generator
 from typing import Any
 
+from holdall._imports import imported
 from holdall.core.retry import retry_after
 from holdall.drivers.objects_errors import Answer, Facts, failure, unreached_facts
 from holdall.errors import ConfigError, HoldallError, UnauthenticatedError
@@ -32,9 +33,8 @@ _BROKEN = {"ConnectionClosedError", "ResponseStreamingError", "HTTPClientError",
 
 def boto_failures() -> tuple[type[Exception], ...]:
     """Return what boto3 raises for reasons outside our code."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  # an extra
-
-    return (BotoCoreError, ClientError, OSError, RecursionError)  # boto3 follows redirects in circles
+    boto = imported("botocore.exceptions")
+    return (boto.BotoCoreError, boto.ClientError, OSError, RecursionError)  # boto3 follows redirects in circles
 
 
 def boto_facts(error: Exception) -> Facts:

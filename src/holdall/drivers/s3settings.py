@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import obstore.store
 
+from holdall._imports import imported, importing
 from holdall.core.urls import is_loopback
 from holdall.drivers.objects_client import AGENT, ClientSettings
 from holdall.errors import ConfigError, MissingExtraError, UnauthenticatedError
@@ -25,20 +26,6 @@ AMAZON: Final = "https://s3.amazonaws.com"
 SSE: Final = frozenset({"AES256", "aws:kms", "aws:kms:dsse"})
 FRESH: Final = timedelta(minutes=5)
 """For how long obstore keeps credentials of a session; boto3 renews them at least ten minutes before they expire."""
-
-
-_models: dict[str, Any] = {}
-_models_lock = threading.Lock()
-
-
-def _after_fork() -> None:
-    """Replace the lock in the child: another thread of the parent may have held it."""
-    global _models_lock  # noqa: PLW0603  # the one lock
-    _models_lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 def boto_installed() -> bool:
@@ -205,7 +192,11 @@ class S3Settings:
         return obstore.store.S3Store(
             self.bucket,
             config=config,  # type: ignore[arg-type]  # built as a plain dict
-            client_options=self.client.options(patient=patient),
+            client_options=self.client.options(
+                patient=patient,
+                # obstore asks for credentials by itself, and that by https, only if there is no other way
+                plain=self._plain and (provider is not None or self.anonymous or _in_environment()),
+            ),
             retry_config=self.client.retry(retries),
             credential_provider=provider,
         )
@@ -234,16 +225,17 @@ class S3Settings:
 
     def _new_session(self) -> Any:
         try:
-            import boto3.session  # noqa: PLC0415  # an extra
-            import botocore.session  # noqa: PLC0415
-            from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+            with importing():
+                import boto3.session  # noqa: PLC0415  # an extra
+                import botocore.session  # noqa: PLC0415
+                from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
-            from holdall.drivers.s3events import Events  # noqa: PLC0415
+                from holdall.drivers.s3events import Events  # noqa: PLC0415
+                from holdall.drivers.s3models import share_loader  # noqa: PLC0415
         except ImportError as error:
             raise MissingExtraError(f"this needs boto3: {EXTRA}") from error
         core = botocore.session.Session(event_hooks=Events(self.client.deadline))
-        with _models_lock:  # the description of S3 is read once per process: 80 ms
-            core.register_component("data_loader", _models.setdefault("loader", core.get_component("data_loader")))
+        share_loader(core)
         try:
             session = boto3.session.Session(
                 botocore_session=core,
@@ -268,6 +260,8 @@ class S3Settings:
         from botocore import UNSIGNED  # noqa: PLC0415  # an extra
         from botocore.config import Config  # noqa: PLC0415
 
+        from holdall.drivers.s3models import read_models  # noqa: PLC0415
+
         # other services often know no trailers; and with one in it, a body is not signed
         checksums: Any = "when_supported" if self.amazon and self.unsigned else "when_required"
         places: Any = {
@@ -288,11 +282,9 @@ class S3Settings:
             signature_version=UNSIGNED if self.anonymous else "s3v4",
         )
         verify: bool | str = self.client.ca_file or True if self.client.verify else False
-        with _models_lock:  # two clients made at once would each read, and keep, 25 MiB of them
-            for kind in ("service-2", "endpoint-rule-set-1"):
-                _models["loader"].load_service_model("s3", kind)
-            _models["loader"].load_data_with_path("endpoints")
-            _models["loader"].load_data("partitions")
+        read_models()
+        for name in ("boto3.s3.transfer", "encodings.idna"):  # else its first client and connection import them in one go
+            imported(name)
         client = session.client("s3", endpoint_url=self.endpoint, config=config, verify=verify, use_ssl=not self._plain)
         if self.request_payer:
             client.meta.events.register("before-call.s3", _pay)

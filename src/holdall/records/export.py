@@ -18,6 +18,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from holdall._buffers import gathered
+from holdall._imports import imported, importing
 from holdall._turns import give_way, in_turns
 from holdall.errors import MissingExtraError
 from holdall.records.encoding import encode_value
@@ -295,10 +296,8 @@ def need(module: str, extra: str) -> Any:
     Raises:
         MissingExtraError: It is not installed.
     """
-    import importlib  # noqa: PLC0415  # rare
-
     try:
-        return importlib.import_module(module)
+        return imported(module)
     except ImportError as error:
         raise MissingExtraError(f'this needs {module.partition(".")[0]}: pip install "holdall[{extra}]"') from error
 
@@ -306,6 +305,8 @@ def need(module: str, extra: str) -> Any:
 def schema_of(kinds: dict[str, Kind]) -> Any:
     """Return the Arrow schema of columns."""
     arrow = need("pyarrow", "arrow")
+    with importing():  # its first array imports pandas, where that is installed
+        arrow.array([], arrow.null())
     types = {
         "bool": arrow.bool_(), "int": arrow.int64(), "float": arrow.float64(), "text": arrow.string(), "json": arrow.string(),
         "bytes": arrow.binary(), "datetime": arrow.timestamp("us", tz="UTC"), "naive": arrow.timestamp("us"), "date": arrow.date32(),

@@ -21,6 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from holdall._concurrency import ForkGuard, run_async
+from holdall._imports import importing
 from holdall.engine.colours import finish_async
 from holdall.errors import ClosedError, ConfigError, MissingExtraError, UnavailableError
 from holdall.records.sql_errors import lost, mapped, translate
@@ -110,11 +111,13 @@ class Link:
     def _make(self, factory: Callable[..., Any]) -> Any:
         try:
             if not self.lite:
-                return factory(self.url, pool_size=self._pool_size, max_overflow=10, hide_parameters=True)
+                with importing():
+                    return factory(self.url, pool_size=self._pool_size, max_overflow=10, hide_parameters=True)
             options: dict[str, Any] = {"connect_args": {"check_same_thread": False, "timeout": 30}, "hide_parameters": True}
             if self.memory:
                 options["poolclass"] = sa.StaticPool
-            engine = factory(self.url, **options)
+            with importing():
+                engine = factory(self.url, **options)
         except (ImportError, NoSuchModuleError) as error:
             raise MissingExtraError('PostgreSQL needs psycopg: pip install "holdall[postgres]"') from error
         _own_transactions(engine, wal=not self.memory)
@@ -216,6 +219,8 @@ class Link:
 
     @asynccontextmanager
     async def _opened_there(self, way: Way) -> AsyncGenerator[_There]:
+        if not self._loops:
+            await run_async(self._open)  # imports psycopg
         engine = self._loop_engine()
         if not self._ready:
             async with engine.begin() as connection:
