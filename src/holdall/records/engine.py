@@ -157,17 +157,18 @@ class Engine(ABC):
     # -- on top of these ----------------------------------------------------------------------------------------------
 
     def modify(self, id: str, function: Callable[[Record], Any], attempts: int) -> Record:
-        """Read, change a copy, compare and set; again on conflict, with jitter."""
+        """Read, change what was read, compare and set; again on conflict, with jitter."""
         for attempt in range(attempts):
             found = self.read(id)
             if found is None:
                 raise RecordNotFoundError(f"no record {id!r}", id=id)
-            changed = aside_for(found, found.copy)
-            answer = told(function, changed)
-            changed = changed if answer is None else answer
-            made = aside_for(changed, partial(draft, changed, id=id))
+            version = found.version
+            answer = told(function, found)  # nobody else has it
+            found = found if answer is None else answer
+            made = aside_for(found, partial(draft, found, id=id))
+            del found, answer  # now, and not with other long data
             try:
-                written = self.update(made, found.version)
+                written = self.update(made, version)
             except ConcurrencyError:
                 if attempt + 1 == attempts:
                     raise

@@ -158,17 +158,18 @@ class Engine(ABC):
     # -- on top of these ----------------------------------------------------------------------------------------------
 
     async def modify_async(self, id: str, function: Callable[[Record], Any], attempts: int) -> Record:
-        """Read, change a copy, compare and set; again on conflict, with jitter."""
+        """Read, change what was read, compare and set; again on conflict, with jitter."""
         for attempt in range(attempts):
             found = await self.read_async(id)
             if found is None:
                 raise RecordNotFoundError(f"no record {id!r}", id=id)
-            changed = await aside_for_async(found, found.copy)
-            answer = await told_async(function, changed)
-            changed = changed if answer is None else answer
-            made = await aside_for_async(changed, partial(draft, changed, id=id))
+            version = found.version
+            answer = await told_async(function, found)  # nobody else has it
+            found = found if answer is None else answer
+            made = await aside_for_async(found, partial(draft, found, id=id))
+            del found, answer  # now, and not with other long data
             try:
-                written = await self.update_async(made, found.version)
+                written = await self.update_async(made, version)
             except ConcurrencyError:
                 if attempt + 1 == attempts:
                     raise

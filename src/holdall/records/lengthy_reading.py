@@ -57,7 +57,7 @@ def loads(text: str | bytes, step: int = STEP) -> Any:
 
     Args:
         text: JSON.
-        step: How much of it one call gets, or twice that.
+        step: How much of it one call gets.
 
     Raises:
         ValueError: No JSON.
@@ -75,7 +75,7 @@ def loads(text: str | bytes, step: int = STEP) -> Any:
     if kind not in _FORMS:
         _FORMS[kind] = _Forms(kind)
     try:
-        return _Reading(text, _FORMS[kind], step).value()
+        return _Reading(text, _FORMS[kind], max(1, step // 2)).value()
     except _LongNameError:
         return json.loads(text)
 

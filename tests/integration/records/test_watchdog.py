@@ -13,9 +13,10 @@ import time
 from pathlib import Path
 
 import pytest
-from benchmarks.records.loop import GOAL, engines, many, measured, one
+from benchmarks.records.loop import GOAL, SHAPES, engines, many, measured, one
 
 RECORDS = 2500
+LONG = 1_000_000
 ROUNDS = 6
 APART = {"nothing", "search, cancelled", "batch_read, cancelled", "read, cancelled", "upsert, cancelled"}
 """What shows the machine's own pauses, and what waits for a second; `test_cancelling` cancels at any turn."""
@@ -46,15 +47,20 @@ def of_many(records):
     return {name: call for name, call in many(records).items() if name not in APART}
 
 
-def of_one():
-    return {name: call for name, call in one("short").items() if name not in APART}
+def of_one(shape="short"):
+    calls = one(SHAPES[shape](LONG) if shape in SHAPES else shape)
+    return {name: call for name, call in calls.items() if name not in APART}
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("calls", [lambda: of_many(RECORDS), of_one], ids=["many records", "one record"])
+@pytest.mark.parametrize(
+    "calls",
+    [lambda: of_many(RECORDS), of_one, lambda: of_one("text"), lambda: of_one("bytes"), lambda: of_one("deep")],
+    ids=["many records", "one record", "1 MB of text", "1 MB of bytes", "1 MB, nested"],
+)
 @pytest.mark.parametrize("engine", ["s3", "mirror", "no mirror", "sqlite", "postgres"])
 def test_a32_a_watchdog(request, engine, calls):
-    """All verbs on ordinary records, on each engine."""
+    """All verbs on ordinary records, and on one of 1 MB, on each engine."""
     if engine == "postgres":
         request.getfixturevalue("postgres")  # says what it needs
     calls = calls()
