@@ -22,6 +22,8 @@ from holdall._turns import BESIDE, HELD, give_way
 __all__ = ["imported", "importing"]
 
 _DYNAMIC = getattr(_imp, "create_dynamic", None)
+_LARGE = {"cryptography", "numpy", "pandas", "psycopg_binary", "pyarrow"}
+"""Packages whose libraries take long to load, and know nothing of Python until they are initialised."""
 
 
 @contextmanager
@@ -30,18 +32,18 @@ def importing() -> Generator[None]:
     if get_ident() not in BESIDE or sys.getprofile() is not None:
         yield
         return
-    sys.setprofile(_steps())
+    steps = _steps()
+    sys.setprofile(steps)
     try:
         yield
     finally:
-        sys.setprofile(None)
+        if sys.getprofile() is steps:  # what was imported may have one of its own
+            sys.setprofile(None)
 
 
 def _steps() -> Callable[[FrameType, str, Any], None]:
     """Return a profiler of this thread, which Python tells of each call: it gives way, and loads libraries before Python does."""
-    import ctypes  # noqa: PLC0415  # rare; and not while it is imported itself
-
-    dlopen = ctypes.CDLL(None).dlopen if hasattr(sys, "getdlopenflags") else None
+    load = _loader()
     since = perf_counter()
 
     def step(frame: FrameType, event: str, arg: Any) -> None:
@@ -49,17 +51,32 @@ def _steps() -> Callable[[FrameType, str, Any], None]:
         if perf_counter() - since > HELD:
             give_way()
             since = perf_counter()
-        if dlopen is not None and event == "c_call" and arg is _DYNAMIC:
-            for path in _libraries(frame):  # foreign functions are called without the interpreter
-                dlopen(ctypes.c_char_p(path), ctypes.c_int(sys.getdlopenflags()))
+        if arg is _DYNAMIC and event == "c_call" and load is not None:
+            load(frame)
 
     return step
 
 
-def _libraries(frame: FrameType) -> list[bytes]:
-    """Return the path of what Python is about to load, and will find loaded; where that fails Python tells why, in its turn."""
-    given = [getattr(spec, "origin", None) for spec in frame.f_locals.get("args", ())]
-    return [os.fsencode(path) for path in given if path is not None]
+def _loader() -> Callable[[FrameType], None] | None:
+    """Return what loads the library that Python is about to load, and will find loaded; ``None`` where that cannot be.
+
+    If it fails Python tells why, in its turn.
+    """
+    try:
+        import ctypes  # noqa: PLC0415  # rare; and some Pythons have none
+
+        dlopen, flags = ctypes.CDLL(None).dlopen, sys.getdlopenflags()
+    except (ImportError, AttributeError, TypeError, OSError, MemoryError):
+        return None
+
+    def load(frame: FrameType) -> None:
+        if frame.f_code.co_name != "_call_with_frames_removed":
+            return
+        for spec in frame.f_locals["args"]:
+            if spec.name.partition(".")[0] in _LARGE:
+                dlopen(ctypes.c_char_p(os.fsencode(spec.origin)), ctypes.c_int(flags))  # called without the interpreter
+
+    return load
 
 
 def imported(name: str) -> Any:

@@ -72,9 +72,9 @@ def give_way() -> None:
     held = BESIDE.get(thread)
     if held is not None:
         loop, since = held
-        if perf_counter() - since >= HELD or loop in _wanted:
-            _wait(loop)
-            BESIDE[thread] = loop, perf_counter()
+        passed = perf_counter() - since
+        if passed >= HELD or (passed >= 0 and loop in _wanted):
+            BESIDE[thread] = loop, _wait(loop)
 
 
 def pause() -> None:
@@ -82,11 +82,15 @@ def pause() -> None:
     thread = get_ident()
     held = BESIDE.get(thread)
     if held is not None:
-        _wait(held[0])
-        BESIDE[thread] = held[0], perf_counter()
+        BESIDE[thread] = held[0], _wait(held[0])
 
 
-def _wait(loop: AbstractEventLoop) -> None:
+def _wait(loop: AbstractEventLoop) -> float:
+    """Wait for the next turn of a loop, and return since when the thread works without a pause.
+
+    A loop that has none may itself wait for this thread, for a lock that it holds while it imports, say. So who has waited in vain works
+    for as long before it waits again.
+    """
     ours = Lock()
     ours.acquire()
     turn = _wanted.setdefault(loop, ours)
@@ -97,8 +101,10 @@ def _wait(loop: AbstractEventLoop) -> None:
             _had(loop, turn)
     if turn.acquire(timeout=LONGEST):
         turn.release()
-    elif _wanted.get(loop) is turn:
+        return perf_counter()
+    if _wanted.get(loop) is turn:
         _wanted.pop(loop, None)
+    return perf_counter() + LONGEST
 
 
 def _had(loop: AbstractEventLoop, turn: Lock) -> None:

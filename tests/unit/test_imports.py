@@ -1,13 +1,15 @@
 """Imports beside an event loop: it has its turns meanwhile."""
 
 import asyncio
+import importlib
 import importlib.machinery
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from holdall import _imports
+from holdall import _imports, _turns
 from holdall._concurrency import run_async
 from holdall._imports import imported, importing
 
@@ -95,26 +97,74 @@ def test_a_failed_import_is_pythons_own(package):
     assert beside_a_loop(work) is None
 
 
+def test_a_profiler_that_is_set_meanwhile_stays(package, tmp_path):
+    (tmp_path / package / "tracing.py").write_text("import sys\nsys.setprofile(lambda *_: None)")
+
+    def work():
+        imported(f"{package}.tracing")
+        found = sys.getprofile()
+        sys.setprofile(None)
+        return found
+
+    assert beside_a_loop(work) is not None
+
+
 LIBRARY = """
-import asyncio
-from holdall import _imports
+import asyncio, ctypes, sys
+from holdall import _imports, _turns
 from holdall._concurrency import run_async
-loaded, plain = [], _imports._libraries
-def libraries(frame):
-    loaded.extend(plain(frame))
-    return plain(frame)
-_imports._libraries = libraries
+loaded = []
+class Library:
+    def __init__(self, name): self.library = plain(name)
+    def dlopen(self, path, flags):
+        loaded.append(path.value.decode())
+        return self.library.dlopen(path, flags)
+plain, ctypes.CDLL = ctypes.CDLL, Library
 async def body():
-    return await run_async(lambda: _imports.imported({name!r}))
-assert asyncio.run(body()).__name__ == {name!r}
-print(loaded)
+    return await run_async(lambda: _imports.imported("pyarrow"))
+assert asyncio.run(body()).array([1]).to_pylist() == [1]
+print(*loaded)
 """
 
 
-@pytest.mark.parametrize(("name", "library"), [("obstore", "_obstore"), ("ctypes.util", "")])
-def test_shared_libraries_are_loaded_before_python_does(name, library):
-    """In a process of its own: an extension is loaded once. What loads them needs one itself."""
-    done = subprocess.run(
-        [sys.executable, "-c", LIBRARY.format(name=name)], capture_output=True, text=True, check=True, timeout=60
+def test_large_libraries_are_loaded_before_python_does():
+    """In a process of its own, as each is loaded once; libraries of others may use Python when they are loaded."""
+    done = subprocess.run([sys.executable, "-c", LIBRARY], capture_output=True, text=True, check=True, timeout=60)
+    loaded = done.stdout.split()
+    assert any("/pyarrow/lib." in path for path in loaded)
+    assert all(any(f"/{name}/" in path for name in _imports._LARGE) for path in loaded)
+
+
+def test_where_nothing_can_be_called_it_is_imported_as_ever(package, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ctypes", None)  # as in a Python without libffi
+    assert beside_a_loop(lambda: imported(package)).b.value == "b"
+
+
+def test_a_loop_that_waits_for_the_import_itself_is_not_kept_long(tmp_path, monkeypatch):
+    """It needs the lock of a module that a thread beside it imports, and so has no turn to give: the thread waits for few."""
+    (tmp_path / "holdall_slow.py").write_text(
+        "import time\nfor _ in range(100):\n    until = time.perf_counter() + 0.0015\n    while time.perf_counter() < until:\n        len('')"
     )
-    assert library in done.stdout
+    monkeypatch.syspath_prepend(tmp_path)
+    waits, plain = [], _turns._wait
+    monkeypatch.setattr(_turns, "_wait", lambda loop: (waits.append(1), plain(loop))[1])
+    begun = threading.Event()
+
+    def work():
+        begun.set()
+        imported("holdall_slow")
+
+    async def body():
+        working = run_async(work)
+        while not begun.is_set() or "holdall_slow" not in sys.modules:  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0)
+        before = len(waits)
+        importlib.import_module("holdall_slow")
+        found = len(waits) - before
+        await working
+        return found
+
+    try:
+        assert asyncio.run(body()) <= 30  # of some hundred milliseconds
+    finally:
+        sys.modules.pop("holdall_slow", None)

@@ -165,10 +165,7 @@ class AzureStore(ObstoreStore):
         return obstore.store.AzureStore(
             self.container,
             config=self._config,  # type: ignore[arg-type]  # built as a plain dict
-            client_options=self.client.options(
-                patient=patient,  # in other ways obstore may ask for a token, and that by https
-                plain=self.client.allow_http and ("account_key" in self._config or self._anonymous),
-            ),
+            client_options=self.client.options(patient=patient),
             retry_config=self.client.retry(retries),
         )
 

@@ -116,11 +116,7 @@ class GCSStore(ObstoreStore):
         return obstore.store.GCSStore(
             self.bucket,
             config=config,  # type: ignore[arg-type]  # built as a plain dict
-            client_options=self.client.options(
-                patient=patient,
-                headers=headers,  # in other ways obstore may ask for a token, and that by https
-                plain=self.client.allow_http and (self._anonymous or self._provider is not None),
-            ),
+            client_options=self.client.options(patient=patient, headers=headers),
             retry_config=self.client.retry(retries),
             credential_provider=self._provider,
         )

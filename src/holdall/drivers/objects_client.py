@@ -12,7 +12,6 @@ import urllib.request
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
-from urllib.request import getproxies_environment
 
 from holdall.errors import ConfigError
 
@@ -68,14 +67,12 @@ class ClientSettings:
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ConfigError(f"{name} is at least 1")
 
-    def options(self, *, patient: bool, headers: dict[str, str] | None = None, plain: bool = False) -> Any:
+    def options(self, *, patient: bool, headers: dict[str, str] | None = None) -> Any:
         """Return obstore's client options.
 
         Args:
             patient: For writing.
             headers: Sent with each request.
-            plain: All requests go to an address of plain http. Without a proxy there is no certificate to check, and obstore does not read the
-                system's, which takes it 1 to 10 ms: whoever could forge a redirection to https could forge the answer itself.
 
         Raises:
             ConfigError: ``ca_file`` cannot be read.
@@ -89,7 +86,7 @@ class ClientSettings:
         }
         if self.max_connections is not None:
             options["pool_max_idle_per_host"] = str(self.max_connections)
-        if not self.verify or (plain and not {"http", "all"} & getproxies_environment().keys()):
+        if not self.verify:
             options["allow_invalid_certificates"] = True
         if self.ca_file is not None:
             try:

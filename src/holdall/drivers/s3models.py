@@ -57,6 +57,8 @@ def share_loader(session: Any) -> None:
             loader = session.get_component("data_loader")
             loader.file_loader = Files()
             _loaders.append(loader)
+        paths = _loaders[0].search_paths
+        paths[:] = dict.fromkeys(paths)  # each session of boto3's adds its own
         session.register_component("data_loader", _loaders[0])
 
 

@@ -192,11 +192,7 @@ class S3Settings:
         return obstore.store.S3Store(
             self.bucket,
             config=config,  # type: ignore[arg-type]  # built as a plain dict
-            client_options=self.client.options(
-                patient=patient,
-                # obstore asks for credentials by itself, and that by https, only if there is no other way
-                plain=self._plain and (provider is not None or self.anonymous or _in_environment()),
-            ),
+            client_options=self.client.options(patient=patient),
             retry_config=self.client.retry(retries),
             credential_provider=provider,
         )
@@ -235,8 +231,8 @@ class S3Settings:
         except ImportError as error:
             raise MissingExtraError(f"this needs boto3: {EXTRA}") from error
         core = botocore.session.Session(event_hooks=Events(self.client.deadline))
-        share_loader(core)
         try:
+            share_loader(core)
             session = boto3.session.Session(
                 botocore_session=core,
                 aws_access_key_id=self.access_key_id,

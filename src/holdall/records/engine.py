@@ -42,7 +42,7 @@ class Engine(ABC):
 
     @abstractmethod
     def read(self, id: str) -> Record | None:
-        """Return a record, ``None`` only if the storage said that it is not there."""
+        """Return a record, ``None`` only if the storage said that it is not there. It is the caller's own, and may be changed."""
 
     @abstractmethod
     def update(self, draft: Draft, expected_version: str | None) -> Written | None:

@@ -41,7 +41,7 @@ class Engine(ABC):
 
     @abstractmethod
     async def read_async(self, id: str) -> Record | None:
-        """Return a record, ``None`` only if the storage said that it is not there."""
+        """Return a record, ``None`` only if the storage said that it is not there. It is the caller's own, and may be changed."""
 
     @abstractmethod
     async def update_async(self, draft: Draft, expected_version: str | None) -> Written | None:

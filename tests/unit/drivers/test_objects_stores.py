@@ -262,57 +262,6 @@ def test_client_settings(tmp_path):
         ClientSettings(ca_file=str(tmp_path / "none")).tls()
 
 
-AMBIENT = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
-
-
-@pytest.mark.parametrize(
-    ("address", "options", "environment", "boto", "unread"),
-    [
-        ("http://host:9", PAIR, {}, True, True),
-        ("http://host:9", {"anonymous": True}, {}, False, True),
-        ("http://host:9", {}, AMBIENT, False, True),
-        ("http://host:9", {}, {}, False, False),  # obstore may ask for credentials, by https
-        ("http://host:9", PAIR, {"http_proxy": "https://proxy"}, True, False),
-        ("http://host:9", PAIR, {"ALL_PROXY": "https://proxy"}, True, False),
-        ("https://host:9", PAIR, {}, True, False),
-        (None, PAIR, {}, True, False),
-    ],
-)
-def test_certificates_are_not_read_where_none_is_to_be_checked(monkeypatch, address, options, environment, boto, unread):
-    for name in (*AMBIENT, "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(s3settings, "boto_installed", lambda: boto)
-    given = []
-    monkeypatch.setattr(obstore.store, "S3Store", lambda *_, client_options, **__: given.append(client_options))
-    with S3Store("b", endpoint_url=address, region="us-east-1", **options) as store:
-        assert (store.native, store.writer, store.strict) == (None, None, None)
-    assert [options.get("allow_invalid_certificates", False) for options in given] == [unread] * 3
-
-
-@pytest.mark.parametrize(
-    ("kind", "make", "unread"),
-    [
-        ("AzureStore", lambda: AzureStore("c", account_name="a", account_key="eA==", endpoint_url="http://host:9/a"), True),
-        ("AzureStore", lambda: AzureStore("c", account_name="a", anonymous=True, endpoint_url="http://host:9/a"), True),
-        ("AzureStore", lambda: AzureStore("c", account_name="a", sas_token="sig=x", endpoint_url="http://host:9/a"), False),
-        ("AzureStore", lambda: AzureStore("c", account_name="a", account_key="eA=="), False),
-        ("GCSStore", lambda: GCSStore("b", anonymous=True, endpoint_url="http://host:9"), True),
-        ("GCSStore", lambda: GCSStore("b", endpoint_url="http://host:9"), False),
-        ("GCSStore", lambda: GCSStore("b", anonymous=True), False),
-    ],
-)
-def test_nor_by_other_services(monkeypatch, kind, make, unread):
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    given = []
-    monkeypatch.setattr(obstore.store, kind, lambda *_, client_options, **__: given.append(client_options))
-    with make() as store:
-        assert (store.native, store.writer, store.strict) == (None, None, None)
-    assert [options.get("allow_invalid_certificates", False) for options in given] == [unread] * 3
-
-
 def test_what_is_no_obstore_instance():
     with pytest.raises(TypeError, match="obstore"):
         ObstoreStore(object())
@@ -382,6 +331,25 @@ def test_the_large_descriptions_of_boto3_are_read_by_one_client_at_a_time(monkey
             assert store.extra.client is not None
     large = {"service-2", "endpoint-rule-set-1", "endpoints", "partitions"}
     assert sorted(found for found in read if found[0] in large) == [(name, True) for name in sorted(large)]
+
+
+def test_a_profile_of_the_environment_that_is_not_there(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_PROFILE", "holdall-nowhere")
+    with S3Store("b", region="eu-west-1") as store, pytest.raises(ConfigError, match="holdall-nowhere"):
+        _ = store.extra.client
+
+
+def test_stores_share_what_boto3_looks_through(monkeypatch):
+    from holdall.drivers import s3models
+
+    monkeypatch.setattr(s3models, "_loaders", [])
+    for bucket in "abcd":
+        with S3Store(bucket, region="eu-west-1", **PAIR) as store:
+            assert store.settings.session() is not None
+    paths = s3models._loaders[0].search_paths
+    assert len(paths) <= len(set(paths)) + 1  # the last session's own
 
 
 def test_the_descriptions_of_boto3_are_read_as_boto3_reads_them(tmp_path):

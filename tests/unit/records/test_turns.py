@@ -259,7 +259,7 @@ def test_a_thread_is_beside_a_loop_as_long_as_it_works():
 def test_a_pause_comes_when_the_interpreter_was_held(monkeypatch):
     clock, waited = [0.0], []
     monkeypatch.setattr(_turns, "perf_counter", lambda: clock[0])
-    monkeypatch.setattr(_turns, "_wait", lambda _: waited.append(clock[0]))
+    monkeypatch.setattr(_turns, "_wait", lambda _: (waited.append(clock[0]), clock[0])[1])
 
     def work():
         for _ in range(10):
@@ -330,6 +330,40 @@ def test_a_loop_that_has_no_turn_is_not_waited_for(closed, monkeypatch):
     assert loop not in _turns._wanted
     if not closed:
         loop.turn()  # too late for anybody
+
+
+def test_who_has_waited_in_vain_works_for_as_long(monkeypatch):
+    """The loop may wait for what this thread holds: of 200 steps of more than a millisecond each few wait."""
+    clock, loop = [0.0], Later()
+    monkeypatch.setattr(_turns, "LONGEST", 0.02)
+    monkeypatch.setattr(_turns, "perf_counter", lambda: clock[0])
+
+    def work():
+        for _ in range(200):
+            clock[0] += _turns.HELD * 1.1
+            _turns.give_way()
+
+    _turns.beside(loop, work)
+    assert 8 <= len(loop.asked) <= 11  # a wait, and 20 ms of work
+
+
+def test_who_works_after_that_joins_nobody(monkeypatch):
+    clock, loop = [0.0], Later()
+    monkeypatch.setattr(_turns, "LONGEST", 0.02)
+    monkeypatch.setattr(_turns, "perf_counter", lambda: clock[0])
+
+    def work():
+        _turns.pause()
+        theirs = _turns._wanted[loop] = threading.Lock()  # another thread waits
+        theirs.acquire()
+        _turns.give_way()
+        assert _turns._wanted[loop] is theirs
+        clock[0] += 0.0201
+        _turns.give_way()
+        assert loop not in _turns._wanted  # nor does anybody, after this thread has joined it in vain
+
+    _turns.beside(loop, work)
+    assert len(loop.asked) == 1
 
 
 class Counting(selectors.DefaultSelector):

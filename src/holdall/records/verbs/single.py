@@ -114,7 +114,7 @@ class SingleVerbs(Verbs):
 
         Args:
             id: Which one.
-            function: Gets a copy; returns the new content, or ``None`` if it changed the copy.
+            function: Gets the record as it was read; returns the new content, or ``None`` if it changed what it got.
             attempts: How often at most.
 
         Returns:
