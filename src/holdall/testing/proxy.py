@@ -216,9 +216,9 @@ class FaultProxy:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=10)
-        await asyncio.sleep(
-            0.01
-        )  # transports that are closing need a turn of the loop, or they warn when they are collected
+        await asyncio.sleep(0.01)
+        for _ in range(20):  # turns for who is being accepted or closed: on a busy machine 10 ms are one
+            await asyncio.sleep(0)
 
     async def _lose_replies(self) -> None:
         for link in self._links:

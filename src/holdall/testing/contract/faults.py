@@ -352,7 +352,7 @@ class FaultContract(ConnectionFaultContract):
                 verbs.head("k/00000")  # whatever a store asks once, it has asked now
                 asked = len(proxy.traffic.requests)
                 assert len(keys_of(verbs)) == self.many
-                pages = len(proxy.traffic.requests) - asked
+                pages = len(set(proxy.traffic.requests[asked:]))  # one may be sent twice
                 assert pages > 1, "it came in one answer: have the store ask for smaller pages, or raise `many`"
                 for page in {0, 1, pages - 1}:
                     for fault in (Fault(answer=500), Fault(drop_reply_after=100), Fault(drop_reply_after=100, reset=True)):
