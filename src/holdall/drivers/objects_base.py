@@ -22,7 +22,7 @@ from holdall.drivers.objects_errors import FAILURES, Facts
 from holdall.drivers.objects_pause import THROTTLED, Pause
 from holdall.drivers.objects_room import keep_room
 from holdall.drivers.objects_values import is_odd, quoted
-from holdall.errors import ClosedError, HoldallError, InvalidKeyError, NotSupportedError
+from holdall.errors import ClosedError, InvalidKeyError, NotSupportedError
 from holdall.store import Store
 
 if TYPE_CHECKING:
@@ -113,7 +113,6 @@ class ObjectsBase(Store):
         self._given = None
         self._opener: Opener | None = None
         self._opening = threading.Lock()
-        self._prepared: dict[str, Any] = {}
         self._readying = threading.Lock()
         self._closed = False
         self._wary = is_odd(f"{self.prefix}x") or len(self.prefix.encode()) > 341
@@ -208,25 +207,12 @@ class ObjectsBase(Store):
                 objects_fork.check_fork(self)
                 objects_fork.use()
                 keep_room()
-                opened = self._prepared.pop(name, None)
-                setattr(self, name, self._open(name) if opened is None else opened)
+                opened = self._given
+                if opened is None:
+                    assert self._opener is not None  # set by every subclass
+                    opened = self._opener(patient=name != "native", retries=0 if name == "strict" else self.retries)
+                setattr(self, name, opened)
             return vars(self)[name]
-
-    def _open(self, name: str) -> Any:
-        if self._given is not None:
-            return self._given
-        assert self._opener is not None  # set by every subclass
-        return self._opener(patient=name != "native", retries=0 if name == "strict" else self.retries)
-
-    def prepare(self) -> None:
-        """Open obstore's instances now instead of with the first requests that need them; nothing is sent.
-
-        For who cannot wait later: each is one call that reads the system's certificates, 1 to 10 ms, in which no thread goes on. What is
-        open and was not used may be forked.
-        """
-        for name in NATIVES:
-            with suppress(HoldallError, *FAILURES):  # the verb that needs it tells why
-                self._prepared[name] = self._open(name)
 
     def make_ready(self) -> None:
         """Make what is not there, once: whoever comes meanwhile waits. Blocks; beside an event loop it opens obstore's instances, too.

@@ -54,8 +54,6 @@ _KNOWN = {param.name for param in S3_PARAMS}
 class S3Database(ObjectDatabase):
     """Records in a bucket, one object each.
 
-    Making it sends nothing, but takes some milliseconds: what requests need is opened, so that no event loop waits for it later.
-
     Args:
         bucket: Name of the bucket.
         options: See `S3_PARAMS`; texts may hold ``${VAR}`` and ``${VAR:default}``.
@@ -113,7 +111,6 @@ class S3Database(ObjectDatabase):
             )
         except ValueError as error:
             raise ConfigError(f"S3Database: {error}") from error
-        store.prepare()  # else the first async calls keep their loop for it
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:

@@ -5,11 +5,9 @@ import json
 import os
 import sqlite3
 import sys
-from contextlib import ExitStack
 
 import pytest
 from tests.integration.records.s3 import opened as open_s3
-from tests.object_stores import opened as open_store
 
 from holdall import _turns
 from holdall.drivers.memory import MemoryStore
@@ -266,16 +264,13 @@ def test_long_values_are_selected_as_they_are(db):
     assert listed == [{"v": [long]}]
 
 
-@pytest.mark.parametrize("how", ["opened", "connected", "neither"])
-def test_a32_what_first_calls_would_open_is_open(moto_bucket, monkeypatch, how):
-    """obstore's instances are the one thing that keeps a loop for longer wherever it is done: who opens an `S3Database` has them opened.
+@pytest.mark.parametrize("connected", [True, False])
+def test_a32_connect_opens_what_first_calls_would(moto_bucket, monkeypatch, connected):
+    """obstore's instances are the one thing that keeps a loop for longer wherever it is done: `connect` does it before there is a loop."""
+    opened = []
 
-    Over a store of the caller's own `connect` does it.
-    """
-    made = []
-
-    def watched(store, name, genuine=ObjectsBase._open):
-        made.append(name)
+    def watched(store, name, genuine=ObjectsBase._opened):
+        opened.append(name)
         return genuine(store, name)
 
     async def body():
@@ -286,13 +281,9 @@ def test_a32_what_first_calls_would_open_is_open(moto_bucket, monkeypatch, how):
         assert len(await db.search_async(Filter("n", ">", 0))) == 2
         await db.clear_async()
 
-    with ExitStack() as stack:
-        if how == "opened":
-            db = stack.enter_context(open_s3(moto_bucket))
-        else:
-            db = stack.enter_context(ObjectDatabase(stack.enter_context(open_store(moto_bucket))))
-        if how == "connected":
+    with open_s3(moto_bucket) as db:
+        if connected:
             assert db.connect().compare_and_set
-        monkeypatch.setattr(ObjectsBase, "_open", watched)
+        monkeypatch.setattr(ObjectsBase, "_opened", watched)
         asyncio.run(body())
-    assert sorted(made) == (sorted(NATIVES) if how == "neither" else [])
+    assert sorted(opened) == ([] if connected else sorted(NATIVES))

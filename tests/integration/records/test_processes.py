@@ -155,37 +155,6 @@ def test_a33_a_forked_child_is_refused_by_name(moto_bucket, colour, tmp_path):
     assert len(truth(moto_bucket)) == 20
 
 
-FIRST = """
-    def child(act):
-        pid = os.fork()
-        if pid == 0:
-            signal.alarm(20)  # a hang ends so
-            try:
-                os._exit(0 if act() else 8)
-            except BaseException:
-                os._exit(9)
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-    def work(db, id):
-        db.create(Record({"id": id}))
-        return db.require(id) is not None and len(db.search(max_age=0)) > 0
-
-    codes = [child(lambda: work(db, "one")), child(lambda: work(db, "two"))]
-    assert work(db, "own"), "the parent goes on"
-    print(json.dumps(codes))
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no fork there")
-def test_a33_what_was_opened_and_not_used_may_be_forked(moto_bucket, colour):
-    """As servers do that load a program before they fork: each child is the first to use it."""
-    process = start(moto_bucket, colour, FIRST, mirror="off")
-    out, told = process.communicate(timeout=100)
-    assert process.returncode == 0, told
-    assert json.loads(out) == [0, 0]
-    assert truth(moto_bucket).keys() == {"one", "two", "own"}
-
-
 CHILD = """
 import asyncio, os, signal, sys
 from holdall.drivers.local import LocalStore
