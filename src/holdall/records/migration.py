@@ -14,6 +14,7 @@ from holdall._turns import in_turns
 from holdall.engine.colours import closed, told
 from holdall.engine.resolve import Resolved, resolve
 from holdall.errors import ConfigError, HoldallError, NotFoundError, NotSupportedError
+from holdall.records.aside import extent_of
 from holdall.records.database import Database, as_query
 from holdall.records.errors import (
     BatchError,
@@ -34,6 +35,7 @@ from holdall.records.migration_report import (
 )
 from holdall.records.query import Condition, Filter, Query
 from holdall.records.record import Record
+from holdall.records.stride import HELD
 
 __all__ = ["migrate"]
 
@@ -368,11 +370,13 @@ def _equal(there: Sequence[Record | None], wanted: Sequence[Content]) -> list[bo
 
 
 def _batch(records: Iterator[Record], size: int) -> list[Record]:
-    """Return the next records, none at the end."""
+    """Return the next records, so many or fewer if they are long; none at the end."""
     batch: list[Record] = []
-    while len(batch) < size:
+    held = 0
+    while len(batch) < size and held < HELD:
         record = next(records, None)
         if record is None:
             break
         batch.append(record)
+        held += extent_of(record)
     return batch

@@ -13,6 +13,7 @@ from holdall._turns import in_turns
 from holdall.engine.colours import closed_async, told_async
 from holdall.engine.resolve import Resolved, resolve
 from holdall.errors import ConfigError, HoldallError, NotFoundError, NotSupportedError
+from holdall.records.aside import extent_of
 from holdall.records.database import Database, as_query
 from holdall.records.errors import (
     BatchError,
@@ -33,6 +34,7 @@ from holdall.records.migration_report import (
 )
 from holdall.records.query import Condition, Filter, Query
 from holdall.records.record import Record
+from holdall.records.stride import HELD
 
 __all__ = ["migrate_async"]
 
@@ -371,11 +373,13 @@ def _equal(there: Sequence[Record | None], wanted: Sequence[Content]) -> list[bo
 
 
 async def _batch_async(records: AsyncIterator[Record], size: int) -> list[Record]:
-    """Return the next records, none at the end."""
+    """Return the next records, so many or fewer if they are long; none at the end."""
     batch: list[Record] = []
-    while len(batch) < size:
+    held = 0
+    while len(batch) < size and held < HELD:
         record = await anext(records, None)
         if record is None:
             break
         batch.append(record)
+        held += extent_of(record)
     return batch

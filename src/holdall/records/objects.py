@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,19 +18,20 @@ from holdall.records import objects_bare as bare
 from holdall.records import objects_many as many
 from holdall.records import objects_mirrored as mirrored
 from holdall.records import objects_record as one
-from holdall.records.aside import aside, aside_for
+from holdall.records.aside import aside, aside_for, extent_of
 from holdall.records.chunks import CHUNK, chunked, each, weight
 from holdall.records.drafts import Draft, Item, WriteVerb, Written, draft, record_of
 from holdall.records.encoding import decode_body
 from holdall.records.engine import Engine
-from holdall.records.errors import CorruptRecordError, Outcome, RecordArchivedError, RecordNotFoundError
-from holdall.records.lengthy import let_go
-from holdall.records.matching import cursor_after, cursor_mark, cut, ids_of, predicate, row_key
+from holdall.records.errors import Outcome, RecordNotFoundError
+from holdall.records.matching import predicate
 from holdall.records.mirror.mirror import Interrupted, Mirror
 from holdall.records.mirror.rows import Row
 from holdall.records.objects_journal import journaled
 from holdall.records.objects_place import telling_absence
 from holdall.records.objects_state import ObjectState, Stored
+from holdall.records.objects_waves import in_order
+from holdall.records.ordering import Leading, cursor_after, cursor_mark, placed, row_key
 from holdall.records.plans import EVERYTHING, Scope, scope_of
 from holdall.records.pushdown import pushdown
 from holdall.records.query import Query
@@ -160,12 +162,27 @@ class ObjectEngine(Engine):
     def search(self, query: Query, max_age: float | None) -> SearchResult:
         """Return the records of a query. See `Engine`."""
         problems: list[Problem] = []
-        matched = [record for record in self._matched(query, problems, max_age)]
-        return run(lambda: _result(query, matched, problems))
+        if self.state.mirror is not None and query.sorting and query.count is not None:
+            ids, more = self._ordered(query, problems, max_age)
+            with closed(self._chosen(query, ids, problems)) as records:
+                chosen = [record for record in records]
+            return run(lambda: _result(query, chosen, more, problems))
+        if not query.sorting:
+            with closed(self._paged(query, problems, max_age, more=1)) as records:
+                chosen = [record for record in records]
+            more = query.count is not None and len(chosen) > query.count
+            return run(lambda: _result(query, chosen[: query.count], more, problems))
+        leading = Leading[Record](query)
+        size = _short if query.count is None else extent_of  # without a limit all that match are held anyway
+        chunks = chunked(self._matched(query, problems, max_age), size)
+        with closed(chunks):
+            for chunk in chunks:
+                run(partial(leading.add, placed(query, chunk)))
+        return run(lambda: _result(query, *leading.page(), problems))
 
     def stream(self, query: Query, batch_size: int, max_age: float | None) -> Iterator[Record]:
         """Yield the records of a query. See `Engine`."""
-        records = self._sorted(query, batch_size, max_age) if query.sorting else self._paged(query, max_age)
+        records = self._sorted(query, batch_size, max_age) if query.sorting else self._paged(query, [], max_age)
         with closed(records):
             for record in records:
                 if query.paths:
@@ -175,25 +192,44 @@ class ObjectEngine(Engine):
                     yield record
 
     def _sorted(self, query: Query, batch_size: int, max_age: float | None) -> Iterator[Record]:
-        """Yield the records of a query's page in its order, which is found first, from sort values and ids alone."""
-        keys: list[tuple[Any, ...]] = []
-        with closed(self._matched(query, [], max_age)) as matched:
-            for record in matched:
-                keys.append(aside_for(record, partial(row_key, query, record)))
-                turn()
-        wanted = run(lambda: ids_of(query, keys))
-        for start in range(0, len(wanted), batch_size):
-            for found in self.read_many(wanted[start : start + batch_size]):
-                if isinstance(found, Exception):
-                    raise found
-                if found is not None:
-                    yield found
+        """Yield the records of a query's page in its order, which is found first."""
+        wanted, _ = self._ordered(query, [], max_age)
+        step = max(1, len(wanted)) if self.state.mirror is None else batch_size  # which is read in steps of its own
+        for start in range(0, len(wanted), step):
+            with closed(self._chosen(query, wanted[start : start + step], [])) as records:
+                yield from records
 
-    def _paged(self, query: Query, max_age: float | None) -> Iterator[Record]:
-        """Yield the records of a query's page, by id."""
+    def _ordered(self, query: Query, problems: list[Problem], max_age: float | None) -> tuple[list[str], bool]:
+        """Return the ids of a query's page in its order, found from sort values alone, and whether more follow."""
+        leading = Leading[str](query)
+        size = extent_of if self.state.mirror is None else _short  # it holds no long values
+        chunks = chunked(self._matched(replace(query, paths=("id",)), problems, max_age), size)
+        with closed(chunks):
+            for chunk in chunks:
+                places = ((key, str(record.id)) for key, record in placed(query, chunk))
+                run(partial(leading.add, places))
+        return run(leading.page)
+
+    def _chosen(self, query: Query, ids: list[str], problems: list[Problem]) -> Iterator[Record]:
+        """Yield the records of some ids, in their order."""
+        mirror = self.state.mirror
+        if mirror is not None:
+            with closed(mirrored.chosen(self.state, mirror, ids, query, problems)) as held:
+                yield from held
+            return
+        read = partial(bare.read, self.state, predicate(query.condition))
+        with closed(in_order(self.state, read, ids)) as found:
+            for answer in found:
+                if isinstance(answer, Problem):
+                    problems.append(answer)
+                elif answer is not None:
+                    yield answer
+
+    def _paged(self, query: Query, problems: list[Problem], max_age: float | None, *, more: int = 0) -> Iterator[Record]:
+        """Yield the records of a query's page, by id, and so many more."""
         mark = cursor_mark(query)
-        skip, left = query.skip, query.count
-        with closed(self._matched(query, [], max_age)) as matched:
+        skip, left = query.skip, None if query.count is None else query.count + more
+        with closed(self._matched(query, problems, max_age)) as matched:
             for record in matched:
                 if mark is not None and not mark < row_key(query, record):
                     continue
@@ -311,17 +347,16 @@ class ObjectEngine(Engine):
         for start in range(0, len(ids), CHUNK):
             part = ids[start : start + CHUNK]
             held = self._held(part)
-            for id, found in zip(part, self.read_many(part), strict=True):
-                if isinstance(found, (CorruptRecordError, RecordArchivedError)):
-                    corrupt.append(bare.problem_of(self.state, id, found))
-                elif isinstance(found, Exception):
-                    raise found
-                elif found is not None:
-                    records += 1
-                    row = held.get(id)
-                    if row is not None and aside_for(found, partial(mirrored.drifted, row, found)):
-                        drift.append(id)
-                    turn()
+            judged = in_order(self.state, partial(bare.judged, self.state), part)
+            with closed(judged):
+                for found in judged:
+                    if isinstance(found, Problem):
+                        corrupt.append(found)
+                    elif found is not None:
+                        records += 1
+                        row = held.get(str(found.id))
+                        if row is not None and aside_for(found, partial(mirrored.drifted, row, found)):
+                            drift.append(str(found.id))
         if drift and self.state.mirror is not None:
             run(self.state.mirror.drop)
         return CheckReport(records=records, corrupt=tuple(corrupt), foreign=tuple(foreign), drift=tuple(drift))
@@ -388,10 +423,12 @@ class ObjectEngine(Engine):
             self.state.store.close()
 
 
-def _result(query: Query, matched: list[Record], problems: list[Problem]) -> SearchResult:
-    """Return the page of a query, of the records for which its conditions hold."""
-    chosen, more = cut(query, matched)
-    let_go(matched)
+def _result(query: Query, chosen: list[Record], more: bool, problems: list[Problem]) -> SearchResult:
+    """Return the page of a query."""
     cursor = cursor_after(query, chosen[-1]) if more and chosen else None
     shown = [record.project(*query.paths) for record in in_turns(chosen)] if query.paths else chosen
     return SearchResult(shown, cursor=cursor, unreadable=problems)
+
+
+def _short(_: Record) -> int:
+    return 0

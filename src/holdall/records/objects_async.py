@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,19 +17,20 @@ from holdall.records import objects_bare_async as bare
 from holdall.records import objects_many_async as many
 from holdall.records import objects_mirrored_async as mirrored
 from holdall.records import objects_record_async as one
-from holdall.records.aside import aside_async, aside_for_async
+from holdall.records.aside import aside_async, aside_for_async, extent_of
 from holdall.records.chunks_async import CHUNK, chunked_async, each_async, weight
 from holdall.records.drafts import Draft, Item, WriteVerb, Written, draft, record_of
 from holdall.records.encoding import decode_body
 from holdall.records.engine_async import Engine
-from holdall.records.errors import CorruptRecordError, Outcome, RecordArchivedError, RecordNotFoundError
-from holdall.records.lengthy import let_go
-from holdall.records.matching import cursor_after, cursor_mark, cut, ids_of, predicate, row_key
+from holdall.records.errors import Outcome, RecordNotFoundError
+from holdall.records.matching import predicate
 from holdall.records.mirror.mirror import Interrupted, Mirror
 from holdall.records.mirror.rows import Row
 from holdall.records.objects_journal import journaled_async
 from holdall.records.objects_place import telling_absence
 from holdall.records.objects_state import ObjectState, Stored
+from holdall.records.objects_waves_async import in_order_async
+from holdall.records.ordering import Leading, cursor_after, cursor_mark, placed, row_key
 from holdall.records.plans import EVERYTHING, Scope, scope_of
 from holdall.records.pushdown import pushdown
 from holdall.records.query import Query
@@ -161,12 +163,27 @@ class ObjectEngine(Engine):
     async def search_async(self, query: Query, max_age: float | None) -> SearchResult:
         """Return the records of a query. See `Engine`."""
         problems: list[Problem] = []
-        matched = [record async for record in self._matched_async(query, problems, max_age)]
-        return await run_async(lambda: _result(query, matched, problems))
+        if self.state.mirror is not None and query.sorting and query.count is not None:
+            ids, more = await self._ordered_async(query, problems, max_age)
+            async with closed_async(self._chosen_async(query, ids, problems)) as records:
+                chosen = [record async for record in records]
+            return await run_async(lambda: _result(query, chosen, more, problems))
+        if not query.sorting:
+            async with closed_async(self._paged_async(query, problems, max_age, more=1)) as records:
+                chosen = [record async for record in records]
+            more = query.count is not None and len(chosen) > query.count
+            return await run_async(lambda: _result(query, chosen[: query.count], more, problems))
+        leading = Leading[Record](query)
+        size = _short if query.count is None else extent_of  # without a limit all that match are held anyway
+        chunks = chunked_async(self._matched_async(query, problems, max_age), size)
+        async with closed_async(chunks):
+            async for chunk in chunks:
+                await run_async(partial(leading.add, placed(query, chunk)))
+        return await run_async(lambda: _result(query, *leading.page(), problems))
 
     async def stream_async(self, query: Query, batch_size: int, max_age: float | None) -> AsyncIterator[Record]:
         """Yield the records of a query. See `Engine`."""
-        records = self._sorted_async(query, batch_size, max_age) if query.sorting else self._paged_async(query, max_age)
+        records = self._sorted_async(query, batch_size, max_age) if query.sorting else self._paged_async(query, [], max_age)
         async with closed_async(records):
             async for record in records:
                 if query.paths:
@@ -176,25 +193,48 @@ class ObjectEngine(Engine):
                     yield record
 
     async def _sorted_async(self, query: Query, batch_size: int, max_age: float | None) -> AsyncIterator[Record]:
-        """Yield the records of a query's page in its order, which is found first, from sort values and ids alone."""
-        keys: list[tuple[Any, ...]] = []
-        async with closed_async(self._matched_async(query, [], max_age)) as matched:
-            async for record in matched:
-                keys.append(await aside_for_async(record, partial(row_key, query, record)))
-                await turn_async()
-        wanted = await run_async(lambda: ids_of(query, keys))
-        for start in range(0, len(wanted), batch_size):
-            for found in await self.read_many_async(wanted[start : start + batch_size]):
-                if isinstance(found, Exception):
-                    raise found
-                if found is not None:
-                    yield found
+        """Yield the records of a query's page in its order, which is found first."""
+        wanted, _ = await self._ordered_async(query, [], max_age)
+        step = max(1, len(wanted)) if self.state.mirror is None else batch_size  # which is read in steps of its own
+        for start in range(0, len(wanted), step):
+            async with closed_async(self._chosen_async(query, wanted[start : start + step], [])) as records:
+                async for record in records:
+                    yield record
 
-    async def _paged_async(self, query: Query, max_age: float | None) -> AsyncIterator[Record]:
-        """Yield the records of a query's page, by id."""
+    async def _ordered_async(self, query: Query, problems: list[Problem], max_age: float | None) -> tuple[list[str], bool]:
+        """Return the ids of a query's page in its order, found from sort values alone, and whether more follow."""
+        leading = Leading[str](query)
+        size = extent_of if self.state.mirror is None else _short  # it holds no long values
+        chunks = chunked_async(self._matched_async(replace(query, paths=("id",)), problems, max_age), size)
+        async with closed_async(chunks):
+            async for chunk in chunks:
+                places = ((key, str(record.id)) for key, record in placed(query, chunk))
+                await run_async(partial(leading.add, places))
+        return await run_async(leading.page)
+
+    async def _chosen_async(self, query: Query, ids: list[str], problems: list[Problem]) -> AsyncIterator[Record]:
+        """Yield the records of some ids, in their order."""
+        mirror = self.state.mirror
+        if mirror is not None:
+            async with closed_async(mirrored.chosen_async(self.state, mirror, ids, query, problems)) as held:
+                async for each in held:
+                    yield each
+            return
+        read = partial(bare.read_async, self.state, predicate(query.condition))
+        async with closed_async(in_order_async(self.state, read, ids)) as found:
+            async for answer in found:
+                if isinstance(answer, Problem):
+                    problems.append(answer)
+                elif answer is not None:
+                    yield answer
+
+    async def _paged_async(
+        self, query: Query, problems: list[Problem], max_age: float | None, *, more: int = 0
+    ) -> AsyncIterator[Record]:
+        """Yield the records of a query's page, by id, and so many more."""
         mark = cursor_mark(query)
-        skip, left = query.skip, query.count
-        async with closed_async(self._matched_async(query, [], max_age)) as matched:
+        skip, left = query.skip, None if query.count is None else query.count + more
+        async with closed_async(self._matched_async(query, problems, max_age)) as matched:
             async for record in matched:
                 if mark is not None and not mark < row_key(query, record):
                     continue
@@ -314,17 +354,16 @@ class ObjectEngine(Engine):
         for start in range(0, len(ids), CHUNK):
             part = ids[start : start + CHUNK]
             held = await self._held_async(part)
-            for id, found in zip(part, await self.read_many_async(part), strict=True):
-                if isinstance(found, (CorruptRecordError, RecordArchivedError)):
-                    corrupt.append(bare.problem_of(self.state, id, found))
-                elif isinstance(found, Exception):
-                    raise found
-                elif found is not None:
-                    records += 1
-                    row = held.get(id)
-                    if row is not None and await aside_for_async(found, partial(mirrored.drifted, row, found)):
-                        drift.append(id)
-                    await turn_async()
+            judged = in_order_async(self.state, partial(bare.judged_async, self.state), part)
+            async with closed_async(judged):
+                async for found in judged:
+                    if isinstance(found, Problem):
+                        corrupt.append(found)
+                    elif found is not None:
+                        records += 1
+                        row = held.get(str(found.id))
+                        if row is not None and await aside_for_async(found, partial(mirrored.drifted, row, found)):
+                            drift.append(str(found.id))
         if drift and self.state.mirror is not None:
             await run_async(self.state.mirror.drop)
         return CheckReport(records=records, corrupt=tuple(corrupt), foreign=tuple(foreign), drift=tuple(drift))
@@ -391,10 +430,12 @@ class ObjectEngine(Engine):
             await self.state.store.close_async()
 
 
-def _result(query: Query, matched: list[Record], problems: list[Problem]) -> SearchResult:
-    """Return the page of a query, of the records for which its conditions hold."""
-    chosen, more = cut(query, matched)
-    let_go(matched)
+def _result(query: Query, chosen: list[Record], more: bool, problems: list[Problem]) -> SearchResult:
+    """Return the page of a query."""
     cursor = cursor_after(query, chosen[-1]) if more and chosen else None
     shown = [record.project(*query.paths) for record in in_turns(chosen)] if query.paths else chosen
     return SearchResult(shown, cursor=cursor, unreadable=problems)
+
+
+def _short(_: Record) -> int:
+    return 0

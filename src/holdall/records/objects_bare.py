@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from holdall._concurrency import run
 from holdall.engine.colours import closed
@@ -18,7 +19,7 @@ from holdall.records.plans import Scope
 from holdall.records.record import Record
 from holdall.records.results import Problem
 
-__all__ = ["problem_of", "records", "sorted_ids"]
+__all__ = ["judged", "problem_of", "read", "records", "sorted_ids"]
 
 _FEW = 4
 """Ids that are asked for one by one, to save the rest of a listing."""
@@ -77,20 +78,11 @@ def records(
         holds: Which of them are wanted.
         most: No more than so many; then comes a record without fields if there are more, unread.
     """
-
-    def read(id: str) -> Record | Problem | None:
-        try:
-            return one.record(state, id, holds)
-        except (CorruptRecordError, RecordArchivedError) as error:
-            if state.options.on_corrupt == "raise":
-                raise
-            return problem_of(state, id, error)
-
     wanted, whole = (sorted_ids(state, scope), True) if most is None else _first_ids(state, scope, most)
     left = len(wanted) if most is None else most
     while left and wanted:
         asked, wanted = wanted[:left], wanted[left:]  # again if some are gone, or no records
-        with closed(in_order(state, read, asked)) as found:
+        with closed(in_order(state, partial(read, state, holds), asked)) as found:
             for record in found:
                 if isinstance(record, Problem):
                     problems.append(record)
@@ -101,6 +93,24 @@ def records(
             wanted, whole = [id for id in sorted_ids(state, scope) if id > asked[-1]], True
     if wanted:
         yield Record({}, id=wanted[0])
+
+
+def read(state: ObjectState, holds: Callable[[Record], bool], id: str) -> Record | Problem | None:
+    """Return a record if a condition holds for it, and what is wrong with one that cannot be read, unless that is to be raised."""
+    try:
+        return one.record(state, id, holds)
+    except (CorruptRecordError, RecordArchivedError) as error:
+        if state.options.on_corrupt == "raise":
+            raise
+        return problem_of(state, id, error)
+
+
+def judged(state: ObjectState, id: str) -> Record | Problem | None:
+    """Return a record, or what is wrong with one that cannot be read."""
+    try:
+        return one.record(state, id)
+    except (CorruptRecordError, RecordArchivedError) as error:
+        return problem_of(state, id, error)
 
 
 def problem_of(state: ObjectState, id: str, error: HoldallError) -> Problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from holdall._concurrency import run_async
 from holdall.engine.colours import closed_async
@@ -17,7 +18,7 @@ from holdall.records.plans import Scope
 from holdall.records.record import Record
 from holdall.records.results import Problem
 
-__all__ = ["problem_of", "records_async", "sorted_ids_async"]
+__all__ = ["judged_async", "problem_of", "read_async", "records_async", "sorted_ids_async"]
 
 _FEW = 4
 """Ids that are asked for one by one, to save the rest of a listing."""
@@ -76,22 +77,13 @@ async def records_async(
         holds: Which of them are wanted.
         most: No more than so many; then comes a record without fields if there are more, unread.
     """
-
-    async def read(id: str) -> Record | Problem | None:
-        try:
-            return await one.record_async(state, id, holds)
-        except (CorruptRecordError, RecordArchivedError) as error:
-            if state.options.on_corrupt == "raise":
-                raise
-            return problem_of(state, id, error)
-
     wanted, whole = (
         (await sorted_ids_async(state, scope), True) if most is None else await _first_ids_async(state, scope, most)
     )
     left = len(wanted) if most is None else most
     while left and wanted:
         asked, wanted = wanted[:left], wanted[left:]  # again if some are gone, or no records
-        async with closed_async(in_order_async(state, read, asked)) as found:
+        async with closed_async(in_order_async(state, partial(read_async, state, holds), asked)) as found:
             async for record in found:
                 if isinstance(record, Problem):
                     problems.append(record)
@@ -102,6 +94,24 @@ async def records_async(
             wanted, whole = [id for id in await sorted_ids_async(state, scope) if id > asked[-1]], True
     if wanted:
         yield Record({}, id=wanted[0])
+
+
+async def read_async(state: ObjectState, holds: Callable[[Record], bool], id: str) -> Record | Problem | None:
+    """Return a record if a condition holds for it, and what is wrong with one that cannot be read, unless that is to be raised."""
+    try:
+        return await one.record_async(state, id, holds)
+    except (CorruptRecordError, RecordArchivedError) as error:
+        if state.options.on_corrupt == "raise":
+            raise
+        return problem_of(state, id, error)
+
+
+async def judged_async(state: ObjectState, id: str) -> Record | Problem | None:
+    """Return a record, or what is wrong with one that cannot be read."""
+    try:
+        return await one.record_async(state, id)
+    except (CorruptRecordError, RecordArchivedError) as error:
+        return problem_of(state, id, error)
 
 
 def problem_of(state: ObjectState, id: str, error: HoldallError) -> Problem:

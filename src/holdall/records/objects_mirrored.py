@@ -6,19 +6,17 @@ from __future__ import annotations
 import math
 import sqlite3
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from holdall._concurrency import run, sleep
-from holdall._turns import in_turns, turn
+from holdall._turns import in_turns
 from holdall.engine.colours import closed, finish
 from holdall.records import objects_many as many
 from holdall.records import objects_record as one
 from holdall.records import objects_spread as spread
-from holdall.records.aside import aside_for
 from holdall.records.chunks import CHUNK
 from holdall.records.documents import encode_document
 from holdall.records.encoding import Body, decode_body
@@ -28,7 +26,9 @@ from holdall.records.mirror.listing import Listing
 from holdall.records.mirror.mirror import Interrupted, Mirror, Pending
 from holdall.records.mirror.rows import Row, paths_of, record_in, row_of, touches
 from holdall.records.mirror.selecting import mentions
+from holdall.records.objects_bare import read
 from holdall.records.objects_state import ObjectState
+from holdall.records.objects_waves import in_order
 from holdall.records.plans import EVERYTHING, Scope, scope_of
 from holdall.records.pushdown import pushdown
 from holdall.records.query import Query
@@ -38,6 +38,7 @@ from holdall.records.spans import PAGE
 from holdall.records.sql_statement import Statement
 
 __all__ = [
+    "chosen",
     "count",
     "drifted",
     "fresh",
@@ -172,7 +173,7 @@ def count(state: ObjectState, mirror: Mirror, query: Query | None, max_age: floa
         if counted is not None:
             return counted
     total = 0
-    with closed(matched(state, mirror, query, scope, [])) as records:
+    with closed(matched(state, mirror, replace(query, paths=("id",)), scope, [])) as records:
         for _ in records:
             total += 1
     return total
@@ -201,12 +202,22 @@ def matched(
         except Interrupted:
             ready(state, mirror, query, math.inf)
             continue
-        for record in _records(state, mirror, rows, held, holds, problems):
-            yield record
-            if wanted is not None:
-                wanted -= 1
-        if whole or not rows or (wanted is not None and wanted <= 0):
+        if held.whole:
+            seen = len(held.found)
+            for record in held.found.values():
+                yield record
+        else:
+            seen = 0
+            with closed(_records(state, mirror, rows, held, holds, problems)) as records:
+                for record in records:
+                    seen += 1
+                    yield record
+        if whole or not rows:
             return
+        if wanted is not None:
+            wanted -= seen
+            if wanted <= 0:
+                return
         after = rows[-1].id
 
 
@@ -225,6 +236,11 @@ class _Held:
     fetch: list[str] = field(default_factory=list[str])
     unreadable: list[Row] = field(default_factory=list[Row])
     damaged: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing but `found` matters."""
+        return not (self.fetch or self.unreadable or self.damaged)
 
 
 def _held(rows: Sequence[Row], query: Query, deciding: set[str], holds: Callable[[Record], bool], *, exact: bool) -> _Held:
@@ -255,6 +271,26 @@ def _held(rows: Sequence[Row], query: Query, deciding: set[str], holds: Callable
     return held
 
 
+def chosen(
+    state: ObjectState, mirror: Mirror, ids: Sequence[str], query: Query, problems: list[Problem]
+) -> Iterator[Record]:
+    """Yield the records of some ids in their order, unless the query's conditions do not hold for them any more."""
+    holds = predicate(query.condition)
+
+    def ask() -> tuple[list[Row], _Held]:
+        rows = {row.id: row for row in mirror.rows(Scope(tuple(ids)), "TRUE", ())[0]}
+        there = [rows[id] for id in ids if id in rows]
+        return there, _held(there, query, paths_of(query), holds, exact=False)
+
+    try:
+        rows, held = run(ask)
+    except Interrupted:
+        rows = [Row(id, None, "listed") for id in ids]
+        held = _Held(fetch=list(ids))
+    with closed(_records(state, mirror, rows, held, holds, problems)) as records:
+        yield from records
+
+
 def _records(
     state: ObjectState,
     mirror: Mirror,
@@ -262,8 +298,8 @@ def _records(
     held: _Held,
     holds: Callable[[Record], bool],
     problems: list[Problem],
-) -> list[Record]:
-    """Return the matching records of some rows, in their order; what is not held whole is fetched."""
+) -> Iterator[Record]:
+    """Yield the matching records of some rows, in their order; what is not held whole is fetched."""
     if held.damaged:
         finish(lambda: run(mirror.drop))
     for row in held.unreadable:
@@ -276,20 +312,14 @@ def _records(
             raise CorruptRecordError(
                 f"{key!r} is no readable record: {row.reason}", id=row.id, key=key, reason=row.reason or ""
             )
-    found, fetch = held.found, held.fetch
-    if fetch:
-        answers = deque(many.read_many(state, fetch))
-        for id in fetch:
-            turn()
-            answer = answers.popleft()  # what does not match is let go of one by one
-            if isinstance(answer, (CorruptRecordError, RecordArchivedError)) and state.options.on_corrupt == "report":
-                reason = answer.reason if isinstance(answer, CorruptRecordError) else str(answer)
-                problems.append(Problem(key=state.key(id), id=id, reason=reason))
-            elif isinstance(answer, Exception):
-                raise answer
-            elif answer is not None and aside_for(answer, partial(holds, answer)):
-                found[id] = answer
-    return [found[row.id] for row in rows if row.id in found]
+    fetch = set(held.fetch)
+    with closed(in_order(state, partial(read, state, holds), held.fetch)) as answers:
+        for row in rows:
+            answer = next(answers) if row.id in fetch else held.found.get(row.id)
+            if isinstance(answer, Problem):
+                problems.append(answer)
+            elif answer is not None:
+                yield answer
 
 
 def ids(state: ObjectState, mirror: Mirror, scope: Scope) -> Iterator[str]:
@@ -335,15 +365,23 @@ def select(
 
 
 def _selected(state: ObjectState, mirror: Mirror, statement: Statement, time_limit: float) -> list[dict[str, Any]]:
-    whole: dict[str, tuple[str, str]] = {}
+    wanted: list[str] = []
     for row in run(mirror.odd):
         if row.state in {"corrupt", "archived"}:
             key = state.key(row.id)
             raise CorruptRecordError(f"{key!r} cannot be read: {row.reason}", id=row.id, key=key, reason=row.reason or "")
         if row.state == "listed" or mentions(statement, row.names):
-            stored = one.fetch(state, row.id)
-            if stored is not None:
-                whole[row.id] = run(partial(_documents, stored.body))
+            wanted.append(row.id)
+    whole: dict[str, tuple[str, str]] = {}
+
+    def documents(id: str) -> tuple[str, tuple[str, str]] | None:
+        stored = one.fetch(state, id)
+        return None if stored is None else (id, run(partial(_documents, stored.body)))
+
+    with closed(in_order(state, documents, wanted)) as found:
+        for each in found:
+            if each is not None:
+                whole[each[0]] = each[1]
     return run(lambda: mirror.select(statement, whole, time_limit))
 
 

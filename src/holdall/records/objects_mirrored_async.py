@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 import sqlite3
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from holdall._concurrency import run_async, sleep_async
-from holdall._turns import in_turns, turn_async
+from holdall._turns import in_turns
 from holdall.engine.colours import closed_async, finish_async
 from holdall.records import objects_many_async as many
 from holdall.records import objects_record_async as one
 from holdall.records import objects_spread_async as spread
-from holdall.records.aside import aside_for_async
 from holdall.records.chunks_async import CHUNK
 from holdall.records.documents import encode_document
 from holdall.records.encoding import Body, decode_body
@@ -27,7 +25,9 @@ from holdall.records.mirror.listing import Listing
 from holdall.records.mirror.mirror import Interrupted, Mirror, Pending
 from holdall.records.mirror.rows import Row, paths_of, record_in, row_of, touches
 from holdall.records.mirror.selecting import mentions
+from holdall.records.objects_bare_async import read_async
 from holdall.records.objects_state import ObjectState
+from holdall.records.objects_waves_async import in_order_async
 from holdall.records.plans import EVERYTHING, Scope, scope_of
 from holdall.records.pushdown import pushdown
 from holdall.records.query import Query
@@ -37,6 +37,7 @@ from holdall.records.spans import PAGE
 from holdall.records.sql_statement import Statement
 
 __all__ = [
+    "chosen_async",
     "count_async",
     "drifted",
     "fresh_async",
@@ -173,7 +174,7 @@ async def count_async(state: ObjectState, mirror: Mirror, query: Query | None, m
         if counted is not None:
             return counted
     total = 0
-    async with closed_async(matched_async(state, mirror, query, scope, [])) as records:
+    async with closed_async(matched_async(state, mirror, replace(query, paths=("id",)), scope, [])) as records:
         async for _ in records:
             total += 1
     return total
@@ -202,12 +203,22 @@ async def matched_async(
         except Interrupted:
             await ready_async(state, mirror, query, math.inf)
             continue
-        for record in await _records_async(state, mirror, rows, held, holds, problems):
-            yield record
-            if wanted is not None:
-                wanted -= 1
-        if whole or not rows or (wanted is not None and wanted <= 0):
+        if held.whole:
+            seen = len(held.found)
+            for record in held.found.values():
+                yield record
+        else:
+            seen = 0
+            async with closed_async(_records_async(state, mirror, rows, held, holds, problems)) as records:
+                async for record in records:
+                    seen += 1
+                    yield record
+        if whole or not rows:
             return
+        if wanted is not None:
+            wanted -= seen
+            if wanted <= 0:
+                return
         after = rows[-1].id
 
 
@@ -226,6 +237,11 @@ class _Held:
     fetch: list[str] = field(default_factory=list[str])
     unreadable: list[Row] = field(default_factory=list[Row])
     damaged: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing but `found` matters."""
+        return not (self.fetch or self.unreadable or self.damaged)
 
 
 def _held(rows: Sequence[Row], query: Query, deciding: set[str], holds: Callable[[Record], bool], *, exact: bool) -> _Held:
@@ -256,6 +272,27 @@ def _held(rows: Sequence[Row], query: Query, deciding: set[str], holds: Callable
     return held
 
 
+async def chosen_async(
+    state: ObjectState, mirror: Mirror, ids: Sequence[str], query: Query, problems: list[Problem]
+) -> AsyncIterator[Record]:
+    """Yield the records of some ids in their order, unless the query's conditions do not hold for them any more."""
+    holds = predicate(query.condition)
+
+    def ask() -> tuple[list[Row], _Held]:
+        rows = {row.id: row for row in mirror.rows(Scope(tuple(ids)), "TRUE", ())[0]}
+        there = [rows[id] for id in ids if id in rows]
+        return there, _held(there, query, paths_of(query), holds, exact=False)
+
+    try:
+        rows, held = await run_async(ask)
+    except Interrupted:
+        rows = [Row(id, None, "listed") for id in ids]
+        held = _Held(fetch=list(ids))
+    async with closed_async(_records_async(state, mirror, rows, held, holds, problems)) as records:
+        async for record in records:
+            yield record
+
+
 async def _records_async(
     state: ObjectState,
     mirror: Mirror,
@@ -263,8 +300,8 @@ async def _records_async(
     held: _Held,
     holds: Callable[[Record], bool],
     problems: list[Problem],
-) -> list[Record]:
-    """Return the matching records of some rows, in their order; what is not held whole is fetched."""
+) -> AsyncIterator[Record]:
+    """Yield the matching records of some rows, in their order; what is not held whole is fetched."""
     if held.damaged:
         await finish_async(lambda: run_async(mirror.drop))
     for row in held.unreadable:
@@ -277,20 +314,14 @@ async def _records_async(
             raise CorruptRecordError(
                 f"{key!r} is no readable record: {row.reason}", id=row.id, key=key, reason=row.reason or ""
             )
-    found, fetch = held.found, held.fetch
-    if fetch:
-        answers = deque(await many.read_many_async(state, fetch))
-        for id in fetch:
-            await turn_async()
-            answer = answers.popleft()  # what does not match is let go of one by one
-            if isinstance(answer, (CorruptRecordError, RecordArchivedError)) and state.options.on_corrupt == "report":
-                reason = answer.reason if isinstance(answer, CorruptRecordError) else str(answer)
-                problems.append(Problem(key=state.key(id), id=id, reason=reason))
-            elif isinstance(answer, Exception):
-                raise answer
-            elif answer is not None and await aside_for_async(answer, partial(holds, answer)):
-                found[id] = answer
-    return [found[row.id] for row in rows if row.id in found]
+    fetch = set(held.fetch)
+    async with closed_async(in_order_async(state, partial(read_async, state, holds), held.fetch)) as answers:
+        for row in rows:
+            answer = await anext(answers) if row.id in fetch else held.found.get(row.id)
+            if isinstance(answer, Problem):
+                problems.append(answer)
+            elif answer is not None:
+                yield answer
 
 
 async def ids_async(state: ObjectState, mirror: Mirror, scope: Scope) -> AsyncIterator[str]:
@@ -339,15 +370,23 @@ async def select_async(
 async def _selected_async(
     state: ObjectState, mirror: Mirror, statement: Statement, time_limit: float
 ) -> list[dict[str, Any]]:
-    whole: dict[str, tuple[str, str]] = {}
+    wanted: list[str] = []
     for row in await run_async(mirror.odd):
         if row.state in {"corrupt", "archived"}:
             key = state.key(row.id)
             raise CorruptRecordError(f"{key!r} cannot be read: {row.reason}", id=row.id, key=key, reason=row.reason or "")
         if row.state == "listed" or mentions(statement, row.names):
-            stored = await one.fetch_async(state, row.id)
-            if stored is not None:
-                whole[row.id] = await run_async(partial(_documents, stored.body))
+            wanted.append(row.id)
+    whole: dict[str, tuple[str, str]] = {}
+
+    async def documents(id: str) -> tuple[str, tuple[str, str]] | None:
+        stored = await one.fetch_async(state, id)
+        return None if stored is None else (id, await run_async(partial(_documents, stored.body)))
+
+    async with closed_async(in_order_async(state, documents, wanted)) as found:
+        async for each in found:
+            if each is not None:
+                whole[each[0]] = each[1]
     return await run_async(lambda: mirror.select(statement, whole, time_limit))
 
 

@@ -14,7 +14,9 @@ from holdall._turns import turn
 from holdall.engine.colours import closed
 from holdall.engine.crew import Crew
 from holdall.errors import ThrottledError
+from holdall.records.aside import extent_of
 from holdall.records.objects_state import ObjectState
+from holdall.records.stride import Stride
 from holdall.records.window import Ask
 
 __all__ = ["in_order", "waves"]
@@ -27,6 +29,8 @@ _PAUSE = 0.2
 """Seconds before the second wave at most; twice as many before each further one."""
 _AHEAD = 4
 """Answers that are held for a slow caller, for each request that may be under way."""
+_HELD = 32 * 1024 * 1024
+"""Characters that are asked for at once where answers are wanted in order, if it is more than one record."""
 
 
 def waves(
@@ -146,15 +150,20 @@ def in_order(state: ObjectState, function: Ask[T, R], items: Sequence[T]) -> Ite
         function: Sends one request; what it raises is raised.
         items: What to call it with.
     """
-    step = 2 * _AHEAD * state.options.max_workers
-    for start in range(0, len(items), step):
-        part, at = items[start : start + step], 0
+    most = state.options.max_workers
+    stride = Stride(2 * _AHEAD * most, first=most, held=_HELD)
+    start = 0
+    while part := items[start : start + stride.size]:
+        start += len(part)
+        at = size = 0
         early: dict[T, R] = {}
         with closed(waves(state, function, part, [])) as answers:
             for item, answer in answers:
                 if isinstance(answer, Exception):
                     raise answer
+                size += extent_of(answer)
                 early[item] = answer
                 while at < len(part) and part[at] in early:
                     yield early.pop(part[at])
                     at += 1
+        stride.took(len(part), size)

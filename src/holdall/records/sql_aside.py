@@ -11,7 +11,7 @@ from sqlalchemy.util.concurrency import in_greenlet
 from holdall._concurrency import run_async
 from holdall.engine.colours import finish_async
 
-__all__ = ["aside", "drawn"]
+__all__ = ["aside", "aside_for", "characters", "drawn"]
 
 T = TypeVar("T")
 _MANY = 50
@@ -23,13 +23,21 @@ def aside(function: Callable[[], T]) -> T:
     return await_only(finish_async(lambda: run_async(function))) if in_greenlet() else function()
 
 
-def drawn(found: Iterator[T], rows: Sequence[Sequence[Any]]) -> Iterator[T]:
-    """Return what is made of rows: lazily, or made in a thread if an event loop waits and the rows are many, or long.
+def aside_for(rows: Sequence[Sequence[Any]], function: Callable[[], T]) -> T:
+    """Call a function that works on rows: here, or in a thread if an event loop would wait and they are many, or long.
 
     Args:
-        found: Makes it, from the rows alone.
         rows: Columns of records: id, fields, metadata first.
+        function: What to call.
     """
-    if in_greenlet() and (len(rows) > _MANY or sum(len(row[1] or "") + len(row[2] or "") for row in rows) > _LONG):
-        return iter(aside(lambda: list(found)))
-    return found
+    return aside(function) if in_greenlet() and (len(rows) > _MANY or characters(rows) > _LONG) else function()
+
+
+def drawn(found: Iterator[T], rows: Sequence[Sequence[Any]]) -> list[T]:
+    """Return what is made of rows. See `aside_for`."""
+    return aside_for(rows, lambda: list(found))
+
+
+def characters(rows: Sequence[Sequence[Any]]) -> int:
+    """Return how long the documents of rows are."""
+    return sum(len(row[1] or "") + len(row[2] or "") for row in rows)

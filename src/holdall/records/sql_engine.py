@@ -26,6 +26,7 @@ from holdall.records.sql_rows import possible, row_of, written_of
 from holdall.records.sql_select import select
 from holdall.records.sql_statement import Statement
 from holdall.records.sql_transaction import commit
+from holdall.records.stride import Stride
 from holdall.records.transaction import Change
 
 __all__ = ["SQLEngine"]
@@ -203,23 +204,15 @@ class SQLEngine(Engine):
         """Read every row. See `Engine`."""
         records = 0
         corrupt: list[Problem] = []
-        ids: list[str] = []
-        for id in self.ids(""):
-            ids.append(id)
-            if len(ids) == writing.BATCH:
-                records += self._checked(ids, corrupt)
-                ids = []
-        records += self._checked(ids, corrupt)
+        last: str | None = None
+        stride = Stride(writing.BATCH)
+        while found := self._link.run(partial(reading.inspected, layout=self._link.layout, last=last, stride=stride)):
+            for last, error in found.items():
+                if isinstance(error, CorruptRecordError):
+                    corrupt.append(Problem(key=last, id=last, reason=error.reason))
+                else:
+                    records += 1
         return CheckReport(records=records, corrupt=tuple(corrupt))
-
-    def _checked(self, ids: list[str], corrupt: list[Problem]) -> int:
-        readable = 0
-        for id, found in zip(ids, self.read_many(ids), strict=True):
-            if isinstance(found, CorruptRecordError):
-                corrupt.append(Problem(key=id, id=id, reason=found.reason))
-            elif found is not None:
-                readable += 1
-        return readable
 
     def explain(self, query: Query) -> Explanation:
         """Say how a query would be answered. See `Engine`."""

@@ -25,6 +25,7 @@ from holdall.records.sql_rows import possible, row_of, written_of
 from holdall.records.sql_select import select
 from holdall.records.sql_statement import Statement
 from holdall.records.sql_transaction import commit
+from holdall.records.stride import Stride
 from holdall.records.transaction import Change
 
 __all__ = ["SQLEngine"]
@@ -207,23 +208,17 @@ class SQLEngine(Engine):
         """Read every row. See `Engine`."""
         records = 0
         corrupt: list[Problem] = []
-        ids: list[str] = []
-        async for id in self.ids_async(""):
-            ids.append(id)
-            if len(ids) == writing.BATCH:
-                records += await self._checked_async(ids, corrupt)
-                ids = []
-        records += await self._checked_async(ids, corrupt)
+        last: str | None = None
+        stride = Stride(writing.BATCH)
+        while found := await self._link.run_async(
+            partial(reading.inspected, layout=self._link.layout, last=last, stride=stride)
+        ):
+            for last, error in found.items():
+                if isinstance(error, CorruptRecordError):
+                    corrupt.append(Problem(key=last, id=last, reason=error.reason))
+                else:
+                    records += 1
         return CheckReport(records=records, corrupt=tuple(corrupt))
-
-    async def _checked_async(self, ids: list[str], corrupt: list[Problem]) -> int:
-        readable = 0
-        for id, found in zip(ids, await self.read_many_async(ids), strict=True):
-            if isinstance(found, CorruptRecordError):
-                corrupt.append(Problem(key=id, id=id, reason=found.reason))
-            elif found is not None:
-                readable += 1
-        return readable
 
     async def explain_async(self, query: Query) -> Explanation:
         """Say how a query would be answered. See `Engine`."""

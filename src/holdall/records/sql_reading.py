@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 
 from holdall._turns import in_turns
 from holdall.records.errors import CorruptRecordError
-from holdall.records.lengthy import let_go
-from holdall.records.matching import cursor_after, cursor_mark, cut, ids_of, predicate, row_key
+from holdall.records.matching import predicate
+from holdall.records.ordering import Leading, cursor_after, cursor_mark, placed
 from holdall.records.pieces import MARK, SQL, Pushed, render
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.records.results import Explanation, SearchResult
-from holdall.records.sql_aside import aside, drawn
+from holdall.records.sql_aside import aside, aside_for, characters, drawn
 from holdall.records.sql_rows import possible, record_of_row
 from holdall.records.sql_table import Layout, fetched, run
 from holdall.records.sql_writing import BATCH, listed
+from holdall.records.stride import Stride
 
-T = TypeVar("T")
-
-__all__ = ["Plan", "Reader", "count", "ids_after", "read", "read_many", "search"]
+__all__ = ["Plan", "Reader", "count", "ids_after", "inspected", "read", "read_many", "search"]
 
 
 class Plan:
@@ -69,27 +66,42 @@ class Plan:
             end += f" OFFSET {self.query.skip}" if end or not self.layout.lite else f" LIMIT -1 OFFSET {self.query.skip}"
         return self._select(self._behind, end)
 
-    def matching(self, connection: sa.Connection, size: int = BATCH) -> Iterator[Record]:
-        """Yield the records that match, read in pages of so many rows; the query's own page is cut if it goes by id.
+    def pages(self, connection: sa.Connection, most: int = BATCH) -> Iterator[list[sa.Row[Any]]]:
+        """Yield the rows that may match, in order of ids, so many at once or fewer if they are long.
 
         Pages instead of a cursor of the server: what a cancelled task leaves behind is a connection, which the pool knows to end.
         """
-        found = self.made(connection, size, _itself)
-        if not self.by_id:
-            return found
-        end = None if self.query.count is None else self.query.skip + self.query.count + 1
-        return islice(found, self.query.skip, end)
-
-    def made(self, connection: sa.Connection, size: int, of: Callable[[Record], T]) -> Iterator[T]:
-        """Yield what a function makes of each record that matches."""
         last = self._behind if self.by_id else None
+        stride = Stride(most)
         while True:
-            sql = self._select(last, f" LIMIT {size}")
-            rows = fetched(connection, self.layout, sql.text, sql.values)
-            yield from drawn(map(of, filter(self.test, map(record_of_row, rows))), rows)
-            if len(rows) < size:
+            limit = stride.size
+            rows = self.page(connection, last, limit)
+            stride.took(len(rows), characters(rows))
+            yield rows
+            if len(rows) < limit:
                 return
             last = str(rows[-1][0])
+
+    def page(self, connection: sa.Connection, last: str | None, limit: int) -> list[sa.Row[Any]]:
+        """Return the next rows that may match, in order of ids."""
+        sql = self._select(last, f" LIMIT {limit}")
+        return fetched(connection, self.layout, sql.text, sql.values)
+
+    def made(self, rows: Sequence[Sequence[Any]]) -> Iterator[Record]:
+        """Yield the records of rows that match."""
+        return filter(self.test, map(record_of_row, rows))
+
+    def matching(self, connection: sa.Connection, most: int = BATCH) -> Iterator[list[Record]]:
+        """Yield the records that match, in lists; the query's own page is cut if it goes by id, with one more."""
+        skip, left = (self.query.skip, self.query.count) if self.by_id else (0, None)
+        for rows in self.pages(connection, most):
+            found = drawn(self.made(rows), rows)
+            now, skip = found[skip:], max(0, skip - len(found))
+            yield now if left is None else now[: left + 1]
+            if left is not None:
+                left -= len(now)
+                if left < 0:
+                    return
 
     def shown(self, records: list[Record]) -> list[Record]:
         """Return the parts of records that the query selects."""
@@ -105,12 +117,8 @@ class Plan:
             sql=text,
             params=tuple(values),
             exact=self.exact,
-            requests="1 statement" if self.single else f"1 statement per {BATCH} rows",
+            requests="1 statement" if self.single else f"1 statement per {BATCH} rows, or fewer that are long",
         )
-
-
-def _itself(record: Record) -> Record:
-    return record
 
 
 def read(connection: sa.Connection, layout: Layout, id: str) -> Record | None:
@@ -118,14 +126,30 @@ def read(connection: sa.Connection, layout: Layout, id: str) -> Record | None:
     if not possible(id):
         return None
     row = run(connection, layout, f"SELECT {layout.selected} FROM {layout.name} AS t WHERE t.id = {MARK}", (id,)).first()
-    return None if row is None else next(drawn(map(record_of_row, [row]), [row]))
+    return None if row is None else drawn(map(record_of_row, [row]), [row])[0]
 
 
 def read_many(connection: sa.Connection, layout: Layout, ids: Sequence[str]) -> dict[str, Record | Exception]:
     """Return those records of some ids that are there; an error for one that is unreadable."""
-    marks, values = listed(layout, ids)
-    rows = fetched(connection, layout, f"SELECT {layout.selected} FROM {layout.name} AS t WHERE t.id {marks}", values)
+    rows = _rows_of(connection, layout, ids)
     return dict(drawn(map(_answer, rows), rows))
+
+
+def _rows_of(connection: sa.Connection, layout: Layout, ids: Sequence[str]) -> list[sa.Row[Any]]:
+    marks, values = listed(layout, ids)
+    return fetched(connection, layout, f"SELECT {layout.selected} FROM {layout.name} AS t WHERE t.id {marks}", values)
+
+
+def inspected(connection: sa.Connection, layout: Layout, last: str | None, stride: Stride) -> dict[str, Exception | None]:
+    """Return the next ids, each with why its record cannot be read, if so; none at the end."""
+    rows = Plan(layout, Query()).page(connection, last, stride.size)
+    stride.took(len(rows), characters(rows))
+
+    def judged() -> dict[str, Exception | None]:
+        answers = map(_answer, rows)
+        return {id: answer if isinstance(answer, Exception) else None for id, answer in answers}
+
+    return aside_for(rows, judged)
 
 
 def _answer(row: Sequence[Any]) -> tuple[str, Record | Exception]:
@@ -141,27 +165,29 @@ def search(connection: sa.Connection, plan: Plan) -> SearchResult:
     if query.count == 0:
         return SearchResult()
     if not plan.by_id:
-        matched = [*plan.matching(connection)]
-
-        def page() -> tuple[list[Record], bool]:
-            answer = cut(replace(query, paths=()), matched)
-            let_go(matched)
-            return answer
-
-        found, more = aside(page)
+        found, more = _leading(connection, plan)
     else:
         if plan.single:
             sql = plan.whole()
             rows = fetched(connection, plan.layout, sql.text, sql.values)
-            found = [*drawn(map(record_of_row, rows), rows)]
+            found = drawn(map(record_of_row, rows), rows)
         else:
-            found = [*plan.matching(connection)]
+            found = [record for page in plan.matching(connection) for record in page]
         more = query.count is not None and len(found) > query.count
         found = found[: query.count]
     cursor = None
     if more and found:
         cursor = cursor_after(query, found[-1]) if plan.by_id else aside(lambda: cursor_after(query, found[-1]))
     return SearchResult(plan.shown(found), cursor=cursor)
+
+
+def _leading(connection: sa.Connection, plan: Plan) -> tuple[list[Record], bool]:
+    """Return the page of a query in another order than by id, and whether more follow."""
+    query = plan.query
+    leading = Leading[Record](query)
+    for rows in plan.pages(connection):
+        aside_for(rows, partial(leading.add, placed(query, plan.made(rows))))
+    return aside(leading.page)
 
 
 def count(connection: sa.Connection, plan: Plan) -> int:
@@ -174,7 +200,7 @@ def count(connection: sa.Connection, plan: Plan) -> int:
     unsure = Pushed(
         _NONE, SQL(f"({part.loose.text}) AND ({part.sure.text}) IS NOT TRUE", (*part.loose.values, *part.sure.values))
     )
-    return total + sum(1 for _ in Plan(layout, plan.query, unsure).matching(connection))
+    return total + sum(len(records) for records in Plan(layout, plan.query, unsure).matching(connection))
 
 
 _NONE = SQL("FALSE")
@@ -198,43 +224,47 @@ class Reader:
     def __init__(self, layout: Layout, query: Query, batch_size: int) -> None:
         self._plan = Plan(layout, query)
         self._layout, self._size = layout, batch_size
-        self._records: Iterator[Record] | None = None
+        self._pages: Iterator[list[Record]] | None = None
         self._order: list[str] | None = None
+        self._at = 0
+        self._stride = Stride(batch_size)
         self._left = query.count
 
     def step(self, connection: sa.Connection) -> list[Record]:
         """Return the next records, none at the end."""
         if self._left == 0:
             return []
-        return self._by_id(connection) if self._plan.by_id else self._sorted(connection)
+        return self._plan.shown(self._by_id(connection) if self._plan.by_id else self._sorted(connection))
 
     def _by_id(self, connection: sa.Connection) -> list[Record]:
-        if self._records is None:
-            self._records = self._plan.matching(connection, self._size)
-        most = self._size if self._left is None else min(self._size, self._left)
-        found = list(islice(self._records, most))
+        if self._pages is None:
+            self._pages = self._plan.matching(connection, self._size)
+        found = next(filter(None, self._pages), list[Record]())
         if self._left is not None:
+            found = found[: self._left]
             self._left -= len(found)
-        return self._plan.shown(found)
+        return found
 
     def _sorted(self, connection: sa.Connection) -> list[Record]:
         if self._order is None:
             self._order = self._ordered(connection)
-        now, self._order = self._order[: self._size], self._order[self._size :]
-        there = read_many(connection, self._layout, now) if now else {}
-        found: list[Record] = []
-        for id in now:
-            record = there[id]
-            if isinstance(record, Exception):
-                raise record
-            found.append(record)
-        return self._plan.shown(found)
+        now = self._order[self._at : self._at + self._stride.size]
+        if not now:
+            return []
+        self._at += len(now)
+        rows = _rows_of(connection, self._layout, now)
+        self._stride.took(len(rows), characters(rows))
+        there = {record.id: record for record in drawn(map(record_of_row, rows), rows)}
+        return [there[id] for id in now]
 
     def _ordered(self, connection: sa.Connection) -> list[str]:
         """Return the ids of the query's page in its order; records are let go of as they pass."""
         query = self._plan.query
-        keys = list(self._plan.made(connection, BATCH, partial(row_key, query)))
-        return aside(lambda: ids_of(query, keys))
+        leading = Leading[str](query)
+        for rows in self._plan.pages(connection):
+            matches = placed(query, self._plan.made(rows))
+            aside_for(rows, partial(leading.add, ((key, str(record.id)) for key, record in matches)))
+        return aside(leading.page)[0]
 
     def all(self, connection: sa.Connection) -> list[Record]:
         """Return what is left."""

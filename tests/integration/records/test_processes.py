@@ -54,6 +54,15 @@ def truth(place):
         return dict(pool.map(read, ground.keys()))
 
 
+def at_rest(place):
+    """Wait until the service has done what it was sent before its client was killed."""
+    before, now = None, place.ground.keys()
+    while sorted(now) != before:
+        before = sorted(now)
+        time.sleep(0.5)
+        now = place.ground.keys()
+
+
 MANY, ENOUGH = 5000, 600
 
 
@@ -72,6 +81,7 @@ def test_a13_kill_in_a_batch_to_a_bucket(radosgw_bucket, colour, tmp_path):
         process.kill()
         _, told = process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL, told
+    at_rest(radosgw_bucket)
     stored = truth(radosgw_bucket)
     assert ENOUGH // 2 < len(stored) < MANY
     assert all(fields == {"id": id, "n": int(id)} for id, fields in stored.items()), "every stored object is whole"

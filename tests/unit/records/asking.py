@@ -5,8 +5,9 @@ from tests.unit.records.pushing import NAMES, conditions, created, paths, values
 
 from holdall.records import Query, Record
 from holdall.records.encoding import iso
-from holdall.records.matching import matches, page
+from holdall.records.matching import matches
 from holdall.records.migration_report import content_of
+from holdall.records.ordering import page
 
 
 def _query(condition, sorting, skip, count):

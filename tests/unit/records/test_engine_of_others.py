@@ -9,7 +9,8 @@ from holdall.errors import HoldallError, InvalidKeyError, NotSupportedError
 from holdall.records import ConcurrencyError, Database, DuplicateRecordError, engine, engine_async
 from holdall.records.drafts import Written, record_of
 from holdall.records.errors import Outcome
-from holdall.records.matching import cursor_after, cut, predicate
+from holdall.records.matching import predicate
+from holdall.records.ordering import cursor_after, cut
 from holdall.records.results import (
     CheckReport,
     ConnectReport,

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.records.test_pure import values
 
+from holdall.records.comparing import compare, equal
 from holdall.records.errors import QueryError
-from holdall.records.matching import compare, cursor_after, equal, matches, page, sort_key
+from holdall.records.matching import matches
+from holdall.records.ordering import cursor_after, page, sort_key
 from holdall.records.query import OPERATORS, And, Filter, Not, Or, Query, Sort
 from holdall.records.record import Record
 

@@ -25,11 +25,11 @@ from holdall.records import Filter, ObjectDatabase, Query, Record, SQLDatabase
 from holdall.records.documents import decode_document, document_of
 from holdall.records.encoding import Stamp, decode_body, encode_body, encode_content
 from holdall.records.lengthy import STEP, base64, binary, contains, unbase64
-from holdall.records.matching import Like, _Descending, cursor_after, cut, ids_of, matches, ordered, row_key
+from holdall.records.matching import Like, matches
 from holdall.records.mirror import rows
 from holdall.records.mirror.mirror import Mirror
-from holdall.records.objects import _result
 from holdall.records.objects_state import KnownRecords
+from holdall.records.ordering import Leading, _Descending, cursor_after, cut, ordered, placed, row_key
 from holdall.records.plans import EVERYTHING
 from holdall.records.sql_statement import Statement
 from holdall.results import CHUNK, GetResult
@@ -199,8 +199,8 @@ def test_a_table_takes_and_gives_rows_with_pauses(monkeypatch):
     db.close()
     assert gone == [True] * count
     least = {
-        "fetched": 6, "Batch._written": 1, "read_many": 1, "search": 1, "ids_after": 1, "delete_many": 1, "Plan.made": 1,
-        "answers": 1, "settled": 4, "_ids": 3, "_done": 3, "ids_of": 2, "cut": 2,
+        "fetched": 6, "Batch._written": 1, "read_many": 1, "search": 1, "ids_after": 1, "delete_many": 1, "Plan.pages": 2,
+        "answers": 1, "settled": 4, "_ids": 3, "_done": 3, "Leading.add": 2,
     }  # fmt: skip
     assert {name: between.within[name] for name in least if between.within[name] < least[name] * count // 64} == {}
 
@@ -219,16 +219,16 @@ def test_what_is_let_go_of_goes_with_pauses(behind, fleeting, monkeypatch):
     if behind is not None:
         query = query.after(cursor_after(query, Record({"n": behind}, id="09990")))
     records = [Record({"n": n}, id=f"{n:05}") for n in range(10_000)]
-    keys = [row_key(query, record) for record in records]
-    random.Random(1).shuffle(keys)
+    random.Random(1).shuffle(records)
     expected = ["09999", "09998", "09997"] if behind is None else ["09989", "09988", "09987"]
-    given = [records, keys]
-    del records, keys
-    ids, between = counted(monkeypatch, lambda: ids_of(query, given.pop()))
-    assert ids == expected
-    assert between.most <= MOST
-    found, between = counted(monkeypatch, lambda: _result(query, given.pop(), []))
-    assert [record.id for record in found] == expected
+
+    def page():
+        leading = Leading(query)
+        leading.add(placed(query, (records.pop() for _ in range(len(records)))))
+        return leading.page()
+
+    (found, more), between = counted(monkeypatch, page)
+    assert ([record.id for record in found], more) == (expected, True)
     assert between.most <= MOST
 
 

@@ -36,6 +36,8 @@ class Interrupted(Exception):  # noqa: N818  # a signal to begin again, not an e
 _UNKNOWN = "SELECT 1 FROM rec WHERE state <> 'loaded' AND state = 'listed' AND etag IS NULL"
 _ALL = "SELECT (SELECT count(*) FROM rec) - (SELECT count(*) FROM rec WHERE state = 'gone')"
 _KEYS = "SELECT DISTINCT field.key FROM json_each(?) AS document, json_each(document.value) AS field"
+_MOST = 8 * 1024 * 1024
+"""Characters of fields that one answer holds, if it is more than one row."""
 HELD = "state IN ('loaded', 'cut', 'corrupt', 'archived', 'listed')"
 
 
@@ -233,15 +235,23 @@ class Mirror:
         first = f"SELECT {COLUMNS} FROM rec WHERE state = 'loaded' AND {bound} AND {where} ORDER BY id{tail}"
         odd = f"SELECT {COLUMNS} FROM rec WHERE state <> 'loaded' AND {HELD} AND {bound} ORDER BY id{tail}"
 
+        def some(cursor: Iterable[Sequence[Any]]) -> tuple[list[Row], bool]:
+            rows, characters = list[Row](), 0
+            for row in map(Row._make, in_turns(cursor)):
+                rows.append(row)
+                characters += len(row.fields or "")
+                if limit is not None and (characters > _MOST or len(rows) == limit):
+                    return rows, False
+            return rows, True
+
         def work(connection: sqlite3.Connection) -> tuple[list[Row], bool]:
-            plain = [*map(Row._make, in_turns(connection.execute(first, (*bounds, *values))))]
-            others = [*map(Row._make, in_turns(connection.execute(odd, bounds)))]
-            whole = limit is None or (len(plain) < limit and len(others) < limit)
+            plain, all_plain = some(connection.execute(first, (*bounds, *values)))
+            others, all_others = some(connection.execute(odd, bounds))
             merged = sorted([*plain, *others], key=_by_id) if others else plain
-            if not whole and others:  # behind the last row of a list that was cut, rows may be missing
-                ends = [rows[-1].id for rows in (plain, others) if rows and len(rows) == limit]
+            ends = [rows[-1].id for rows, all in ((plain, all_plain), (others, all_others)) if not all]
+            if ends and others:  # behind the last row of a list that was cut, rows may be missing
                 merged = [row for row in merged if row.id <= min(ends)]
-            return merged, whole
+            return merged, not ends
 
         return self._answer(work)
 

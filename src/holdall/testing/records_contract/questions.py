@@ -11,7 +11,8 @@ import pytest
 
 from holdall.errors import InvalidKeyError
 from holdall.records import Database, Filter, Query, QueryError, Record
-from holdall.records.matching import matches, page
+from holdall.records.matching import matches
+from holdall.records.ordering import page
 from holdall.testing.contract.base import Cases
 from holdall.testing.records_contract.base import RecordsContractBase
 from holdall.testing.records_contract.samples import CONDITIONS, SORTS, people

@@ -1,0 +1,114 @@
+"""What a question holds does not grow with the records that it passes, be they as long as they like (section 2.4, P17)."""
+
+import gc
+import tracemalloc
+
+import pytest
+from tests.integration.records.s3 import Counted, opened
+
+from holdall.drivers.local import LocalStore
+from holdall.records import Filter, ObjectDatabase, Query, Record, SQLDatabase, migrate
+from holdall.testing import FaultProxy
+
+COUNT, LENGTH = 160, 1_000_000
+MOST = 96 * 2**20
+"""Bytes: some dozens of these records as they come and as they are read, and no more; all of them are 160 MB, and as much again."""
+
+LONG = Filter("text", "regex", "^x")
+QUESTIONS = {
+    "stream": lambda db, to: [sum(1 for _ in db.stream()), COUNT],
+    "stream sorted": lambda db, to: [sum(1 for _ in db.stream(Query().sort("n", "DESC"))), COUNT],
+    "stream sorted, limit": lambda db, to: [sum(1 for _ in db.stream(Query().sort("n", "DESC").limit(3))), 3],
+    "search sorted, limit": lambda db, to: [[r.id for r in db.search(Query().sort("n", "DESC").limit(2))], ["r159", "r158"]],
+    "search, limit": lambda db, to: [[r.id for r in db.search(Query().filter(LONG).limit(2))], ["r000", "r001"]],
+    "count": lambda db, to: [db.count(LONG), COUNT],
+    "check": lambda db, to: [db.check().records, COUNT],
+    "export": lambda db, to: [db.export(f"file://{to}/out.jsonl", format="jsonl").records, COUNT],
+}
+
+
+@pytest.fixture(scope="module", params=["disk", "disk without a mirror", "SQLite", "PostgreSQL"])
+def full(request, tmp_path_factory):
+    """A database of long records."""
+    place = tmp_path_factory.mktemp("long")
+    if request.param == "PostgreSQL":
+        postgres = request.getfixturevalue("postgres")
+        with postgres.database() as name, SQLDatabase(postgres.url(name)) as database:
+            yield filled(database)
+    elif request.param == "SQLite":
+        with SQLDatabase(f"sqlite:///{place}/long.db") as database:
+            yield filled(database)
+    else:
+        mirror = "off" if request.param == "disk without a mirror" else place / "mirror"
+        with ObjectDatabase(LocalStore(place / "objects", create=True), mirror=mirror, max_workers=8) as database:
+            yield filled(database)
+
+
+def filled(database):
+    database.batch_create(Record({"n": n, "text": "x" * LENGTH}, id=f"r{n:03}") for n in range(COUNT))
+    return database
+
+
+def peak(act):
+    gc.collect()
+    tracemalloc.start()
+    try:
+        return act(), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_p17_long_records_pass_and_are_not_held(full, tmp_path, colour, question):
+    (found, expected), grown = peak(lambda: QUESTIONS[question](colour(full), tmp_path))
+    assert found == expected
+    assert grown < MOST
+
+
+def test_p17_a_migration_holds_few_long_records(full, tmp_path):
+    with SQLDatabase(f"sqlite:///{tmp_path}/new.db") as target:
+        report, grown = peak(lambda: migrate(full, target))
+        assert report.written == COUNT
+    assert grown < MOST
+
+
+@pytest.fixture
+def short(moto, colour):
+    """A database of short records behind a proxy, without a mirror and with one."""
+    with moto.bucket() as bucket, FaultProxy(bucket.server.endpoint) as proxy:
+        made = []
+
+        def make(**options):
+            database = opened(bucket, proxy=proxy, tags="off", max_workers=4, **options)
+            database.store.probe()
+            database.batch_create(Record({"n": n, "long": "x" * 5_000}, id=f"r{n:03}") for n in range(200))
+            made.append(database)
+            return colour(database)
+
+        yield make, proxy
+        for database in made:
+            database.close()
+
+
+def test_a_search_with_a_limit_reads_no_more_than_it_needs(short):
+    make, proxy = short
+    db = make(mirror="off")
+    with Counted(proxy) as sent:
+        found = db.search(Query().filter("n", ">=", 10).limit(3))
+    assert [record.id for record in found] == ["r010", "r011", "r012"]
+    assert found.cursor is not None
+    assert sent.methods.count("GET") < 100
+
+
+def test_a_sorted_stream_reads_again_only_what_the_mirror_does_not_hold(short):
+    make, proxy = short
+    db = make(mirror="memory")
+    db.refresh()
+    with Counted(proxy) as sent:
+        found = [record["n"] for record in db.stream(Query().sort("n", "DESC").select("n"))]
+    assert found == [*range(199, -1, -1)]
+    assert sent.all == []
+    with Counted(proxy) as sent:
+        found = [len(record["long"]) for record in db.stream(Query().sort("n", "DESC").limit(10))]
+    assert found == [5_000] * 10
+    assert sent.methods == ["GET"] * 10
