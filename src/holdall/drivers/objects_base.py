@@ -73,6 +73,8 @@ class ObjectsBase(Store):
     """Whether objects are at hand without a network: a copy may pass through here."""
     unproven: bool = False
     """Whether it has to be found out if the service honours conditions of writes."""
+    proving: threading.Lock
+    """Held while somebody finds that out."""
     asks_directories: bool = False
     """Whether "forbidden" may be said of a directory, which is no object."""
     retries: int = 0
@@ -114,6 +116,7 @@ class ObjectsBase(Store):
         self._opener: Opener | None = None
         self._opening = threading.Lock()
         self._readying = threading.Lock()
+        self.proving = threading.Lock()
         self._closed = False
         self._wary = is_odd(f"{self.prefix}x") or len(self.prefix.encode()) > 341
         self.answered = -SEEN

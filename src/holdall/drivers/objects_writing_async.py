@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import obstore
 
 from holdall._concurrency import gather_async, run_async, sleep_async
-from holdall._turns import mapped_async
+from holdall._turns import mapped_async, turn_async
 from holdall.core.keys import RESERVED, ReservedKey
 from holdall.core.meta import ObjectMeta
 from holdall.core.options import CopyOptions, GetOptions, PutOptions
@@ -41,6 +41,8 @@ BOGUS = "00000000000000000000000000000000"
 
 _NO_SUCH = frozenset({400, 405, 501})
 """How services say that they know no conditions."""
+_POLL = 0.005
+"""Seconds between two looks whether somebody else has found out what a service honours."""
 _TRIES: Sequence[tuple[Any, bool]] = (({"e_tag": BOGUS}, False), ("create", True), ("create", False))
 
 
@@ -181,12 +183,24 @@ async def _modes_async(store: ObstoreStore, key: str, options: PutOptions) -> Se
 
 
 async def prove_async(store: ObstoreStore) -> None:
-    """Find out whether the service honours conditions of writes, by writes that must fail; nothing stays.
+    """Find out whether the service honours conditions of writes, once: whoever comes meanwhile waits, and asks if that was in vain."""
+    ours = store.proving.acquire(blocking=False)
+    try:
+        while not ours and store.unproven and store.proving.locked():
+            await sleep_async(_POLL)
+        await turn_async()  # many may have waited
+        if store.unproven:
+            await _prove_async(store)
+    finally:
+        if ours:
+            store.proving.release()
+
+
+async def _prove_async(store: ObstoreStore) -> None:
+    """Find it out by writes that must fail; nothing stays.
 
     Ceph's gateway ignores ``If-None-Match`` in versioned buckets, in silence: every writer would win.
     """
-    if not store.unproven:
-        return
     path = store.at(ReservedKey(f"{RESERVED}/probe/{new_mark()}"))
     written: list[str | None] = []
     honoured = True
