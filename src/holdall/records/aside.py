@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from holdall._concurrency import run_async
 from holdall.records.record import Record
 
-__all__ = ["LONG", "aside", "aside_async", "aside_for", "aside_for_async", "extent", "extent_of"]
+__all__ = ["LONG", "aside", "aside_async", "aside_for", "aside_for_async", "extent"]
 
 T = TypeVar("T")
 
@@ -42,12 +42,9 @@ def aside_for(given: object, function: Callable[[], T]) -> T:  # noqa: ARG001
 
 async def aside_for_async(given: object, function: Callable[[], T]) -> T:
     """Call a function that works on a record (or on ``(id, record)``): here, or in a thread if the record is long."""
-    return await aside_async(function, extent_of(given[-1] if isinstance(given, tuple) and given else given))
-
-
-def extent_of(given: object) -> int:
-    """Return the `extent` of a record, 0 for anything else."""
-    return extent(given.data, given.metadata, given.fields.info) if isinstance(given, Record) else 0
+    record: Any = given[-1] if isinstance(given, tuple) and given else given
+    size = extent(record.data, record.metadata, record.fields.info) if isinstance(record, Record) else 0
+    return await aside_async(function, size)
 
 
 def extent(*values: Any) -> int:

@@ -175,17 +175,18 @@ def _moment(value: Any) -> datetime | None:
         return None
 
 
-def record_of(body: Body, version: str | None) -> Record:
+def record_of(body: Body, version: str | None, length: int = 0) -> Record:
     """Return the record of a stored body, whose values it takes over: metadata of the system included, version and times set.
 
     Args:
         body: What is stored.
         version: The token.
+        length: Characters of it, if that is known.
     """
     times = {"created_at": iso(body.created), "updated_at": iso(body.updated)}
     metadata = {**body.metadata, "id": body.id, **times}
     system = body.id, version, body.created, body.updated
-    return Record._stored(body.fields, metadata, body.info, system)  # pyright: ignore[reportPrivateUsage]
+    return Record._stored(body.fields, metadata, body.info, system, length)  # pyright: ignore[reportPrivateUsage]
 
 
 # -- batches -----------------------------------------------------------------------------------------------------------

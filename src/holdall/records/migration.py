@@ -14,7 +14,6 @@ from holdall._turns import in_turns
 from holdall.engine.colours import closed, told
 from holdall.engine.resolve import Resolved, resolve
 from holdall.errors import ConfigError, HoldallError, NotFoundError, NotSupportedError
-from holdall.records.aside import extent_of
 from holdall.records.database import Database, as_query
 from holdall.records.errors import (
     BatchError,
@@ -34,7 +33,7 @@ from holdall.records.migration_report import (
     content_of,
 )
 from holdall.records.query import Condition, Filter, Query
-from holdall.records.record import Record
+from holdall.records.record import Record, length_of
 from holdall.records.stride import HELD
 
 __all__ = ["migrate"]
@@ -378,5 +377,5 @@ def _batch(records: Iterator[Record], size: int) -> list[Record]:
         if record is None:
             break
         batch.append(record)
-        held += extent_of(record)
+        held += length_of(record)
     return batch

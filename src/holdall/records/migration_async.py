@@ -13,7 +13,6 @@ from holdall._turns import in_turns
 from holdall.engine.colours import closed_async, told_async
 from holdall.engine.resolve import Resolved, resolve
 from holdall.errors import ConfigError, HoldallError, NotFoundError, NotSupportedError
-from holdall.records.aside import extent_of
 from holdall.records.database import Database, as_query
 from holdall.records.errors import (
     BatchError,
@@ -33,7 +32,7 @@ from holdall.records.migration_report import (
     content_of,
 )
 from holdall.records.query import Condition, Filter, Query
-from holdall.records.record import Record
+from holdall.records.record import Record, length_of
 from holdall.records.stride import HELD
 
 __all__ = ["migrate_async"]
@@ -381,5 +380,5 @@ async def _batch_async(records: AsyncIterator[Record], size: int) -> list[Record
         if record is None:
             break
         batch.append(record)
-        held += extent_of(record)
+        held += length_of(record)
     return batch

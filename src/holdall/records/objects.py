@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,7 +17,7 @@ from holdall.records import objects_bare as bare
 from holdall.records import objects_many as many
 from holdall.records import objects_mirrored as mirrored
 from holdall.records import objects_record as one
-from holdall.records.aside import aside, aside_for, extent_of
+from holdall.records.aside import aside, aside_for
 from holdall.records.chunks import CHUNK, chunked, each, weight
 from holdall.records.drafts import Draft, Item, WriteVerb, Written, draft, record_of
 from holdall.records.encoding import decode_body
@@ -30,12 +29,11 @@ from holdall.records.mirror.rows import Row
 from holdall.records.objects_journal import journaled
 from holdall.records.objects_place import telling_absence
 from holdall.records.objects_state import ObjectState, Stored
-from holdall.records.objects_waves import in_order
 from holdall.records.ordering import Leading, cursor_after, cursor_mark, placed, row_key
 from holdall.records.plans import EVERYTHING, Scope, scope_of
 from holdall.records.pushdown import pushdown
 from holdall.records.query import Query
-from holdall.records.record import Record
+from holdall.records.record import Record, length_of
 from holdall.records.results import (
     CheckReport,
     ConnectReport,
@@ -46,6 +44,7 @@ from holdall.records.results import (
     SearchResult,
 )
 from holdall.records.sql_statement import Statement
+from holdall.records.stride import Stride
 from holdall.records.tags import Omissions
 
 __all__ = ["ObjectEngine"]
@@ -162,19 +161,15 @@ class ObjectEngine(Engine):
     def search(self, query: Query, max_age: float | None) -> SearchResult:
         """Return the records of a query. See `Engine`."""
         problems: list[Problem] = []
-        if self.state.mirror is not None and query.sorting and query.count is not None:
-            ids, more = self._ordered(query, problems, max_age)
-            with closed(self._chosen(query, ids, problems)) as records:
-                chosen = [record for record in records]
-            return run(lambda: _result(query, chosen, more, problems))
         if not query.sorting:
             with closed(self._paged(query, problems, max_age, more=1)) as records:
                 chosen = [record for record in records]
             more = query.count is not None and len(chosen) > query.count
             return run(lambda: _result(query, chosen[: query.count], more, problems))
         leading = Leading[Record](query)
-        size = _short if query.count is None else extent_of  # without a limit all that match are held anyway
-        chunks = chunked(self._matched(query, problems, max_age), size)
+        size = _short if query.count is None else length_of  # without a limit all that match are held anyway
+        mirror = self._mirror(query, max_age)
+        chunks = chunked(self._matched(mirror, query, problems, max_age), size)
         with closed(chunks):
             for chunk in chunks:
                 run(partial(leading.add, placed(query, chunk)))
@@ -192,55 +187,44 @@ class ObjectEngine(Engine):
                     yield record
 
     def _sorted(self, query: Query, batch_size: int, max_age: float | None) -> Iterator[Record]:
-        """Yield the records of a query's page in its order, which is found first."""
-        wanted, _ = self._ordered(query, [], max_age)
-        step = max(1, len(wanted)) if self.state.mirror is None else batch_size  # which is read in steps of its own
-        for start in range(0, len(wanted), step):
-            with closed(self._chosen(query, wanted[start : start + step], [])) as records:
-                yield from records
-
-    def _ordered(self, query: Query, problems: list[Problem], max_age: float | None) -> tuple[list[str], bool]:
-        """Return the ids of a query's page in its order, found from sort values alone, and whether more follow."""
+        """Yield the records of a query's page in its order, which is found first, from sort values and ids alone."""
+        mirror = self._mirror(query, max_age)
         leading = Leading[str](query)
-        size = extent_of if self.state.mirror is None else _short  # it holds no long values
-        chunks = chunked(self._matched(replace(query, paths=("id",)), problems, max_age), size)
+        chunks = chunked(self._matched(mirror, query, [], max_age, whole=False), length_of)
         with closed(chunks):
             for chunk in chunks:
                 places = ((key, str(record.id)) for key, record in placed(query, chunk))
                 run(partial(leading.add, places))
-        return run(leading.page)
-
-    def _chosen(self, query: Query, ids: list[str], problems: list[Problem]) -> Iterator[Record]:
-        """Yield the records of some ids, in their order."""
-        mirror = self.state.mirror
+        wanted, _ = run(leading.page)
         if mirror is not None:
-            with closed(mirrored.chosen(self.state, mirror, ids, query, problems)) as held:
+            with closed(mirrored.chosen(self.state, mirror, wanted, query, [], batch_size)) as held:
                 yield from held
             return
-        read = partial(bare.read, self.state, predicate(query.condition))
-        with closed(in_order(self.state, read, ids)) as found:
-            for answer in found:
-                if isinstance(answer, Problem):
-                    problems.append(answer)
-                elif answer is not None:
-                    yield answer
+        report = self.state.options.on_corrupt == "report"
+        with closed(bare.read(self.state, wanted, predicate(query.condition), report=report)) as found:
+            for record in found:
+                if isinstance(record, Record):
+                    yield record
 
     def _paged(self, query: Query, problems: list[Problem], max_age: float | None, *, more: int = 0) -> Iterator[Record]:
         """Yield the records of a query's page, by id, and so many more."""
         mark = cursor_mark(query)
         skip, left = query.skip, None if query.count is None else query.count + more
-        with closed(self._matched(query, problems, max_age)) as matched:
+        if left == 0:
+            return
+        mirror = self._mirror(query, max_age)
+        with closed(self._matched(mirror, query, problems, max_age)) as matched:
             for record in matched:
                 if mark is not None and not mark < row_key(query, record):
                     continue
                 if skip:
                     skip -= 1
                     continue
-                if left is not None:
-                    if left == 0:
-                        return
-                    left -= 1
                 yield record
+                if left is not None:
+                    left -= 1
+                    if left == 0:
+                        return  # without a look for the next one
 
     def ids(self, prefix: str) -> Iterator[str]:
         """Yield ids in order. See `Engine`."""
@@ -260,19 +244,25 @@ class ObjectEngine(Engine):
             return mirrored.count(self.state, self.state.mirror, query, max_age)
         if query is None or not query.conditions:
             return len(bare.sorted_ids(self.state, EVERYTHING))
-        return sum([1 for _ in self._matched(query, [], max_age)])
+        return sum([1 for _ in self._matched(None, Query(query.conditions), [], max_age)])
 
-    def _matched(self, query: Query, problems: list[Problem], max_age: float | None) -> Iterator[Record]:
-        """Yield the records for which the conditions hold, by id."""
+    def _mirror(self, query: Query, max_age: float | None) -> Mirror | None:
+        """Return the mirror if it is to answer a query."""
         mirror = self.state.mirror
-        scope = scope_of(query.condition)
-        if mirror is not None and not self._cold(mirror, query, scope, max_age):
+        cold = mirror is None or self._cold(mirror, query, scope_of(query.condition), max_age)
+        return None if cold else mirror
+
+    def _matched(
+        self, mirror: Mirror | None, query: Query, problems: list[Problem], max_age: float | None, *, whole: bool = True
+    ) -> Iterator[Record]:
+        """Yield the records for which the conditions hold, by id, by way of a mirror or without. See `mirrored.matched`."""
+        if mirror is not None:
             scope = mirrored.ready(self.state, mirror, query, max_age)
-            with closed(mirrored.matched(self.state, mirror, query, scope, problems)) as records:
+            with closed(mirrored.matched(self.state, mirror, query, scope, problems, whole=whole)) as records:
                 for record in records:
                     yield record
             return
-        holds = predicate(query.condition)
+        scope, holds = scope_of(query.condition), predicate(query.condition)
         most = None
         if not query.conditions and not query.sorting and query.cursor is None and query.count is not None:
             most = query.skip + query.count
@@ -344,12 +334,14 @@ class ObjectEngine(Engine):
         drift: list[str] = []
         records = 0
         ids = bare.sorted_ids(self.state, EVERYTHING)
-        for start in range(0, len(ids), CHUNK):
-            part = ids[start : start + CHUNK]
+        start, stride = 0, Stride(CHUNK)
+        while part := ids[start : start + stride.size]:
+            start += len(part)
             held = self._held(part)
-            judged = in_order(self.state, partial(bare.judged, self.state), part)
-            with closed(judged):
+            stride.took(len(part), sum(len(row.fields or "") for row in held.values()))
+            with closed(bare.read(self.state, part, _any, report=True)) as judged:
                 for found in judged:
+                    turn()
                     if isinstance(found, Problem):
                         corrupt.append(found)
                     elif found is not None:
@@ -428,6 +420,10 @@ def _result(query: Query, chosen: list[Record], more: bool, problems: list[Probl
     cursor = cursor_after(query, chosen[-1]) if more and chosen else None
     shown = [record.project(*query.paths) for record in in_turns(chosen)] if query.paths else chosen
     return SearchResult(shown, cursor=cursor, unreadable=problems)
+
+
+def _any(_: Record) -> bool:
+    return True
 
 
 def _short(_: Record) -> int:

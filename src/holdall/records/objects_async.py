@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +16,7 @@ from holdall.records import objects_bare_async as bare
 from holdall.records import objects_many_async as many
 from holdall.records import objects_mirrored_async as mirrored
 from holdall.records import objects_record_async as one
-from holdall.records.aside import aside_async, aside_for_async, extent_of
+from holdall.records.aside import aside_async, aside_for_async
 from holdall.records.chunks_async import CHUNK, chunked_async, each_async, weight
 from holdall.records.drafts import Draft, Item, WriteVerb, Written, draft, record_of
 from holdall.records.encoding import decode_body
@@ -29,12 +28,11 @@ from holdall.records.mirror.rows import Row
 from holdall.records.objects_journal import journaled_async
 from holdall.records.objects_place import telling_absence
 from holdall.records.objects_state import ObjectState, Stored
-from holdall.records.objects_waves_async import in_order_async
 from holdall.records.ordering import Leading, cursor_after, cursor_mark, placed, row_key
 from holdall.records.plans import EVERYTHING, Scope, scope_of
 from holdall.records.pushdown import pushdown
 from holdall.records.query import Query
-from holdall.records.record import Record
+from holdall.records.record import Record, length_of
 from holdall.records.results import (
     CheckReport,
     ConnectReport,
@@ -45,6 +43,7 @@ from holdall.records.results import (
     SearchResult,
 )
 from holdall.records.sql_statement import Statement
+from holdall.records.stride import Stride
 from holdall.records.tags import Omissions
 
 __all__ = ["ObjectEngine"]
@@ -163,19 +162,15 @@ class ObjectEngine(Engine):
     async def search_async(self, query: Query, max_age: float | None) -> SearchResult:
         """Return the records of a query. See `Engine`."""
         problems: list[Problem] = []
-        if self.state.mirror is not None and query.sorting and query.count is not None:
-            ids, more = await self._ordered_async(query, problems, max_age)
-            async with closed_async(self._chosen_async(query, ids, problems)) as records:
-                chosen = [record async for record in records]
-            return await run_async(lambda: _result(query, chosen, more, problems))
         if not query.sorting:
             async with closed_async(self._paged_async(query, problems, max_age, more=1)) as records:
                 chosen = [record async for record in records]
             more = query.count is not None and len(chosen) > query.count
             return await run_async(lambda: _result(query, chosen[: query.count], more, problems))
         leading = Leading[Record](query)
-        size = _short if query.count is None else extent_of  # without a limit all that match are held anyway
-        chunks = chunked_async(self._matched_async(query, problems, max_age), size)
+        size = _short if query.count is None else length_of  # without a limit all that match are held anyway
+        mirror = await self._mirror_async(query, max_age)
+        chunks = chunked_async(self._matched_async(mirror, query, problems, max_age), size)
         async with closed_async(chunks):
             async for chunk in chunks:
                 await run_async(partial(leading.add, placed(query, chunk)))
@@ -193,40 +188,25 @@ class ObjectEngine(Engine):
                     yield record
 
     async def _sorted_async(self, query: Query, batch_size: int, max_age: float | None) -> AsyncIterator[Record]:
-        """Yield the records of a query's page in its order, which is found first."""
-        wanted, _ = await self._ordered_async(query, [], max_age)
-        step = max(1, len(wanted)) if self.state.mirror is None else batch_size  # which is read in steps of its own
-        for start in range(0, len(wanted), step):
-            async with closed_async(self._chosen_async(query, wanted[start : start + step], [])) as records:
-                async for record in records:
-                    yield record
-
-    async def _ordered_async(self, query: Query, problems: list[Problem], max_age: float | None) -> tuple[list[str], bool]:
-        """Return the ids of a query's page in its order, found from sort values alone, and whether more follow."""
+        """Yield the records of a query's page in its order, which is found first, from sort values and ids alone."""
+        mirror = await self._mirror_async(query, max_age)
         leading = Leading[str](query)
-        size = extent_of if self.state.mirror is None else _short  # it holds no long values
-        chunks = chunked_async(self._matched_async(replace(query, paths=("id",)), problems, max_age), size)
+        chunks = chunked_async(self._matched_async(mirror, query, [], max_age, whole=False), length_of)
         async with closed_async(chunks):
             async for chunk in chunks:
                 places = ((key, str(record.id)) for key, record in placed(query, chunk))
                 await run_async(partial(leading.add, places))
-        return await run_async(leading.page)
-
-    async def _chosen_async(self, query: Query, ids: list[str], problems: list[Problem]) -> AsyncIterator[Record]:
-        """Yield the records of some ids, in their order."""
-        mirror = self.state.mirror
+        wanted, _ = await run_async(leading.page)
         if mirror is not None:
-            async with closed_async(mirrored.chosen_async(self.state, mirror, ids, query, problems)) as held:
+            async with closed_async(mirrored.chosen_async(self.state, mirror, wanted, query, [], batch_size)) as held:
                 async for each in held:
                     yield each
             return
-        read = partial(bare.read_async, self.state, predicate(query.condition))
-        async with closed_async(in_order_async(self.state, read, ids)) as found:
-            async for answer in found:
-                if isinstance(answer, Problem):
-                    problems.append(answer)
-                elif answer is not None:
-                    yield answer
+        report = self.state.options.on_corrupt == "report"
+        async with closed_async(bare.read_async(self.state, wanted, predicate(query.condition), report=report)) as found:
+            async for record in found:
+                if isinstance(record, Record):
+                    yield record
 
     async def _paged_async(
         self, query: Query, problems: list[Problem], max_age: float | None, *, more: int = 0
@@ -234,18 +214,21 @@ class ObjectEngine(Engine):
         """Yield the records of a query's page, by id, and so many more."""
         mark = cursor_mark(query)
         skip, left = query.skip, None if query.count is None else query.count + more
-        async with closed_async(self._matched_async(query, problems, max_age)) as matched:
+        if left == 0:
+            return
+        mirror = await self._mirror_async(query, max_age)
+        async with closed_async(self._matched_async(mirror, query, problems, max_age)) as matched:
             async for record in matched:
                 if mark is not None and not mark < row_key(query, record):
                     continue
                 if skip:
                     skip -= 1
                     continue
-                if left is not None:
-                    if left == 0:
-                        return
-                    left -= 1
                 yield record
+                if left is not None:
+                    left -= 1
+                    if left == 0:
+                        return  # without a look for the next one
 
     async def ids_async(self, prefix: str) -> AsyncIterator[str]:
         """Yield ids in order. See `Engine`."""
@@ -265,19 +248,27 @@ class ObjectEngine(Engine):
             return await mirrored.count_async(self.state, self.state.mirror, query, max_age)
         if query is None or not query.conditions:
             return len(await bare.sorted_ids_async(self.state, EVERYTHING))
-        return sum([1 async for _ in self._matched_async(query, [], max_age)])
+        return sum([1 async for _ in self._matched_async(None, Query(query.conditions), [], max_age)])
 
-    async def _matched_async(self, query: Query, problems: list[Problem], max_age: float | None) -> AsyncIterator[Record]:
-        """Yield the records for which the conditions hold, by id."""
+    async def _mirror_async(self, query: Query, max_age: float | None) -> Mirror | None:
+        """Return the mirror if it is to answer a query."""
         mirror = self.state.mirror
-        scope = scope_of(query.condition)
-        if mirror is not None and not await self._cold_async(mirror, query, scope, max_age):
+        cold = mirror is None or await self._cold_async(mirror, query, scope_of(query.condition), max_age)
+        return None if cold else mirror
+
+    async def _matched_async(
+        self, mirror: Mirror | None, query: Query, problems: list[Problem], max_age: float | None, *, whole: bool = True
+    ) -> AsyncIterator[Record]:
+        """Yield the records for which the conditions hold, by id, by way of a mirror or without. See `mirrored.matched_async`."""
+        if mirror is not None:
             scope = await mirrored.ready_async(self.state, mirror, query, max_age)
-            async with closed_async(mirrored.matched_async(self.state, mirror, query, scope, problems)) as records:
+            async with closed_async(
+                mirrored.matched_async(self.state, mirror, query, scope, problems, whole=whole)
+            ) as records:
                 async for record in records:
                     yield record
             return
-        holds = predicate(query.condition)
+        scope, holds = scope_of(query.condition), predicate(query.condition)
         most = None
         if not query.conditions and not query.sorting and query.cursor is None and query.count is not None:
             most = query.skip + query.count
@@ -351,12 +342,14 @@ class ObjectEngine(Engine):
         drift: list[str] = []
         records = 0
         ids = await bare.sorted_ids_async(self.state, EVERYTHING)
-        for start in range(0, len(ids), CHUNK):
-            part = ids[start : start + CHUNK]
+        start, stride = 0, Stride(CHUNK)
+        while part := ids[start : start + stride.size]:
+            start += len(part)
             held = await self._held_async(part)
-            judged = in_order_async(self.state, partial(bare.judged_async, self.state), part)
-            async with closed_async(judged):
+            stride.took(len(part), sum(len(row.fields or "") for row in held.values()))
+            async with closed_async(bare.read_async(self.state, part, _any, report=True)) as judged:
                 async for found in judged:
+                    await turn_async()
                     if isinstance(found, Problem):
                         corrupt.append(found)
                     elif found is not None:
@@ -435,6 +428,10 @@ def _result(query: Query, chosen: list[Record], more: bool, problems: list[Probl
     cursor = cursor_after(query, chosen[-1]) if more and chosen else None
     shown = [record.project(*query.paths) for record in in_turns(chosen)] if query.paths else chosen
     return SearchResult(shown, cursor=cursor, unreadable=problems)
+
+
+def _any(_: Record) -> bool:
+    return True
 
 
 def _short(_: Record) -> int:

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 
 from holdall._concurrency import run
 from holdall.engine.colours import closed
@@ -19,7 +18,7 @@ from holdall.records.plans import Scope
 from holdall.records.record import Record
 from holdall.records.results import Problem
 
-__all__ = ["judged", "problem_of", "read", "records", "sorted_ids"]
+__all__ = ["problem_of", "read", "records", "sorted_ids"]
 
 _FEW = 4
 """Ids that are asked for one by one, to save the rest of a listing."""
@@ -80,9 +79,10 @@ def records(
     """
     wanted, whole = (sorted_ids(state, scope), True) if most is None else _first_ids(state, scope, most)
     left = len(wanted) if most is None else most
+    report = state.options.on_corrupt == "report"
     while left and wanted:
         asked, wanted = wanted[:left], wanted[left:]  # again if some are gone, or no records
-        with closed(in_order(state, partial(read, state, holds), asked)) as found:
+        with closed(read(state, asked, holds, report=report)) as found:
             for record in found:
                 if isinstance(record, Problem):
                     problems.append(record)
@@ -95,22 +95,27 @@ def records(
         yield Record({}, id=wanted[0])
 
 
-def read(state: ObjectState, holds: Callable[[Record], bool], id: str) -> Record | Problem | None:
-    """Return a record if a condition holds for it, and what is wrong with one that cannot be read, unless that is to be raised."""
-    try:
-        return one.record(state, id, holds)
-    except (CorruptRecordError, RecordArchivedError) as error:
-        if state.options.on_corrupt == "raise":
-            raise
-        return problem_of(state, id, error)
+def read(
+    state: ObjectState, ids: Sequence[str], holds: Callable[[Record], bool], *, report: bool
+) -> Iterator[Record | Problem | None]:
+    """Yield records in the order of their ids, ``None`` for what is not there, or not wanted.
 
+    Args:
+        state: Of the database.
+        ids: Each of them once.
+        holds: Which of them are wanted.
+        report: Yield what is wrong with one that cannot be read, in its place; else that is raised there.
+    """
+    lengths: list[int] = []
 
-def judged(state: ObjectState, id: str) -> Record | Problem | None:
-    """Return a record, or what is wrong with one that cannot be read."""
-    try:
-        return one.record(state, id)
-    except (CorruptRecordError, RecordArchivedError) as error:
-        return problem_of(state, id, error)
+    def read(id: str) -> Record | Problem | Exception | None:
+        try:
+            return one.record(state, id, holds, lengths)
+        except (CorruptRecordError, RecordArchivedError) as error:
+            return problem_of(state, id, error) if report else error
+
+    with closed(in_order(state, read, ids, lengths)) as found:
+        yield from found
 
 
 def problem_of(state: ObjectState, id: str, error: HoldallError) -> Problem:

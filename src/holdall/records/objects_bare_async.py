@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from holdall._concurrency import run_async
 from holdall.engine.colours import closed_async
@@ -18,7 +17,7 @@ from holdall.records.plans import Scope
 from holdall.records.record import Record
 from holdall.records.results import Problem
 
-__all__ = ["judged_async", "problem_of", "read_async", "records_async", "sorted_ids_async"]
+__all__ = ["problem_of", "read_async", "records_async", "sorted_ids_async"]
 
 _FEW = 4
 """Ids that are asked for one by one, to save the rest of a listing."""
@@ -81,9 +80,10 @@ async def records_async(
         (await sorted_ids_async(state, scope), True) if most is None else await _first_ids_async(state, scope, most)
     )
     left = len(wanted) if most is None else most
+    report = state.options.on_corrupt == "report"
     while left and wanted:
         asked, wanted = wanted[:left], wanted[left:]  # again if some are gone, or no records
-        async with closed_async(in_order_async(state, partial(read_async, state, holds), asked)) as found:
+        async with closed_async(read_async(state, asked, holds, report=report)) as found:
             async for record in found:
                 if isinstance(record, Problem):
                     problems.append(record)
@@ -96,22 +96,28 @@ async def records_async(
         yield Record({}, id=wanted[0])
 
 
-async def read_async(state: ObjectState, holds: Callable[[Record], bool], id: str) -> Record | Problem | None:
-    """Return a record if a condition holds for it, and what is wrong with one that cannot be read, unless that is to be raised."""
-    try:
-        return await one.record_async(state, id, holds)
-    except (CorruptRecordError, RecordArchivedError) as error:
-        if state.options.on_corrupt == "raise":
-            raise
-        return problem_of(state, id, error)
+async def read_async(
+    state: ObjectState, ids: Sequence[str], holds: Callable[[Record], bool], *, report: bool
+) -> AsyncIterator[Record | Problem | None]:
+    """Yield records in the order of their ids, ``None`` for what is not there, or not wanted.
 
+    Args:
+        state: Of the database.
+        ids: Each of them once.
+        holds: Which of them are wanted.
+        report: Yield what is wrong with one that cannot be read, in its place; else that is raised there.
+    """
+    lengths: list[int] = []
 
-async def judged_async(state: ObjectState, id: str) -> Record | Problem | None:
-    """Return a record, or what is wrong with one that cannot be read."""
-    try:
-        return await one.record_async(state, id)
-    except (CorruptRecordError, RecordArchivedError) as error:
-        return problem_of(state, id, error)
+    async def read(id: str) -> Record | Problem | Exception | None:
+        try:
+            return await one.record_async(state, id, holds, lengths)
+        except (CorruptRecordError, RecordArchivedError) as error:
+            return problem_of(state, id, error) if report else error
+
+    async with closed_async(in_order_async(state, read, ids, lengths)) as found:
+        async for each in found:
+            yield each
 
 
 def problem_of(state: ObjectState, id: str, error: HoldallError) -> Problem:

@@ -7,12 +7,12 @@ import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from holdall._concurrency import run, sleep
-from holdall._turns import in_turns
+from holdall._turns import in_turns, turn
 from holdall.engine.colours import closed, finish
 from holdall.records import objects_many as many
 from holdall.records import objects_record as one
@@ -36,6 +36,7 @@ from holdall.records.record import Record
 from holdall.records.results import Problem
 from holdall.records.spans import PAGE
 from holdall.records.sql_statement import Statement
+from holdall.records.stride import HELD, Stride
 
 __all__ = [
     "chosen",
@@ -101,6 +102,7 @@ def load(state: ObjectState, mirror: Mirror, scope: Scope, *, unknown: bool = Fa
     if not wanted:
         return 0
     found: list[tuple[Pending, Row | None]] = []
+    held = 0
 
     def keep() -> None:
         rows = list(found)
@@ -116,8 +118,10 @@ def load(state: ObjectState, mirror: Mirror, scope: Scope, *, unknown: bool = Fa
                     raise answer
                 else:
                     found.append((wanted[id], answer))
-                if len(found) >= _COMMIT:
+                    held += len(answer.fields or "") if answer is not None else 0
+                if len(found) >= _COMMIT or held >= HELD:
                     keep()
+                    held = 0
     except Exception:
         keep()
         raise
@@ -163,6 +167,7 @@ def count(state: ObjectState, mirror: Mirror, query: Query | None, max_age: floa
             return number or 0
         except Interrupted:
             return count(state, mirror, query, max_age)
+    query = Query(query.conditions)
     scope = ready(state, mirror, query, max_age)
     where, values, exact = pushdown(query.condition, "sqlite", _column)
     if exact:
@@ -173,19 +178,36 @@ def count(state: ObjectState, mirror: Mirror, query: Query | None, max_age: floa
         if counted is not None:
             return counted
     total = 0
-    with closed(matched(state, mirror, replace(query, paths=("id",)), scope, [])) as records:
+    with closed(matched(state, mirror, query, scope, [], whole=False)) as records:
         for _ in records:
             total += 1
     return total
 
 
 def matched(
-    state: ObjectState, mirror: Mirror, query: Query, scope: Scope, problems: list[Problem], *, batch: int = 1000
+    state: ObjectState,
+    mirror: Mirror,
+    query: Query,
+    scope: Scope,
+    problems: list[Problem],
+    *,
+    whole: bool = True,
+    batch: int = 1000,
 ) -> Iterator[Record]:
-    """Yield the records for which the conditions hold, by id; ``query.count`` bounds them only if no sort or cursor is asked for."""
+    """Yield the records for which the conditions hold, by id.
+
+    Args:
+        state: Of the database.
+        mirror: Its mirror.
+        query: The conditions; its limit bounds them only if no sort or cursor is asked for.
+        scope: Of its ids.
+        problems: Gets what could not be read, with ``on_corrupt="report"``.
+        whole: Fetch what the mirror leaves out of what the query selects; else only what decides on membership and order.
+        batch: Rows that are asked for at once.
+    """
     where, values, exact = pushdown(query.condition, "sqlite", _column)
     holds = predicate(query.condition)
-    deciding = paths_of(query)
+    deciding, paths = paths_of(query), query.paths if whole else None
     wanted = None
     if exact and not query.sorting and query.cursor is None and query.count is not None:
         wanted = query.skip + query.count + 1
@@ -194,11 +216,11 @@ def matched(
         limit = batch if wanted is None else min(batch, wanted)
 
         def ask(after: str | None = after, limit: int = limit) -> tuple[list[Row], bool, _Held]:
-            rows, whole = mirror.rows(scope, where, values, after=after, limit=limit)
-            return rows, whole, _held(rows, query, deciding, holds, exact=exact)
+            rows, last = mirror.rows(scope, where, values, after=after, limit=limit)
+            return rows, last, _held(rows, paths, deciding, holds, exact=exact)
 
         try:
-            rows, whole, held = run(ask)
+            rows, last, held = run(ask)
         except Interrupted:
             ready(state, mirror, query, math.inf)
             continue
@@ -212,7 +234,7 @@ def matched(
                 for record in records:
                     seen += 1
                     yield record
-        if whole or not rows:
+        if last or not rows:
             return
         if wanted is not None:
             wanted -= seen
@@ -228,13 +250,13 @@ class _Held:
     Attributes:
         found: Records that match, whole.
         fetch: Ids of bodies that are not held whole, and matter.
-        unreadable: Rows that are no readable record.
+        unreadable: Whether there are rows that are no readable record.
         damaged: Somebody wrote into the file: nothing in it is believed any more.
     """
 
     found: dict[str, Record] = field(default_factory=dict[str, Record])
     fetch: list[str] = field(default_factory=list[str])
-    unreadable: list[Row] = field(default_factory=list[Row])
+    unreadable: bool = False
     damaged: bool = False
 
     @property
@@ -243,8 +265,18 @@ class _Held:
         return not (self.fetch or self.unreadable or self.damaged)
 
 
-def _held(rows: Sequence[Row], query: Query, deciding: set[str], holds: Callable[[Record], bool], *, exact: bool) -> _Held:
-    """Sort rows out; if SQL was ``exact``, it decided on those that are held whole."""
+def _held(
+    rows: Sequence[Row], paths: Sequence[str] | None, deciding: set[str], holds: Callable[[Record], bool], *, exact: bool
+) -> _Held:
+    """Sort rows out.
+
+    Args:
+        rows: Of the mirror.
+        paths: What is shown of a record, all if there are none; ``None`` if it does not matter. Metadata is always shown.
+        deciding: Paths that decide on membership and order.
+        holds: Which records are wanted.
+        exact: SQL decided on those that are held whole.
+    """
     held = _Held()
     for row in rows:
         if row.state in {"loaded", "cut"}:
@@ -260,35 +292,53 @@ def _held(rows: Sequence[Row], query: Query, deciding: set[str], holds: Callable
             elif touches(deciding, row.names):
                 held.fetch.append(row.id)
             elif holds(record):
-                if not (query.paths and not touches(query.paths, row.names)):
-                    held.fetch.append(row.id)
-                else:
+                if paths is None or (paths and not touches(paths, row.names) and not any(map(_is_metadata, row.names))):
                     held.found[row.id] = record
+                else:
+                    held.fetch.append(row.id)
         elif row.state == "listed":
             held.fetch.append(row.id)
         else:
-            held.unreadable.append(row)
+            held.unreadable = True
     return held
 
 
+def _is_metadata(name: str) -> bool:
+    return name.startswith("metadata.")
+
+
 def chosen(
-    state: ObjectState, mirror: Mirror, ids: Sequence[str], query: Query, problems: list[Problem]
+    state: ObjectState, mirror: Mirror, ids: Sequence[str], query: Query, problems: list[Problem], most: int
 ) -> Iterator[Record]:
-    """Yield the records of some ids in their order, unless the query's conditions do not hold for them any more."""
+    """Yield the records of some ids in their order, unless the query's conditions do not hold for them any more.
+
+    Args:
+        state: Of the database.
+        mirror: Its mirror, which the ids are from.
+        ids: Each of them once.
+        query: Says which records, and what is shown of them.
+        problems: Gets what could not be read, with ``on_corrupt="report"``.
+        most: No more than so many are held at once.
+    """
     holds = predicate(query.condition)
+    stride = Stride(most)
+    start = 0
+    while part := ids[start : start + stride.size]:
+        start += len(part)
 
-    def ask() -> tuple[list[Row], _Held]:
-        rows = {row.id: row for row in mirror.rows(Scope(tuple(ids)), "TRUE", ())[0]}
-        there = [rows[id] for id in ids if id in rows]
-        return there, _held(there, query, paths_of(query), holds, exact=False)
+        def ask(part: Sequence[str] = part) -> tuple[list[Row], _Held]:
+            found, _ = mirror.rows(Scope(tuple(part)), "TRUE", ())
+            rows = {row.id: row for row in found}
+            there = [rows[id] for id in part if id in rows]
+            return there, _held(there, query.paths, paths_of(query), holds, exact=False)
 
-    try:
-        rows, held = run(ask)
-    except Interrupted:
-        rows = [Row(id, None, "listed") for id in ids]
-        held = _Held(fetch=list(ids))
-    with closed(_records(state, mirror, rows, held, holds, problems)) as records:
-        yield from records
+        try:
+            rows, held = run(ask)
+        except Interrupted:
+            rows, held = [Row(id, None, "listed") for id in part], _Held(fetch=list(part))
+        stride.took(len(rows), sum(len(row.fields or "") for row in rows))
+        with closed(_records(state, mirror, rows, held, holds, problems)) as records:
+            yield from records
 
 
 def _records(
@@ -302,24 +352,27 @@ def _records(
     """Yield the matching records of some rows, in their order; what is not held whole is fetched."""
     if held.damaged:
         finish(lambda: run(mirror.drop))
-    for row in held.unreadable:
-        if state.options.on_corrupt == "report":
-            problems.append(Problem(key=state.key(row.id), id=row.id, reason=row.reason or ""))
-        elif row.state == "archived":
-            raise state.archived(row.id, None)
-        else:
-            key = state.key(row.id)
-            raise CorruptRecordError(
-                f"{key!r} is no readable record: {row.reason}", id=row.id, key=key, reason=row.reason or ""
-            )
+    report = state.options.on_corrupt == "report"
     fetch = set(held.fetch)
-    with closed(in_order(state, partial(read, state, holds), held.fetch)) as answers:
+    with closed(read(state, held.fetch, holds, report=report)) as answers:
         for row in rows:
-            answer = next(answers) if row.id in fetch else held.found.get(row.id)
-            if isinstance(answer, Problem):
-                problems.append(answer)
-            elif answer is not None:
-                yield answer
+            if row.id in fetch:
+                turn()
+                answer = next(answers)
+                if isinstance(answer, Problem):
+                    problems.append(answer)
+                elif answer is not None:
+                    yield answer
+            elif row.id in held.found:
+                yield held.found[row.id]
+            elif row.state in {"archived", "corrupt"}:
+                key, reason = state.key(row.id), row.reason or ""
+                if report:
+                    problems.append(Problem(key=key, id=row.id, reason=reason))
+                elif row.state == "archived":
+                    raise state.archived(row.id, None)
+                else:
+                    raise CorruptRecordError(f"{key!r} is no readable record: {reason}", id=row.id, key=key, reason=reason)
 
 
 def ids(state: ObjectState, mirror: Mirror, scope: Scope) -> Iterator[str]:
@@ -378,7 +431,7 @@ def _selected(state: ObjectState, mirror: Mirror, statement: Statement, time_lim
         stored = one.fetch(state, id)
         return None if stored is None else (id, run(partial(_documents, stored.body)))
 
-    with closed(in_order(state, documents, wanted)) as found:
+    with closed(in_order(state, documents, wanted, [])) as found:
         for each in found:
             if each is not None:
                 whole[each[0]] = each[1]

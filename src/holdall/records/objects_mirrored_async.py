@@ -6,12 +6,12 @@ import math
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from holdall._concurrency import run_async, sleep_async
-from holdall._turns import in_turns
+from holdall._turns import in_turns, turn_async
 from holdall.engine.colours import closed_async, finish_async
 from holdall.records import objects_many_async as many
 from holdall.records import objects_record_async as one
@@ -35,6 +35,7 @@ from holdall.records.record import Record
 from holdall.records.results import Problem
 from holdall.records.spans import PAGE
 from holdall.records.sql_statement import Statement
+from holdall.records.stride import HELD, Stride
 
 __all__ = [
     "chosen_async",
@@ -100,6 +101,7 @@ async def load_async(state: ObjectState, mirror: Mirror, scope: Scope, *, unknow
     if not wanted:
         return 0
     found: list[tuple[Pending, Row | None]] = []
+    held = 0
 
     async def keep() -> None:
         rows = list(found)
@@ -117,8 +119,10 @@ async def load_async(state: ObjectState, mirror: Mirror, scope: Scope, *, unknow
                     raise answer
                 else:
                     found.append((wanted[id], answer))
-                if len(found) >= _COMMIT:
+                    held += len(answer.fields or "") if answer is not None else 0
+                if len(found) >= _COMMIT or held >= HELD:
                     await keep()
+                    held = 0
     except Exception:
         await keep()
         raise
@@ -164,6 +168,7 @@ async def count_async(state: ObjectState, mirror: Mirror, query: Query | None, m
             return number or 0
         except Interrupted:
             return await count_async(state, mirror, query, max_age)
+    query = Query(query.conditions)
     scope = await ready_async(state, mirror, query, max_age)
     where, values, exact = pushdown(query.condition, "sqlite", _column)
     if exact:
@@ -174,19 +179,36 @@ async def count_async(state: ObjectState, mirror: Mirror, query: Query | None, m
         if counted is not None:
             return counted
     total = 0
-    async with closed_async(matched_async(state, mirror, replace(query, paths=("id",)), scope, [])) as records:
+    async with closed_async(matched_async(state, mirror, query, scope, [], whole=False)) as records:
         async for _ in records:
             total += 1
     return total
 
 
 async def matched_async(
-    state: ObjectState, mirror: Mirror, query: Query, scope: Scope, problems: list[Problem], *, batch: int = 1000
+    state: ObjectState,
+    mirror: Mirror,
+    query: Query,
+    scope: Scope,
+    problems: list[Problem],
+    *,
+    whole: bool = True,
+    batch: int = 1000,
 ) -> AsyncIterator[Record]:
-    """Yield the records for which the conditions hold, by id; ``query.count`` bounds them only if no sort or cursor is asked for."""
+    """Yield the records for which the conditions hold, by id.
+
+    Args:
+        state: Of the database.
+        mirror: Its mirror.
+        query: The conditions; its limit bounds them only if no sort or cursor is asked for.
+        scope: Of its ids.
+        problems: Gets what could not be read, with ``on_corrupt="report"``.
+        whole: Fetch what the mirror leaves out of what the query selects; else only what decides on membership and order.
+        batch: Rows that are asked for at once.
+    """
     where, values, exact = pushdown(query.condition, "sqlite", _column)
     holds = predicate(query.condition)
-    deciding = paths_of(query)
+    deciding, paths = paths_of(query), query.paths if whole else None
     wanted = None
     if exact and not query.sorting and query.cursor is None and query.count is not None:
         wanted = query.skip + query.count + 1
@@ -195,11 +217,11 @@ async def matched_async(
         limit = batch if wanted is None else min(batch, wanted)
 
         def ask(after: str | None = after, limit: int = limit) -> tuple[list[Row], bool, _Held]:
-            rows, whole = mirror.rows(scope, where, values, after=after, limit=limit)
-            return rows, whole, _held(rows, query, deciding, holds, exact=exact)
+            rows, last = mirror.rows(scope, where, values, after=after, limit=limit)
+            return rows, last, _held(rows, paths, deciding, holds, exact=exact)
 
         try:
-            rows, whole, held = await run_async(ask)
+            rows, last, held = await run_async(ask)
         except Interrupted:
             await ready_async(state, mirror, query, math.inf)
             continue
@@ -213,7 +235,7 @@ async def matched_async(
                 async for record in records:
                     seen += 1
                     yield record
-        if whole or not rows:
+        if last or not rows:
             return
         if wanted is not None:
             wanted -= seen
@@ -229,13 +251,13 @@ class _Held:
     Attributes:
         found: Records that match, whole.
         fetch: Ids of bodies that are not held whole, and matter.
-        unreadable: Rows that are no readable record.
+        unreadable: Whether there are rows that are no readable record.
         damaged: Somebody wrote into the file: nothing in it is believed any more.
     """
 
     found: dict[str, Record] = field(default_factory=dict[str, Record])
     fetch: list[str] = field(default_factory=list[str])
-    unreadable: list[Row] = field(default_factory=list[Row])
+    unreadable: bool = False
     damaged: bool = False
 
     @property
@@ -244,8 +266,18 @@ class _Held:
         return not (self.fetch or self.unreadable or self.damaged)
 
 
-def _held(rows: Sequence[Row], query: Query, deciding: set[str], holds: Callable[[Record], bool], *, exact: bool) -> _Held:
-    """Sort rows out; if SQL was ``exact``, it decided on those that are held whole."""
+def _held(
+    rows: Sequence[Row], paths: Sequence[str] | None, deciding: set[str], holds: Callable[[Record], bool], *, exact: bool
+) -> _Held:
+    """Sort rows out.
+
+    Args:
+        rows: Of the mirror.
+        paths: What is shown of a record, all if there are none; ``None`` if it does not matter. Metadata is always shown.
+        deciding: Paths that decide on membership and order.
+        holds: Which records are wanted.
+        exact: SQL decided on those that are held whole.
+    """
     held = _Held()
     for row in rows:
         if row.state in {"loaded", "cut"}:
@@ -261,36 +293,54 @@ def _held(rows: Sequence[Row], query: Query, deciding: set[str], holds: Callable
             elif touches(deciding, row.names):
                 held.fetch.append(row.id)
             elif holds(record):
-                if not (query.paths and not touches(query.paths, row.names)):
-                    held.fetch.append(row.id)
-                else:
+                if paths is None or (paths and not touches(paths, row.names) and not any(map(_is_metadata, row.names))):
                     held.found[row.id] = record
+                else:
+                    held.fetch.append(row.id)
         elif row.state == "listed":
             held.fetch.append(row.id)
         else:
-            held.unreadable.append(row)
+            held.unreadable = True
     return held
 
 
+def _is_metadata(name: str) -> bool:
+    return name.startswith("metadata.")
+
+
 async def chosen_async(
-    state: ObjectState, mirror: Mirror, ids: Sequence[str], query: Query, problems: list[Problem]
+    state: ObjectState, mirror: Mirror, ids: Sequence[str], query: Query, problems: list[Problem], most: int
 ) -> AsyncIterator[Record]:
-    """Yield the records of some ids in their order, unless the query's conditions do not hold for them any more."""
+    """Yield the records of some ids in their order, unless the query's conditions do not hold for them any more.
+
+    Args:
+        state: Of the database.
+        mirror: Its mirror, which the ids are from.
+        ids: Each of them once.
+        query: Says which records, and what is shown of them.
+        problems: Gets what could not be read, with ``on_corrupt="report"``.
+        most: No more than so many are held at once.
+    """
     holds = predicate(query.condition)
+    stride = Stride(most)
+    start = 0
+    while part := ids[start : start + stride.size]:
+        start += len(part)
 
-    def ask() -> tuple[list[Row], _Held]:
-        rows = {row.id: row for row in mirror.rows(Scope(tuple(ids)), "TRUE", ())[0]}
-        there = [rows[id] for id in ids if id in rows]
-        return there, _held(there, query, paths_of(query), holds, exact=False)
+        def ask(part: Sequence[str] = part) -> tuple[list[Row], _Held]:
+            found, _ = mirror.rows(Scope(tuple(part)), "TRUE", ())
+            rows = {row.id: row for row in found}
+            there = [rows[id] for id in part if id in rows]
+            return there, _held(there, query.paths, paths_of(query), holds, exact=False)
 
-    try:
-        rows, held = await run_async(ask)
-    except Interrupted:
-        rows = [Row(id, None, "listed") for id in ids]
-        held = _Held(fetch=list(ids))
-    async with closed_async(_records_async(state, mirror, rows, held, holds, problems)) as records:
-        async for record in records:
-            yield record
+        try:
+            rows, held = await run_async(ask)
+        except Interrupted:
+            rows, held = [Row(id, None, "listed") for id in part], _Held(fetch=list(part))
+        stride.took(len(rows), sum(len(row.fields or "") for row in rows))
+        async with closed_async(_records_async(state, mirror, rows, held, holds, problems)) as records:
+            async for record in records:
+                yield record
 
 
 async def _records_async(
@@ -304,24 +354,27 @@ async def _records_async(
     """Yield the matching records of some rows, in their order; what is not held whole is fetched."""
     if held.damaged:
         await finish_async(lambda: run_async(mirror.drop))
-    for row in held.unreadable:
-        if state.options.on_corrupt == "report":
-            problems.append(Problem(key=state.key(row.id), id=row.id, reason=row.reason or ""))
-        elif row.state == "archived":
-            raise state.archived(row.id, None)
-        else:
-            key = state.key(row.id)
-            raise CorruptRecordError(
-                f"{key!r} is no readable record: {row.reason}", id=row.id, key=key, reason=row.reason or ""
-            )
+    report = state.options.on_corrupt == "report"
     fetch = set(held.fetch)
-    async with closed_async(in_order_async(state, partial(read_async, state, holds), held.fetch)) as answers:
+    async with closed_async(read_async(state, held.fetch, holds, report=report)) as answers:
         for row in rows:
-            answer = await anext(answers) if row.id in fetch else held.found.get(row.id)
-            if isinstance(answer, Problem):
-                problems.append(answer)
-            elif answer is not None:
-                yield answer
+            if row.id in fetch:
+                await turn_async()
+                answer = await anext(answers)
+                if isinstance(answer, Problem):
+                    problems.append(answer)
+                elif answer is not None:
+                    yield answer
+            elif row.id in held.found:
+                yield held.found[row.id]
+            elif row.state in {"archived", "corrupt"}:
+                key, reason = state.key(row.id), row.reason or ""
+                if report:
+                    problems.append(Problem(key=key, id=row.id, reason=reason))
+                elif row.state == "archived":
+                    raise state.archived(row.id, None)
+                else:
+                    raise CorruptRecordError(f"{key!r} is no readable record: {reason}", id=row.id, key=key, reason=reason)
 
 
 async def ids_async(state: ObjectState, mirror: Mirror, scope: Scope) -> AsyncIterator[str]:
@@ -383,7 +436,7 @@ async def _selected_async(
         stored = await one.fetch_async(state, id)
         return None if stored is None else (id, await run_async(partial(_documents, stored.body)))
 
-    async with closed_async(in_order_async(state, documents, wanted)) as found:
+    async with closed_async(in_order_async(state, documents, wanted, [])) as found:
         async for each in found:
             if each is not None:
                 whole[each[0]] = each[1]

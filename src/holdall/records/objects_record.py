@@ -83,8 +83,16 @@ def fetch(state: ObjectState, id: str) -> Found | None:
     return Found(body, etag)
 
 
-def record(state: ObjectState, id: str, holds: Callable[[Record], bool] = _any) -> Record | None:
+def record(
+    state: ObjectState, id: str, holds: Callable[[Record], bool] = _any, lengths: list[int] | None = None
+) -> Record | None:
     """Return a record if a condition holds for it; else, or if it is not there, ``None``.
+
+    Args:
+        state: Of the database.
+        id: Of the record.
+        holds: The condition.
+        lengths: Gets how many bytes came.
 
     Raises:
         CorruptRecordError: It is no record.
@@ -94,6 +102,8 @@ def record(state: ObjectState, id: str, holds: Callable[[Record], bool] = _any) 
         state.known.note(id, None, None)
         return None
     data, etag = found
+    if lengths is not None:
+        lengths.append(len(data))
 
     def read() -> Record | None:
         record = state.record(id, data, etag)

@@ -82,8 +82,16 @@ async def fetch_async(state: ObjectState, id: str) -> Found | None:
     return Found(body, etag)
 
 
-async def record_async(state: ObjectState, id: str, holds: Callable[[Record], bool] = _any) -> Record | None:
+async def record_async(
+    state: ObjectState, id: str, holds: Callable[[Record], bool] = _any, lengths: list[int] | None = None
+) -> Record | None:
     """Return a record if a condition holds for it; else, or if it is not there, ``None``.
+
+    Args:
+        state: Of the database.
+        id: Of the record.
+        holds: The condition.
+        lengths: Gets how many bytes came.
 
     Raises:
         CorruptRecordError: It is no record.
@@ -93,6 +101,8 @@ async def record_async(state: ObjectState, id: str, holds: Callable[[Record], bo
         state.known.note(id, None, None)
         return None
     data, etag = found
+    if lengths is not None:
+        lengths.append(len(data))
 
     def read() -> Record | None:
         record = state.record(id, data, etag)

@@ -187,7 +187,7 @@ class ObjectState:
         """
         body = decode_body(data, id=id, key=self.key(id))
         self.known.note(id, etag, body.created)
-        return record_of(body, etag)
+        return record_of(body, etag, len(data))
 
     @property
     def longest(self) -> int:

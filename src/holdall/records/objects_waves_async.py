@@ -13,7 +13,6 @@ from holdall._turns import turn_async
 from holdall.engine.colours import closed_async
 from holdall.engine.crew import AsyncCrew
 from holdall.errors import ThrottledError
-from holdall.records.aside import extent_of
 from holdall.records.objects_state import ObjectState
 from holdall.records.stride import Stride
 from holdall.records.window import AsyncAsk
@@ -142,28 +141,32 @@ async def _answers_async(state: ObjectState, ask: AsyncAsk[T, R], items: Sequenc
                 raise event.error
 
 
-async def in_order_async(state: ObjectState, function: AsyncAsk[T, R], items: Sequence[T]) -> AsyncIterator[R]:
+async def in_order_async(
+    state: ObjectState, function: AsyncAsk[T, R | Exception], items: Sequence[T], lengths: list[int]
+) -> AsyncIterator[R]:
     """Yield the answers for items, each of which is another, in the order of the items.
 
     Args:
         state: Of the database.
-        function: Sends one request; what it raises is raised.
+        function: Sends one request; what it raises is raised at once, an error that it returns in its turn.
         items: What to call it with.
+        lengths: Gets from it how many characters came; is emptied.
     """
     most = state.options.max_workers
     stride = Stride(2 * _AHEAD * most, first=most, held=_HELD)
     start = 0
     while part := items[start : start + stride.size]:
         start += len(part)
-        at = size = 0
-        early: dict[T, R] = {}
+        at = 0
+        early: dict[T, R | Exception] = {}
         async with closed_async(waves_async(state, function, part, [])) as answers:
             async for item, answer in answers:
-                if isinstance(answer, Exception):
-                    raise answer
-                size += extent_of(answer)
                 early[item] = answer
                 while at < len(part) and part[at] in early:
-                    yield early.pop(part[at])
+                    now = early.pop(part[at])
+                    if isinstance(now, Exception):
+                        raise now
+                    yield now
                     at += 1
-        stride.took(len(part), size)
+        stride.took(len(part), sum(lengths))
+        lengths.clear()

@@ -156,7 +156,7 @@ class Record:
         'ada@example.com'
     """
 
-    __slots__ = ("_created_at", "_fields", "_id", "_updated_at", "_version", "metadata")
+    __slots__ = ("_created_at", "_fields", "_id", "_length", "_updated_at", "_version", "metadata")
 
     def __init__(
         self, data: Mapping[str, Any] | None = None, metadata: Mapping[str, Any] | None = None, *, id: str | None = None
@@ -166,6 +166,7 @@ class Record:
                 raise SerializationError(f"{what} is a mapping of names to values, not {type(given).__name__}")
         self._fields = Fields(data or {})
         self.metadata: dict[str, Any] = dict(metadata or {})
+        self._length = 0
         self._id = None if id is None else _id_text(id, "id")
         self._version: str | None = None
         self._created_at: datetime | None = None
@@ -343,9 +344,11 @@ class Record:
         metadata: dict[str, Any],
         info: dict[str, dict[str, Any]],
         system: tuple[str, str | None, datetime, datetime],
+        length: int,
     ) -> Record:
-        """Return a record that takes over what was read; only databases call this."""
+        """Return a record that takes over what was read, so many characters; only databases call this."""
         record = Record.__new__(cls)
+        record._length = length
         record._fields, record.metadata = Fields._of(values, info), metadata
         record._id, record._version, record._created_at, record._updated_at = system
         return record
@@ -354,6 +357,11 @@ class Record:
         """Set what a database knows; only databases call this."""
         self._id, self._version, self._created_at, self._updated_at = id, version, created, updated
         return self
+
+
+def length_of(record: Record) -> int:
+    """Return how many characters a record had when it was read; 0 for one that was not."""
+    return record._length  # pyright: ignore[reportPrivateUsage]
 
 
 _PLAIN = frozenset({str, int, float, bool, bytes, type(None)})

@@ -219,6 +219,8 @@ class FaultProxy:
         await asyncio.sleep(0.01)
         for _ in range(20):  # turns for who is being accepted or closed: on a busy machine 10 ms are one
             await asyncio.sleep(0)
+            for transport in list(getattr(self._loop, "_transports", {}).values()):
+                _abort(transport)
 
     async def _lose_replies(self) -> None:
         for link in self._links:

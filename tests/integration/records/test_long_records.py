@@ -10,9 +10,9 @@ from holdall.drivers.local import LocalStore
 from holdall.records import Filter, ObjectDatabase, Query, Record, SQLDatabase, migrate
 from holdall.testing import FaultProxy
 
-COUNT, LENGTH = 160, 1_000_000
-MOST = 96 * 2**20
-"""Bytes: some dozens of these records as they come and as they are read, and no more; all of them are 160 MB, and as much again."""
+COUNT, LENGTH = 160, 500_000
+MOST = 60 * 2**20
+"""Bytes: some dozens of these records as they come and as they are read, and no more; all of them are 80 MB, and as much again."""
 
 LONG = Filter("text", "regex", "^x")
 QUESTIONS = {
@@ -20,6 +20,10 @@ QUESTIONS = {
     "stream sorted": lambda db, to: [sum(1 for _ in db.stream(Query().sort("n", "DESC"))), COUNT],
     "stream sorted, limit": lambda db, to: [sum(1 for _ in db.stream(Query().sort("n", "DESC").limit(3))), 3],
     "search sorted, limit": lambda db, to: [[r.id for r in db.search(Query().sort("n", "DESC").limit(2))], ["r159", "r158"]],
+    "search for long ones, sorted, limit": lambda db, to: [
+        [r.id for r in db.search(Query().filter(LONG).sort("n", "DESC").limit(2))],
+        ["r159", "r158"],
+    ],
     "search, limit": lambda db, to: [[r.id for r in db.search(Query().filter(LONG).limit(2))], ["r000", "r001"]],
     "count": lambda db, to: [db.count(LONG), COUNT],
     "check": lambda db, to: [db.check().records, COUNT],
@@ -45,7 +49,10 @@ def full(request, tmp_path_factory):
 
 
 def filled(database):
-    database.batch_create(Record({"n": n, "text": "x" * LENGTH}, id=f"r{n:03}") for n in range(COUNT))
+    half, names = LENGTH // 2, [f"f{n}" for n in range(LENGTH // 8_000)]  # one long value, and many that a mirror holds
+    database.batch_create(
+        Record({"n": n, "text": "x" * half, **dict.fromkeys(names, "y" * 4_000)}, id=f"r{n:03}") for n in range(COUNT)
+    )
     return database
 
 
@@ -70,6 +77,14 @@ def test_p17_a_migration_holds_few_long_records(full, tmp_path):
         report, grown = peak(lambda: migrate(full, target))
         assert report.written == COUNT
     assert grown < MOST
+
+
+def test_p17_a_cold_mirror_is_filled_with_few_long_records(full):
+    if isinstance(full, ObjectDatabase) and full.mirror is not None:
+        full.mirror.drop()
+        found, grown = peak(lambda: full.count(LONG))
+        assert found == COUNT
+        assert grown < MOST
 
 
 @pytest.fixture
@@ -112,3 +127,15 @@ def test_a_sorted_stream_reads_again_only_what_the_mirror_does_not_hold(short):
         found = [len(record["long"]) for record in db.stream(Query().sort("n", "DESC").limit(10))]
     assert found == [5_000] * 10
     assert sent.methods == ["GET"] * 10
+
+
+def test_a_search_ends_with_the_match_that_it_needs(short):
+    make, proxy = short
+    db = make(mirror="off")
+    for limit, most in ((5, 40), (6, 300)):
+        with Counted(proxy) as sent:
+            assert len(db.search(Query().filter("n", "<", 6).limit(limit))) == limit
+        assert sent.methods.count("GET") < most
+    with Counted(proxy) as sent:
+        assert len(list(db.stream(Query().filter("n", "<", 6).limit(6)))) == 6
+    assert sent.methods.count("GET") < 40

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from holdall._turns import in_turns
+from holdall._turns import MANY, give_way, in_turns
 from holdall.core.meta import ObjectMeta
+from holdall.records.lengthy import STEP
 from holdall.records.mirror import journal, listing, selecting
 from holdall.records.mirror.file import MirrorFile
 from holdall.records.mirror.flight import Flight
@@ -236,10 +237,13 @@ class Mirror:
         odd = f"SELECT {COLUMNS} FROM rec WHERE state <> 'loaded' AND {HELD} AND {bound} ORDER BY id{tail}"
 
         def some(cursor: Iterable[Sequence[Any]]) -> tuple[list[Row], bool]:
-            rows, characters = list[Row](), 0
-            for row in map(Row._make, in_turns(cursor)):
+            rows, characters, due = list[Row](), 0, STEP
+            for row in map(Row._make, cursor):
                 rows.append(row)
                 characters += len(row.fields or "")
+                if characters >= due or len(rows) % MANY == 0:
+                    give_way()
+                    due = characters + STEP
                 if limit is not None and (characters > _MOST or len(rows) == limit):
                     return rows, False
             return rows, True

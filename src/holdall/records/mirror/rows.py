@@ -109,7 +109,9 @@ def record_in(row: Row) -> Record:
     try:
         system = id, etag, datetime.fromisoformat(created), datetime.fromisoformat(updated)
         about = {**decode_document(metadata), "id": id, "created_at": created, "updated_at": updated}
-        return Record._stored(decode_document(fields), about, decode_document(info) if info else {}, system)  # pyright: ignore[reportPrivateUsage]
+        return Record._stored(
+            decode_document(fields), about, decode_document(info) if info else {}, system, len(fields) + len(metadata)
+        )  # pyright: ignore[reportPrivateUsage]
     except ValueError as error:
         raise sqlite3.DatabaseError(f"a row of the mirror is damaged: {id!r}") from error
 
