@@ -339,6 +339,7 @@ def chosen(
         stride.took(len(rows), sum(len(row.fields or "") for row in rows))
         with closed(_records(state, mirror, rows, held, holds, problems)) as records:
             yield from records
+        del rows, held  # before the next ones are read
 
 
 def _records(

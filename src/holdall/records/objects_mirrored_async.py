@@ -341,6 +341,7 @@ async def chosen_async(
         async with closed_async(_records_async(state, mirror, rows, held, holds, problems)) as records:
             async for record in records:
                 yield record
+        del rows, held  # before the next ones are read
 
 
 async def _records_async(
