@@ -167,9 +167,8 @@ class ObjectEngine(Engine):
             more = query.count is not None and len(chosen) > query.count
             return run(lambda: _result(query, chosen[: query.count], more, problems))
         leading = Leading[Record](query)
-        size = _short if query.count is None else length_of  # without a limit all that match are held anyway
         mirror = self._mirror(query, max_age)
-        chunks = chunked(self._matched(mirror, query, problems, max_age), size)
+        chunks = chunked(self._matched(mirror, query, problems, max_age), length_of)
         with closed(chunks):
             for chunk in chunks:
                 run(partial(leading.add, placed(query, chunk)))
@@ -424,7 +423,3 @@ def _result(query: Query, chosen: list[Record], more: bool, problems: list[Probl
 
 def _any(_: Record) -> bool:
     return True
-
-
-def _short(_: Record) -> int:
-    return 0

@@ -168,9 +168,8 @@ class ObjectEngine(Engine):
             more = query.count is not None and len(chosen) > query.count
             return await run_async(lambda: _result(query, chosen[: query.count], more, problems))
         leading = Leading[Record](query)
-        size = _short if query.count is None else length_of  # without a limit all that match are held anyway
         mirror = await self._mirror_async(query, max_age)
-        chunks = chunked_async(self._matched_async(mirror, query, problems, max_age), size)
+        chunks = chunked_async(self._matched_async(mirror, query, problems, max_age), length_of)
         async with closed_async(chunks):
             async for chunk in chunks:
                 await run_async(partial(leading.add, placed(query, chunk)))
@@ -432,7 +431,3 @@ def _result(query: Query, chosen: list[Record], more: bool, problems: list[Probl
 
 def _any(_: Record) -> bool:
     return True
-
-
-def _short(_: Record) -> int:
-    return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -95,9 +96,10 @@ class Plan:
         """Yield the records that match, in lists; the query's own page is cut if it goes by id, with one more."""
         skip, left = (self.query.skip, self.query.count) if self.by_id else (0, None)
         for rows in self.pages(connection, most):
-            found = drawn(self.made(rows), rows)
+            needed = None if left is None else skip + left + 1  # what is behind the page need not be readable
+            found = drawn(islice(self.made(rows), needed), rows)
             now, skip = found[skip:], max(0, skip - len(found))
-            yield now if left is None else now[: left + 1]
+            yield now
             if left is not None:
                 left -= len(now)
                 if left < 0:

@@ -1,9 +1,12 @@
 """What a question shows is what the storage holds, whatever a mirror holds, leaves out, or held before (section 5)."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from holdall.drivers.memory import MemoryStore
-from holdall.records import CorruptRecordError, ObjectDatabase, Query, Record
+from holdall.records import CorruptRecordError, ObjectDatabase, Query, Record, SQLDatabase
 
 LONG = "x" * 5_000
 
@@ -66,6 +69,20 @@ def test_s12_a_page_that_ends_before_an_unreadable_record_is_shown(colour, mirro
                 db.search(first.limit(7))
         with pytest.raises(CorruptRecordError):
             db.search(first.sort("n").limit(1))
+
+
+def test_s12_on_sql_too(colour, tmp_path):
+    path = tmp_path / "a.db"
+    with SQLDatabase(f"sqlite:///{path}") as database:
+        database.batch_create(Record({"n": n, "text": "x"}, id=f"r{n:02}") for n in range(20))
+        with closing(sqlite3.connect(path)) as raw, raw:
+            raw.execute("UPDATE records SET updated_at = 'never' WHERE id = 'r07'")
+        db, first = colour(database), Query().filter("text", "regex", "^x")
+        assert [record["n"] for record in db.search(first.limit(6))] == [*range(6)]
+        assert [record["n"] for record in db.stream(first.limit(6))] == [*range(6)]
+        for act in (lambda: db.search(first.limit(7)), lambda: list(db.stream(first.limit(8)))):
+            with pytest.raises(CorruptRecordError):
+                act()
 
 
 def test_pages_lose_nothing_while_others_write(colour, mirror):

@@ -228,7 +228,10 @@ class Mirror:
     def rows(
         self, scope: Scope, where: str, values: Sequence[Any], *, after: str | None = None, limit: int | None = None
     ) -> tuple[list[Row], bool]:
-        """Return rows by id: loaded ones for which the SQL holds, and all that SQL cannot decide on; and whether that is all (S7)."""
+        """Return rows by id: loaded ones for which the SQL holds, and all that SQL cannot decide on; and whether that is all (S7).
+
+        With a limit they are so many, or fewer that are long.
+        """
         bound, bounds = scoped(scope)
         if after is not None:
             bound, bounds = f"{bound} AND id > ?", [*bounds, after]
@@ -252,7 +255,7 @@ class Mirror:
             plain, all_plain = some(connection.execute(first, (*bounds, *values)))
             others, all_others = some(connection.execute(odd, bounds))
             merged = sorted([*plain, *others], key=_by_id) if others else plain
-            ends = [rows[-1].id for rows, all in ((plain, all_plain), (others, all_others)) if not all]
+            ends = [rows[-1].id for rows, whole in ((plain, all_plain), (others, all_others)) if not whole]
             if ends and others:  # behind the last row of a list that was cut, rows may be missing
                 merged = [row for row in merged if row.id <= min(ends)]
             return merged, not ends
