@@ -1,8 +1,5 @@
 """S3 without boto3: what obstore can do works, the rest names the extra before any request."""
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 from tests.object_stores import behind, requests
 
@@ -11,7 +8,6 @@ from holdall.drivers import s3, s3settings
 from holdall.drivers.objects import S3Store
 from holdall.errors import (
     AlreadyExistsError,
-    HoldallError,
     MissingExtraError,
     NotFoundError,
     NotSupportedError,
@@ -182,24 +178,10 @@ def test_conditions_are_proven_without_boto3_too(radosgw_bucket: Bucket, radosgw
         assert radosgw_bucket.ground.everything() == {"k"}
 
 
-def together(store, colour):
+def created(store, colour):
     """Create sixteen objects at once, and return the errors."""
-    keys, create = [f"k{n}" for n in range(16)], PutOptions(mode="create")
-
-    def blocking(key):
-        try:
-            return store.put(key, b"1", create)
-        except HoldallError as error:
-            return error
-
-    async def awaited():
-        return await asyncio.gather(*(store.put_async(key, b"1", create) for key in keys), return_exceptions=True)
-
-    if colour.name == "async":
-        found = asyncio.run(awaited())
-    else:
-        with ThreadPoolExecutor(len(keys)) as pool:
-            found = list(pool.map(blocking, keys))
+    create = PutOptions(mode="create")
+    found = colour.at_once(store.put, [(f"k{n}", b"1", create) for n in range(16)])
     return [each for each in found if isinstance(each, Exception)]
 
 
@@ -207,7 +189,7 @@ def test_conditions_are_proven_once_for_all_that_wait(radosgw_bucket: Bucket, ra
     monkeypatch.setattr(s3, "boto_installed", lambda: False)
     with FaultProxy(radosgw.endpoint) as proxy, behind(proxy, radosgw_bucket) as store:
         proxy.fail(Fault(delay=0.3), times=1, target="probe")
-        assert together(store, colour) == []
+        assert created(store, colour) == []
         assert len(requests(proxy)) == 4 + 16
 
 
@@ -215,6 +197,6 @@ def test_who_waited_in_vain_for_the_proof_asks_itself(radosgw_bucket: Bucket, ra
     monkeypatch.setattr(s3, "boto_installed", lambda: False)
     with FaultProxy(radosgw.endpoint) as proxy, behind(proxy, radosgw_bucket) as store:
         proxy.fail(Fault(delay=0.3, answer=503), times=1, target="probe")
-        assert len(together(store, colour)) == 1
+        assert len(created(store, colour)) == 1
         assert len(radosgw_bucket.ground.everything()) == 15
         assert not store.proving.locked()

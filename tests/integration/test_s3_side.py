@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from tests.object_stores import opened
+from tests.object_stores import behind, opened, requests
 
 from holdall.core.options import CopyOptions, GetOptions, PutOptions, SignOptions
 from holdall.core.preconditions import strip_etag
@@ -425,6 +425,27 @@ def test_conditional_deletion_where_it_is_honoured(moto_bucket: Bucket, colour: 
         colour(store).delete("k", if_match="*")
         with pytest.raises(PreconditionError):
             colour(store).delete("k", if_match="*")
+
+
+@pytest.mark.parametrize("answer", [None, 503])
+def test_what_is_honoured_is_asked_once_for_all_that_wait(moto_bucket: Bucket, colour: Colour, answer):
+    with FaultProxy(moto_bucket.server.endpoint) as proxy, behind(proxy, moto_bucket, retries=0) as store:
+        etags = [store.put(f"k{n}", bytes(n)).etag for n in range(16)]
+        proxy.fail(Fault(delay=0.3, answer=answer), times=1, target="probe")
+        before = len(proxy.traffic.requests)
+
+        def delete(number, colour):
+            try:
+                return colour(store).delete(f"k{number}", if_match=etags[number])
+            except UnavailableError as error:
+                return error
+
+        failed = [each for each in colour.in_threads(16, delete) if isinstance(each, UnavailableError)]
+        if answer is None:
+            assert requests(proxy, before) == ["DELETE"] * (1 + 16)
+        assert len(failed) == (0 if answer is None else 1)  # who waited in vain asked itself
+        assert len(moto_bucket.ground.everything()) == len(failed)
+        assert not store.extra.probing.locked()
 
 
 def test_a_bucket_is_made(moto, colour: Colour):

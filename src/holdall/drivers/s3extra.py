@@ -88,6 +88,8 @@ class S3Extra:
         self._connections = Connections(settings.client)
         self._direct = settings.guarded and not (settings.anonymous or settings.request_payer)
         self._lock = threading.Lock()
+        self.probing = threading.Lock()
+        """Held while somebody finds out what the service honours. See `holdall.drivers.s3probe`."""
 
     @property
     def client(self) -> Any:

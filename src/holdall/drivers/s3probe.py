@@ -3,7 +3,8 @@
 Ceph's gateway (16) deletes whatever the `If-Match` of a DELETE says, completes a multipart upload over an object in spite of
 ``If-None-Match: *``, and heeds the conditions of a PUT in unversioned buckets only; moto ignores `If-Match` on completion;
 LocalStack answers 501 to the first. So before the first such request to a service that is not Amazon's, one is sent that must
-fail: a made-up etag on a key that does not exist. What was learnt holds for the bucket, for the life of the process.
+fail: a made-up etag on a key that does not exist. What was learnt holds for the bucket, for the life of the process; whoever
+comes while it is being found out waits, and asks if that was in vain.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -54,12 +56,31 @@ def learn(settings: S3Settings, **found: bool) -> None:
         _known[where] = replace(_known.get(where, _NOTHING), **found)
 
 
+@contextlib.contextmanager
+def _alone(extra: S3Extra) -> Generator[None]:
+    ours = extra.probing.acquire(blocking=False)
+    if not ours:
+        with extra.probing:
+            pass
+    try:
+        yield
+    finally:
+        if ours:
+            extra.probing.release()
+
+
 def probe_delete(extra: S3Extra) -> bool:
     """Find out whether DELETE honours ``If-Match``. One request."""
-    store, settings = extra.store, extra.settings
-    known = conditions(settings).delete
+    known = conditions(extra.settings).delete
     if known is not None:
         return known
+    with _alone(extra):
+        known = conditions(extra.settings).delete
+        return _deletes(extra) if known is None else known
+
+
+def _deletes(extra: S3Extra) -> bool:
+    store, settings = extra.store, extra.settings
     try:
         key = _key(extra)
         answer = extra.client.delete_object(Bucket=extra.bucket, Key=key, IfMatch=_BOGUS)
@@ -76,11 +97,20 @@ def probe_delete(extra: S3Extra) -> bool:
 
 def probe_complete(extra: S3Extra, mode: str) -> bool:
     """Find out whether the completion of a multipart upload honours its conditions. Three to nine requests, nothing stays."""
-    settings = extra.settings
-    known = conditions(settings)
-    found = known.create if mode == "create" else known.update
+    found = _known_of(extra, mode)
     if found is not None:
         return found
+    with _alone(extra):
+        found = _known_of(extra, mode)
+        return _finishes(extra, mode) if found is None else found
+
+
+def _known_of(extra: S3Extra, mode: str) -> bool | None:
+    known = conditions(extra.settings)
+    return known.create if mode == "create" else known.update
+
+
+def _finishes(extra: S3Extra, mode: str) -> bool:
     key = _key(extra)
     update = not _completes(extra, key, IfMatch=_BOGUS)
     if update:
@@ -89,7 +119,7 @@ def probe_complete(extra: S3Extra, mode: str) -> bool:
         create = not _completes(extra, key, IfNoneMatch="*")
         for version in extra.versions(key, key):
             forget(extra, key, version.version)
-    learn(settings, create=create, update=update)
+    learn(extra.settings, create=create, update=update)
     return create if mode == "create" else update
 
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 from holdall._turns import turn
 from holdall.engine.colours import closed
 from holdall.records.drafts import Item
+from holdall.records.stride import ROOM
 
 __all__ = ["CHUNK", "chunked", "each", "weight"]
 
@@ -28,9 +29,7 @@ def each(items: Iterable[T]) -> Iterator[T]:
     yield from items
 
 
-def chunked(
-    items: Iterator[T], size: Callable[[T], int] = lambda _: 0, *, most_bytes: int = 8 * 1024 * 1024
-) -> Iterator[list[T]]:
+def chunked(items: Iterator[T], size: Callable[[T], int] = lambda _: 0, *, most_bytes: int = ROOM) -> Iterator[list[T]]:
     """Yield the items in lists of bounded length and size."""
     chunk: list[T] = []
     held = 0

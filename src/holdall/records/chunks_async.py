@@ -8,6 +8,7 @@ from typing import TypeVar
 from holdall._turns import turn_async
 from holdall.engine.colours import closed_async
 from holdall.records.drafts import Item
+from holdall.records.stride import ROOM
 
 __all__ = ["CHUNK", "chunked_async", "each_async", "weight"]
 
@@ -29,7 +30,7 @@ async def each_async(items: Iterable[T]) -> AsyncIterator[T]:
 
 
 async def chunked_async(
-    items: AsyncIterator[T], size: Callable[[T], int] = lambda _: 0, *, most_bytes: int = 8 * 1024 * 1024
+    items: AsyncIterator[T], size: Callable[[T], int] = lambda _: 0, *, most_bytes: int = ROOM
 ) -> AsyncIterator[list[T]]:
     """Yield the items in lists of bounded length and size."""
     chunk: list[T] = []

@@ -13,7 +13,7 @@ from holdall.records.paths import MISSING
 from holdall.records.query import And, Condition, Filter, Not, Or
 from holdall.records.record import Record
 
-__all__ = ["Like", "matches", "predicate", "present"]
+__all__ = ["Like", "anything", "matches", "predicate", "present"]
 
 _Test = Callable[[Any], bool]
 
@@ -44,6 +44,11 @@ def predicate(condition: Condition) -> Callable[[Record], bool]:
     if field == "id":
         return lambda record: test(record.id)
     return lambda record: test(present(record.lookup(field)))
+
+
+def anything(_: Record) -> bool:
+    """Tell that no condition is set."""
+    return True
 
 
 def present(value: Any) -> Any:

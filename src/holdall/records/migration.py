@@ -34,7 +34,7 @@ from holdall.records.migration_report import (
 )
 from holdall.records.query import Condition, Filter, Query
 from holdall.records.record import Record, length_of
-from holdall.records.stride import HELD
+from holdall.records.stride import ROOM
 
 __all__ = ["migrate"]
 
@@ -372,7 +372,7 @@ def _batch(records: Iterator[Record], size: int) -> list[Record]:
     """Return the next records, so many or fewer if they are long; none at the end."""
     batch: list[Record] = []
     held = 0
-    while len(batch) < size and held < HELD:
+    while len(batch) < size and held < ROOM:
         record = next(records, None)
         if record is None:
             break

@@ -33,7 +33,7 @@ from holdall.records.migration_report import (
 )
 from holdall.records.query import Condition, Filter, Query
 from holdall.records.record import Record, length_of
-from holdall.records.stride import HELD
+from holdall.records.stride import ROOM
 
 __all__ = ["migrate_async"]
 
@@ -375,7 +375,7 @@ async def _batch_async(records: AsyncIterator[Record], size: int) -> list[Record
     """Return the next records, so many or fewer if they are long; none at the end."""
     batch: list[Record] = []
     held = 0
-    while len(batch) < size and held < HELD:
+    while len(batch) < size and held < ROOM:
         record = await anext(records, None)
         if record is None:
             break

@@ -23,7 +23,7 @@ from holdall.records.drafts import Draft, Item, WriteVerb, Written, draft, recor
 from holdall.records.encoding import decode_body
 from holdall.records.engine import Engine
 from holdall.records.errors import Outcome, RecordNotFoundError
-from holdall.records.matching import predicate
+from holdall.records.matching import anything, predicate
 from holdall.records.mirror.mirror import Interrupted, Mirror
 from holdall.records.mirror.rows import Row
 from holdall.records.objects_journal import journaled
@@ -338,7 +338,7 @@ class ObjectEngine(Engine):
             start += len(part)
             held = self._held(part)
             stride.took(len(part), sum(len(row.fields or "") for row in held.values()))
-            with closed(bare.read(self.state, part, _any, report=True)) as judged:
+            with closed(bare.read(self.state, part, anything, report=True)) as judged:
                 for found in judged:
                     turn()
                     if isinstance(found, Problem):
@@ -419,7 +419,3 @@ def _result(query: Query, chosen: list[Record], more: bool, problems: list[Probl
     cursor = cursor_after(query, chosen[-1]) if more and chosen else None
     shown = [record.project(*query.paths) for record in in_turns(chosen)] if query.paths else chosen
     return SearchResult(shown, cursor=cursor, unreadable=problems)
-
-
-def _any(_: Record) -> bool:
-    return True

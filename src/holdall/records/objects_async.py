@@ -22,7 +22,7 @@ from holdall.records.drafts import Draft, Item, WriteVerb, Written, draft, recor
 from holdall.records.encoding import decode_body
 from holdall.records.engine_async import Engine
 from holdall.records.errors import Outcome, RecordNotFoundError
-from holdall.records.matching import predicate
+from holdall.records.matching import anything, predicate
 from holdall.records.mirror.mirror import Interrupted, Mirror
 from holdall.records.mirror.rows import Row
 from holdall.records.objects_journal import journaled_async
@@ -346,7 +346,7 @@ class ObjectEngine(Engine):
             start += len(part)
             held = await self._held_async(part)
             stride.took(len(part), sum(len(row.fields or "") for row in held.values()))
-            async with closed_async(bare.read_async(self.state, part, _any, report=True)) as judged:
+            async with closed_async(bare.read_async(self.state, part, anything, report=True)) as judged:
                 async for found in judged:
                     await turn_async()
                     if isinstance(found, Problem):
@@ -427,7 +427,3 @@ def _result(query: Query, chosen: list[Record], more: bool, problems: list[Probl
     cursor = cursor_after(query, chosen[-1]) if more and chosen else None
     shown = [record.project(*query.paths) for record in in_turns(chosen)] if query.paths else chosen
     return SearchResult(shown, cursor=cursor, unreadable=problems)
-
-
-def _any(_: Record) -> bool:
-    return True

@@ -36,7 +36,7 @@ from holdall.records.record import Record
 from holdall.records.results import Problem
 from holdall.records.spans import PAGE
 from holdall.records.sql_statement import Statement
-from holdall.records.stride import HELD, Stride
+from holdall.records.stride import ROOM, Stride
 
 __all__ = [
     "chosen",
@@ -119,7 +119,7 @@ def load(state: ObjectState, mirror: Mirror, scope: Scope, *, unknown: bool = Fa
                 else:
                     found.append((wanted[id], answer))
                     held += len(answer.fields or "") if answer is not None else 0
-                if len(found) >= _COMMIT or held >= HELD:
+                if len(found) >= _COMMIT or held >= ROOM:
                     keep()
                     held = 0
     except Exception:

@@ -24,6 +24,7 @@ from holdall.records.aside import aside
 from holdall.records.drafts import Draft
 from holdall.records.encoding import decode_body, encode_body
 from holdall.records.errors import ConcurrencyError, CorruptRecordError, DuplicateRecordError
+from holdall.records.matching import anything
 from holdall.records.objects_state import Found, Known, ObjectState, Stored
 from holdall.records.record import Record
 
@@ -42,10 +43,6 @@ _RACES = 32
 """How often an unconditional write is tried against other writers of the same record."""
 _WHOLE = 5 * 1024 * 1024
 """Bytes above which a record goes to S3 in parts of this size."""
-
-
-def _any(record: Record) -> bool:  # noqa: ARG001  # a condition
-    return True
 
 
 def raw(state: ObjectState, id: str, *, version: str | None = None) -> tuple[bytes, str | None] | None:
@@ -84,7 +81,7 @@ def fetch(state: ObjectState, id: str) -> Found | None:
 
 
 def record(
-    state: ObjectState, id: str, holds: Callable[[Record], bool] = _any, lengths: list[int] | None = None
+    state: ObjectState, id: str, holds: Callable[[Record], bool] = anything, lengths: list[int] | None = None
 ) -> Record | None:
     """Return a record if a condition holds for it; else, or if it is not there, ``None``.
 

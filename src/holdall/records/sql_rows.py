@@ -83,6 +83,6 @@ def record_of_row(row: Sequence[Any]) -> Record:
         about = {**decode_document(metadata), "id": id, "created_at": iso(system[2]), "updated_at": iso(system[3])}
         return Record._stored(
             decode_document(fields), about, decode_document(info) if info else {}, system, len(fields) + len(metadata)
-        )  # pyright: ignore[reportPrivateUsage]
+        )
     except (ValueError, TypeError, RecursionError) as error:
         raise CorruptRecordError(f"row {id!r} is no readable record", id=id, key=id, reason="unreadable values") from error

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["Stride"]
+__all__ = ["ROOM", "Stride"]
 
-HELD = 8 * 1024 * 1024
+ROOM = 8 * 1024 * 1024
 """Characters that are asked for at once, if it is more than one record."""
 _GROWTH = 8
 
@@ -30,7 +30,7 @@ class Stride:
         8
     """
 
-    def __init__(self, most: int, *, first: int = 32, held: int = HELD) -> None:
+    def __init__(self, most: int, *, first: int = 32, held: int = ROOM) -> None:
         self._most, self._held = most, held
         self.size = min(most, first)
 

@@ -24,6 +24,7 @@ from holdall.records.mirror.listing import Listing
 from holdall.records.mirror.rows import AMONG, COLUMNS, LONGEST, Row, among, scoped
 from holdall.records.plans import Scope
 from holdall.records.sql_statement import Statement
+from holdall.records.stride import ROOM
 
 __all__ = ["Interrupted", "Mirror", "MirrorInfo", "Pending"]
 
@@ -37,8 +38,6 @@ class Interrupted(Exception):  # noqa: N818  # a signal to begin again, not an e
 _UNKNOWN = "SELECT 1 FROM rec WHERE state <> 'loaded' AND state = 'listed' AND etag IS NULL"
 _ALL = "SELECT (SELECT count(*) FROM rec) - (SELECT count(*) FROM rec WHERE state = 'gone')"
 _KEYS = "SELECT DISTINCT field.key FROM json_each(?) AS document, json_each(document.value) AS field"
-_MOST = 8 * 1024 * 1024
-"""Characters of fields that one answer holds, if it is more than one row."""
 HELD = "state IN ('loaded', 'cut', 'corrupt', 'archived', 'listed')"
 
 
@@ -247,7 +246,7 @@ class Mirror:
                 if characters >= due or len(rows) % MANY == 0:
                     give_way()
                     due = characters + STEP
-                if limit is not None and (characters > _MOST or len(rows) == limit):
+                if limit is not None and (characters > ROOM or len(rows) == limit):
                     return rows, False
             return rows, True
 

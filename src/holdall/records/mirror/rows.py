@@ -111,7 +111,7 @@ def record_in(row: Row) -> Record:
         about = {**decode_document(metadata), "id": id, "created_at": created, "updated_at": updated}
         return Record._stored(
             decode_document(fields), about, decode_document(info) if info else {}, system, len(fields) + len(metadata)
-        )  # pyright: ignore[reportPrivateUsage]
+        )
     except ValueError as error:
         raise sqlite3.DatabaseError(f"a row of the mirror is damaged: {id!r}") from error
 
