@@ -175,7 +175,7 @@ def _untag(value: Any) -> Any:
             return unbase64(inner).decode()
         if key == "$float" and inner not in _WORDS:
             return float(inner)
-        if key == "$dict":
+        if key == "$dict" and isinstance(inner, dict):
             return {"$dict": _untagged(inner)}
         if key.startswith("$"):
             return value

@@ -215,7 +215,7 @@ def decode_value(value: Any) -> Any:
         if decoder is not None:
             try:
                 return decoder(inner)
-            except (ValueError, TypeError, KeyError, InvalidOperation) as error:
+            except (ValueError, TypeError, KeyError, AttributeError, InvalidOperation) as error:
                 raise ValueError(f"unreadable {tag} value") from error
     return _values(value)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from holdall._turns import give_way
-from holdall.records.comparing import compare, equal
+from holdall.records.comparing import compare, equal, is_nan, is_number
 from holdall.records.lengthy import STEP
 from holdall.records.paths import MISSING
 from holdall.records.query import And, Condition, Filter, Not, Or
@@ -70,9 +70,10 @@ def _test(condition: Filter) -> _Test:
             return lambda value: value is not None
         return lambda value: value is not None and not equal(value, wanted)
     if op == "in":
-        return lambda value: any(value is None if w is None else equal(value, w) for w in wanted)
+        return _among(wanted)
     if op == "not in":
-        return lambda value: value is not None and not any(w is not None and equal(value, w) for w in wanted)
+        among = _among(wanted)
+        return lambda value: value is not None and not among(value)
     if op in {"between", "not between"}:
         low, high = wanted
         inside = op == "between"
@@ -107,6 +108,25 @@ def _test(condition: Filter) -> _Test:
         return found is not None and decide(found)
 
     return ordered
+
+
+def _among(wanted: Collection[Any]) -> _Test:
+    """Return the test whether a value equals one of many: texts and numbers are looked up."""
+    numbers = {w for w in wanted if is_number(w) and not is_nan(w)}
+    texts = {w for w in wanted if isinstance(w, str)}
+    others = [w for w in wanted if not (w is None or isinstance(w, str) or is_number(w))]
+    null = any(w is None for w in wanted)
+
+    def among(value: Any) -> bool:
+        if value is None:
+            return null
+        if is_number(value):
+            return not is_nan(value) and value in numbers
+        if isinstance(value, str):
+            return value in texts or any(equal(value, w) for w in others)
+        return any(equal(value, w) for w in others) or any(equal(value, w) for w in texts)
+
+    return among
 
 
 class Like:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from holdall._turns import BESIDE, give_way, in_turns
 from holdall.records.comparing import clock, instant, is_nan, is_number, since_epoch
-from holdall.records.encoding import decode_value, encode_value
+from holdall.records.encoding import decode_value, encodable, encode_value
 from holdall.records.errors import QueryError
 from holdall.records.lengthy import base64, binary, compact, let_go, unbase64
 from holdall.records.lengthy_reading import loads
@@ -192,9 +192,10 @@ def _read_cursor(query: Query) -> tuple[list[Any], str]:
         text = query.cursor + "=" * (-len(query.cursor) % 4)
         fingerprint, values, last = loads(unbase64(text, altchars=_URL))
         decoded = [decode_value(v) for v in values]
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise QueryError("this is no cursor of ours") from error
-    if fingerprint != _fingerprint(query) or len(decoded) != len(query.sorting) or not isinstance(last, str):
+    known = fingerprint == _fingerprint(query) and len(decoded) == len(query.sorting)
+    if not (known and isinstance(last, str) and encodable(last)):
         raise QueryError("the cursor belongs to another query")
     return decoded, last
 

@@ -73,7 +73,8 @@ def pushed(condition: Condition | None, dialect: Dialect, column: Column) -> Pus
     if _tests(condition) > _MOST_PARAMETERS:
         return Pushed(FALSE, TRUE)
     part = _Writer(dialect, column).condition(condition, positive=True)
-    return part if len(part.loose.values) + len(part.sure.values) <= _MOST_PARAMETERS else Pushed(FALSE, TRUE)
+    values = len(part.loose.values) + (0 if part.exact else len(part.sure.values))
+    return part if values <= _MOST_PARAMETERS else Pushed(FALSE, TRUE)
 
 
 def _tests(condition: Condition) -> int:
@@ -116,7 +117,7 @@ class _Writer:
             places += [(root, [rest])]
             if "." in rest:
                 places += [(root, rest.split("."))]
-        elif rest:
+        elif "." in path:
             places += [("fields", path.split("."))]
         found: list[str] = []
         for document, segments in places:

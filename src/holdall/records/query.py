@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from collections.abc import Set as AbstractSet
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self, TypeAlias, cast
 
 from holdall.records.encoding import decode_value, encodable, encode_value
 from holdall.records.errors import QueryError, SerializationError
+from holdall.records.lengthy import compact
 from holdall.records.record import Field
 
 __all__ = ["OPERATORS", "And", "Condition", "Filter", "Not", "Operator", "Or", "Order", "Query", "Sort"]
@@ -40,7 +42,7 @@ class _Combinable:
         return Not(cast("Condition", self))
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True, init=False, eq=False)
 class Filter(_Combinable):
     """One test of one field.
 
@@ -62,8 +64,11 @@ class Filter(_Combinable):
     def __repr__(self) -> str:
         return f"Filter({self.field!r}, {self.op!r}, {self.value!r})"
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Filter) and _text(other) == _text(self)
+
     def __hash__(self) -> int:
-        return hash((self.field, self.op, repr(self.value)))
+        return hash(_text(self))
 
 
 class _Group(_Combinable):
@@ -215,9 +220,7 @@ class Query:
         """
         if not isinstance(data, Mapping):
             raise QueryError(f"a query is a mapping, not {type(data).__name__}")
-        unknown = {str(name) for name in data} - {"conditions", "sort", "limit", "offset", "select", "after"}
-        if unknown:
-            raise QueryError(f"a query has no {', '.join(sorted(unknown))}")
+        _known(data, "conditions", "sort", "limit", "offset", "select", "after")
         query = cls()
         for condition in _listed(data, "conditions"):
             query = query.filter(_load(condition))
@@ -228,6 +231,12 @@ class Query:
         if data.get("limit") is not None:
             query = query.limit(data["limit"])
         return query.offset(data.get("offset") or 0).select(*_listed(data, "select")).after(data.get("after"))
+
+
+def _known(data: Mapping[str, Any], *names: str) -> None:
+    unknown = {str(name) for name in data} - {*names}
+    if unknown:
+        raise QueryError(f"a {'query' if 'after' in names else 'condition'} has no {', '.join(sorted(unknown))}")
 
 
 def _listed(data: Mapping[str, Any], name: str) -> list[Any]:
@@ -303,9 +312,9 @@ def _operand(op: Operator, value: Any) -> Any:
     if op in {"in", "not in"}:
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Collection):
             raise QueryError(f"{op!r} takes a collection of values, not {type(value).__name__}")
-        return tuple(value)
+        return tuple(sorted(value, key=repr) if isinstance(value, AbstractSet) else value)  # alike in each process
     if op in {"between", "not between"}:
-        if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Collection) or len(value) != 2:
+        if isinstance(value, (str, bytes, Mapping, AbstractSet)) or not isinstance(value, Collection) or len(value) != 2:
             raise QueryError(f"{op!r} takes two bounds")
         return tuple(value)
     if op in {"exists", "not exists"} and value is not None:
@@ -330,10 +339,16 @@ def _dump(condition: Condition) -> dict[str, Any]:
     return {type(condition).__name__.lower(): [_dump(c) for c in condition.conditions]}
 
 
+def _text(condition: Condition) -> str:
+    """Return a condition as text that is equal for equal ones: ``1`` and ``True`` ask for different records."""
+    return compact(_dump(condition), ordered=True)
+
+
 def _load(data: Any, depth: int = 0) -> Condition:
     _checked_depth(depth)
     if isinstance(data, Mapping):
         if "field" in data:
+            _known(data, "field", "op", "value")
             try:
                 value = decode_value(deepcopy(data.get("value")))
             except RecursionError:
@@ -342,8 +357,10 @@ def _load(data: Any, depth: int = 0) -> Condition:
                 raise QueryError(f"the value of {data['field']!r}: {error}") from error
             return Filter(data["field"], data.get("op", "="), value)
         if "not" in data:
+            _known(data, "not")
             return Not(_load(data["not"], depth + 1))
         for kind in (And, Or):
             if (name := kind.__name__.lower()) in data:
+                _known(data, name)
                 return kind(*(_load(one, depth + 1) for one in _listed(data, name)))
     raise QueryError(f"no condition: {data!r}")

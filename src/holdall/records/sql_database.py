@@ -12,6 +12,7 @@ except ImportError as error:  # pragma: no cover  # the tests have it
 
     raise MissingExtraError('records in SQL need SQLAlchemy: pip install "holdall[sql]"') from error
 
+from holdall.core.secrets import is_secret_name
 from holdall.errors import ConfigError
 from holdall.records import sql_engine, sql_engine_async
 from holdall.records.database import Database
@@ -75,6 +76,7 @@ class SQLDatabase(Database):
         dialect: Any = "sqlite" if link.lite else "postgresql"
         made = table_of(table, schema, dialect)
         name = link.url.get_dialect()().identifier_preparer.format_table(made)
+        name = name if link.lite else name.replace("%%", "%")  # what a driver wants doubled is so where it gets it
         link.layout = Layout(dialect, made, name, chosen, gin, create_table)
         self._link = link
         self._again = {
@@ -117,7 +119,7 @@ class SQLDatabase(Database):
         return (*self._link.place(), self.table.schema or "", self.table.name)
 
     def __repr__(self) -> str:
-        return f"SQLDatabase({str(self._link)!r}, table={self.table.name!r})"
+        return f"SQLDatabase({str(self._link)!r}, table={self.table.fullname!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         url = self._link.url
@@ -127,7 +129,7 @@ class SQLDatabase(Database):
             else "its records are in the memory of this process"
             if self._link.memory
             else "its URL holds a password; PostgreSQL takes it from PGPASSWORD or a password file too"
-            if url.password is not None
+            if url.password is not None or any(map(is_secret_name, url.query))
             else None
         )
         if why is not None:

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from holdall._concurrency import ForkGuard, run_async
 from holdall._imports import importing
+from holdall.core.secrets import mask
 from holdall.engine.colours import finish_async
 from holdall.errors import ClosedError, ConfigError, MissingExtraError, UnavailableError
 from holdall.records.sql_errors import lost, mapped, translate
@@ -73,7 +74,7 @@ class Link:
         self.layout: Layout
 
     def __repr__(self) -> str:
-        return self.url.render_as_string(hide_password=True)
+        return mask(self.url.render_as_string(hide_password=True))  # libpq takes a password behind the ``?``, too
 
     def place(self) -> tuple[str, ...]:
         """Return what is equal for connections to one database, as far as its name tells."""
@@ -82,7 +83,8 @@ class Link:
             return ("sqlite", str(id(self if self.owned else self._engine)))
         if self.lite:
             return ("sqlite", os.path.realpath(str(url.database)))
-        return ("postgresql", url.host or "localhost", str(url.port or 5432), url.database or url.username or "")
+        host, port = (given or url.query.get(name) for name, given in (("host", url.host), ("port", url.port)))
+        return ("postgresql", str(host or "localhost"), str(port or 5432), url.database or url.username or "")
 
     # -- engines -------------------------------------------------------------------------------------------------------
 

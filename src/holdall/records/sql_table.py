@@ -109,7 +109,7 @@ class Layout:
         if self.create:
             connection.execute(sa.schema.CreateTable(self.table, if_not_exists=True))
         for sql in missing.values():
-            connection.exec_driver_sql(sql)
+            run(connection, self, sql)
 
     def _indexes(self) -> dict[str, str]:
         made: dict[str, str] = {}
@@ -121,9 +121,7 @@ class Layout:
                     raise ConfigError(f"no index can be made on {path!r}: SQL cannot reach it")
                 parts.append(f"({part})")
             name = self._index_name("|".join(paths))
-            made[name] = f"CREATE INDEX IF NOT EXISTS {name} ON {self.name} ({', '.join(parts)})".replace(
-                "%", "%" if self.lite else "%%"
-            )
+            made[name] = f"CREATE INDEX IF NOT EXISTS {name} ON {self.name} ({', '.join(parts)})"
         if self.gin and not self.lite:
             name = self._index_name("gin")
             made[name] = f"CREATE INDEX IF NOT EXISTS {name} ON {self.name} USING gin (fields jsonb_path_ops)"

@@ -195,10 +195,39 @@ def test_pickles(url):
         ("sqlite://", "memory"),
         (engine, "engine is yours"),
         ("postgresql://me:hunter2@localhost/d", "a password"),
+        ("postgresql://localhost/d?user=me&password=hunter2", "a password"),
+        ("postgresql://localhost/d?sslpassword=hunter2", "a password"),
     ]:
         with pytest.raises(ConfigError, match=why) as caught:
             pickle.dumps(SQLDatabase(target))
         assert "hunter2" not in str(caught.value)
+
+
+def test_a_password_in_any_form_of_a_url_is_shown_nowhere(colour):
+    for target in ("postgresql://me:hunter2@127.0.0.1:1/d", "postgresql://127.0.0.1:1/d?user=me&password=hunter2"):
+        with SQLDatabase(target) as database:
+            with pytest.raises(UnavailableError) as caught:
+                colour(database).count()
+            for text in (repr(database), str(database), str(caught.value), repr(caught.value)):
+                assert "hunter2" not in text and "127.0.0.1" in text
+
+
+def test_where_a_database_is(tmp_path):
+    old, new = (SQLDatabase(f"postgresql:///app?host=/run/{name}").place for name in ("old", "new"))
+    assert old != new and SQLDatabase("postgresql:///app?host=a&port=5432").place == SQLDatabase("postgresql://a/app").place
+    one, two = (SQLDatabase("postgresql://a/app", schema=name) for name in ("tenant1", "tenant2"))
+    assert repr(one) != repr(two) and one.place != two.place
+
+
+def test_a_table_of_any_name(url, colour):
+    for name in ("100%", "a%%b %s", 'we"ird ?', "select", "a.b"):
+        with SQLDatabase(url, table=name, indexes=["%s", "a'b"], gin=True) as database:
+            db = colour(database)
+            db.upsert(Record({"%s": 1, "a'b": 2}, id="x"))
+            assert [record.id for record in db.search(Filter("%s", "=", 1))] == ["x"]
+            assert db.count() == 1 and db.select_query("SELECT id FROM records") == [{"id": "x"}]
+    with SQLDatabase(url, table="100%") as database:
+        assert colour(database).read("x") is not None
 
 
 def test_a12_a_connection_that_died_is_replaced(postgres, postgres_database):
@@ -262,7 +291,7 @@ def test_other_databases_are_refused(bad):
         SQLDatabase(bad)
 
 
-@pytest.mark.parametrize("fields", ["[1]", f'{{"n": 1{"0" * 5000}}}'], ids=["list", "huge"])
+@pytest.mark.parametrize("fields", ["[1]", f'{{"n": 1{"0" * 5000}}}', '{"n": {"$uuid": 5}}'], ids=["list", "huge", "tag"])
 def test_a21_unreadable_rows_are_not_missing(url, fields, colour):
     with SQLDatabase(url) as database:
         db = colour(database)

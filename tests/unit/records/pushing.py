@@ -14,7 +14,7 @@ from holdall.records.record import Record
 
 U = UUID("12345678-1234-5678-1234-567812345678")
 EAST = timezone(timedelta(hours=14))
-NAMES = ["a", "b", "a.b", "metadata.k", "q\"u'o:te", "é", "$n", "a\0", "0"]
+NAMES = ["a", "b", "metadata", "a.b", "metadata.k", "q\"u'o:te", "é", "$n", "a\0", "0"]
 PATHS = [
     *NAMES,
     "id",
@@ -31,6 +31,9 @@ PATHS = [
     "fields.id",
     'a.q"',
     "a.-1",
+    "a.",
+    "metadata.",
+    ".",
 ]
 TEXTS = ["", "a", "ab", "A", "b%", "_", "'", ":x", "\0", "a\0b", '{"$text":"YQA="}', '{"$', "é", "\U0001f600", "\uffee", "\ue0000", "\u017f", "s", "%S\n%", "xs\ny", str(U), str(U).upper(), "2024-01-01", "2024-01-01T00:00:00+14:00", "1", "null", "r1", "{}", "[1]"]  # fmt: skip
 NUMBERS = [0, 1, -1, 2, 10**9, 2**53, 2**53 + 1, 2**63 - 1, 2**63, -(2**63), 2**70, 10**400, 0.0, -0.0, 0.1, 1.0, 1.5, 1e22, 1e-7, 5e-324, 1e308, 1.7976931348623157e308, 0.30000000000000004, math.nan, math.inf, -math.inf, Decimal(1), Decimal("0.1"), Decimal("1.50"), Decimal("1e400"), Decimal("1e-400"), Decimal("Infinity"), float(2**53)]  # fmt: skip
@@ -41,7 +44,7 @@ values = st.one_of(
     scalars,
     st.lists(scalars, max_size=3),
     st.dictionaries(
-        st.sampled_from(["b", "0", "$datetime", "$dict", "$text", 'q"', "-1", "k"]),
+        st.sampled_from(["b", "", "0", "$datetime", "$dict", "$text", 'q"', "-1", "k"]),
         st.one_of(scalars, st.lists(scalars, max_size=2)),
         max_size=2,
     ),

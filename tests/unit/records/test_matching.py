@@ -1,18 +1,23 @@
 """Rules M1 to M9 by examples and properties."""
 
+import base64
+import json
 import math
+import os
+import subprocess
+import sys
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.records.test_pure import values
 
 from holdall.records.comparing import compare, equal
 from holdall.records.errors import QueryError
-from holdall.records.matching import matches
+from holdall.records.matching import matches, predicate
 from holdall.records.ordering import cursor_after, page, sort_key
 from holdall.records.query import OPERATORS, And, Filter, Not, Or, Query, Sort
 from holdall.records.record import Record
@@ -112,6 +117,7 @@ def test_id_and_roots():
         ("between", 5),
         ("between", [1]),
         ("between", "ab"),
+        ("between", {1, 2}),
         ("in", "abc"),
         ("in", 5),
         ("like", 5),
@@ -154,10 +160,58 @@ def test_queries_are_values():
         lambda: Query().filter(5),
         lambda: Query.from_dict({"x": 1}),
         lambda: Query.from_dict({"conditions": [5]}),
+        lambda: Query.from_dict({"conditions": [{"field": "a", "op": "=", "valeu": 5}]}),
+        lambda: Query.from_dict({"conditions": [{"not": {"and": []}, "or": []}]}),
+        lambda: Query.from_dict({"conditions": [{"field": "a", "value": {"$uuid": 5}}]}),
         lambda: And(5),
     ):
         with pytest.raises(QueryError):
             bad()
+
+
+def test_filters_are_equal_if_they_ask_for_the_same():
+    assert Filter("n", "=", 1) != Filter("n", "=", True) and Query().filter("n", "=", 1) != Query().filter("n", "=", True)
+    for same in ((math.nan, math.nan), ({"a": 1, "b": 2}, {"b": 2, "a": 1}), (Decimal("0.1"), Decimal("0.1"))):
+        one, two = (Filter("n", "=", value) for value in same)
+        assert one == two and hash(one) == hash(two)
+
+
+def test_a_set_is_asked_for_alike_in_each_process():
+    members = {"hr", "it", "a", "b", "c", None, 1.5, date(2024, 1, 1)}
+    assert Filter("n", "in", members).value == tuple(sorted(members, key=repr))
+    program = "from holdall.records import Query; print(Query().filter('n', 'in', {'hr', 'it', 'a', 'b', 'c'}).to_dict())"
+    seen = {
+        subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, check=True, env={**os.environ, "PYTHONHASHSEED": seed}
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(seen) == 1
+
+
+@settings(deadline=None)
+@given(values, st.lists(values, max_size=5))
+def test_one_of_many_is_equal_to_any_of_them(value, members):
+    record = Record({"v": value})
+    wanted = any(matches(Filter("v", "=", member), record) for member in members)
+    assert matches(Filter("v", "in", members), record) is wanted
+    assert matches(Filter("v", "not in", members), record) is (value is not None and not wanted)
+
+
+def test_many_values_are_looked_up_not_compared():
+    class Counted(str):
+        __slots__ = ()
+        compared = 0
+
+        def __eq__(self, other):
+            Counted.compared += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    test = predicate(Filter("v", "in", [f"t{n}" for n in range(10_000)]))
+    found = [test(Record._stored({"v": Counted(f"t{n}")}, {}, {}, ("a", "v", None, None), 1)) for n in (5, 20_000)]
+    assert found == [True, False] and Counted.compared < 10
 
 
 def numbered(*found):
@@ -239,3 +293,14 @@ def test_a_cursor_belongs_to_its_query():
             page(query.after(cursor), [])
     with pytest.raises(QueryError, match="no cursor"):
         page(Query().after("%%%"), [])
+    query = Query().sort("v")
+    fingerprint = json.loads(base64.urlsafe_b64decode(cursor + "=="))[0]
+    deep = f'["{fingerprint}", [' + "[" * 100_000 + "]" * 100_000 + '], "a"]'
+    for state in (
+        json.dumps([fingerprint, [{"$uuid": 5}], "a"]),
+        json.dumps([fingerprint, [1], "\ud800"]),
+        json.dumps([fingerprint, [1], 5]),
+        deep,
+    ):
+        with pytest.raises(QueryError):
+            page(query.after(base64.urlsafe_b64encode(state.encode()).decode().rstrip("=")), [])
