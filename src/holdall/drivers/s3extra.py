@@ -240,17 +240,34 @@ class S3Extra:
         return [errors.get(key) for key, _ in keys]
 
     def delete_if(self, key: str, path: str, if_match: str) -> None:
-        """Delete an object only if its etag is this; the service must be known to honour it."""
+        """Delete an object only if its etag is this; the service must be known to honour it.
+
+        If an answer was lost, and the object is not there when it is tried again, that was this call.
+        """
+        done: bool | None = False
         try:
             if if_match == "*":  # which some services take for an etag
                 if_match = self.client.head_object(Bucket=self.bucket, Key=path)["ETag"]
-            if not self._deleted(path, quoted(if_match)):
+            done = self._deleted(path, quoted(if_match))
+            if not done:
                 self.client.delete_object(Bucket=self.bucket, Key=path, IfMatch=quoted(if_match))
         except boto_failures() as error:
-            raise self.conflict(error, "delete", key, "update") from error
+            facts = boto_facts(error)
+            tried = done is None or bool(getattr(error, "response", {}).get("ResponseMetadata", {}).get("RetryAttempts"))
+            if not (tried and facts.status in {404, 412} and not facts.no_bucket and self._absent(path)):
+                raise self.conflict(error, "delete", key, "update") from error
 
-    def _deleted(self, path: str, etag: str) -> bool:
-        """Tell whether a request of our own deleted the object; boto3 takes five times as long, repeats what failed, and tells why.
+    def _absent(self, path: str) -> bool:
+        try:
+            self.client.head_object(Bucket=self.bucket, Key=path)
+        except boto_failures() as error:
+            return boto_facts(error).status == 404
+        return False
+
+    def _deleted(self, path: str, etag: str) -> bool | None:
+        """Tell whether a request of our own deleted the object, ``None`` if its answer did not come.
+
+        boto3 takes five times as long, repeats what failed, and tells why.
 
         The condition is no part of this signature, so it goes only where nobody on the way can take it out.
         """
@@ -259,17 +276,20 @@ class S3Extra:
             return False
         try:
             address = obstore.sign(self.store.native, "DELETE", path, timedelta(minutes=1))
+        except FAILURES:
+            return False
+        try:
             request = Request(address, method="DELETE", headers={"If-Match": etag, "User-Agent": AGENT})  # noqa: S310  # checked
             with self._connections.open(request) as answer:
                 return answer.status == 204 or not answer.read(1)  # a page of something else is no answer of S3
         except HTTPError as error:
             self._direct = self._direct and error.code not in _REFUSED
             error.close()
+            return None if error.code >= 500 else False
         except FAILURES:
-            pass
+            return None
         except HTTPException:
-            pass
-        return False
+            return None
 
     def page(
         self, prefix: str, delimiter: str | None, after: str | None, mark: str | None, cut: int

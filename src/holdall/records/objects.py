@@ -49,6 +49,9 @@ from holdall.records.tags import Omissions
 
 __all__ = ["ObjectEngine"]
 
+_GONE = {"written", "missing"}
+"""What a deletion says of a record that is surely not there any more."""
+
 
 @telling_absence
 class ObjectEngine(Engine):
@@ -144,7 +147,7 @@ class ObjectEngine(Engine):
             with journaled(self.state, list(dict.fromkeys(part)), effects):
                 done = many.delete_chunk(self.state, part, start, there)
                 outcomes += done
-                effects |= {o.id: Row(o.id, None, "gone") for o in done if o.id is not None and o.status != "failed"}
+                effects |= {o.id: Row(o.id, None, "gone") for o in done if o.id is not None and o.status in _GONE}
         return outcomes
 
     def clear(self) -> int:

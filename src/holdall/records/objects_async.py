@@ -48,6 +48,9 @@ from holdall.records.tags import Omissions
 
 __all__ = ["ObjectEngine"]
 
+_GONE = {"written", "missing"}
+"""What a deletion says of a record that is surely not there any more."""
+
 
 @telling_absence
 class ObjectEngine(Engine):
@@ -145,7 +148,7 @@ class ObjectEngine(Engine):
             async with journaled_async(self.state, list(dict.fromkeys(part)), effects):
                 done = await many.delete_chunk_async(self.state, part, start, there)
                 outcomes += done
-                effects |= {o.id: Row(o.id, None, "gone") for o in done if o.id is not None and o.status != "failed"}
+                effects |= {o.id: Row(o.id, None, "gone") for o in done if o.id is not None and o.status in _GONE}
         return outcomes
 
     async def clear_async(self) -> int:

@@ -139,6 +139,19 @@ class ObjectDatabase(Database):
         return f"{type(self).__name__}({self.store!r}, prefix={self.prefix!r})"
 
 
+_PRINCIPAL = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_CONFIG_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
+"""Where boto3 gets credentials from, unless it is told a key. Source: boto3's guide, "Credentials"."""
+
+
 def _placed(store: Store | str | Any, prefix: str) -> tuple[Store, str]:
     """Return the store of what a user named, and the prefix there."""
     if isinstance(store, Store):
@@ -159,7 +172,7 @@ def _make_mirror(state: ObjectState, where: str, indexes: tuple[tuple[str, ...],
     identity = store.identity
     who = identity.principal
     if not who and identity.service.startswith("s3"):
-        who = os.environ.get("AWS_ACCESS_KEY_ID") or os.environ.get("AWS_PROFILE") or ""
+        who = os.environ.get("AWS_ACCESS_KEY_ID") or " ".join(filter(None, map(os.environ.get, _PRINCIPAL)))
     text = f"{replace(identity, principal=who)}#{state.prefix}"
     if where == "memory" or (where == "auto" and store.capabilities.temporary):
         return Mirror(None, text, indexes)

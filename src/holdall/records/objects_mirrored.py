@@ -67,14 +67,14 @@ def fresh(state: ObjectState, mirror: Mirror, max_age: float | None) -> None:
         try:
             if not finish(lambda: run(flight.take)):  # noqa: B023  # called before the next turn
                 sleep(_POLL)  # somebody is listing: what comes of it may be fresh enough
-            elif not run(lambda: mirror.fresh(since)):
-                _list(state, mirror)
+            elif run(lambda: mirror.fresh(since)) or _list(state, mirror):
+                return
         finally:
             flight.give_back()
 
 
-def _list(state: ObjectState, mirror: Mirror) -> None:
-    """List everything once and take it over; if that fails, nothing has changed.
+def _list(state: ObjectState, mirror: Mirror) -> bool:
+    """List everything once, take it over, and tell whether that was still possible; if it fails, nothing has changed.
 
     Each step of the mirror ends before a cancellation goes on: else the next lister would begin within it.
     """
@@ -88,12 +88,13 @@ def _list(state: ObjectState, mirror: Mirror) -> None:
                 found = [(id, meta) for id, meta in page if id is not None]
                 finish(lambda found=found: run(lambda: mirror.note(listing[0], found)))  # type: ignore[misc]
         finish(lambda: run(lambda: mirror.apply(listing[0])))
-    except Interrupted:
-        return  # the caller sees that nothing is fresh, and begins again
-    except BaseException:
+    except BaseException as error:
         for begun in listing:
             finish(lambda begun=begun: run(lambda: mirror.abandon(begun)))  # type: ignore[misc]
+        if isinstance(error, Interrupted):
+            return False  # the caller begins again
         raise
+    return True  # fresh, whatever the clock says
 
 
 def load(state: ObjectState, mirror: Mirror, scope: Scope, *, unknown: bool = False) -> int:

@@ -66,14 +66,14 @@ async def fresh_async(state: ObjectState, mirror: Mirror, max_age: float | None)
         try:
             if not await finish_async(lambda: run_async(flight.take)):  # noqa: B023  # called before the next turn
                 await sleep_async(_POLL)  # somebody is listing: what comes of it may be fresh enough
-            elif not await run_async(lambda: mirror.fresh(since)):
-                await _list_async(state, mirror)
+            elif await run_async(lambda: mirror.fresh(since)) or await _list_async(state, mirror):
+                return
         finally:
             flight.give_back()
 
 
-async def _list_async(state: ObjectState, mirror: Mirror) -> None:
-    """List everything once and take it over; if that fails, nothing has changed.
+async def _list_async(state: ObjectState, mirror: Mirror) -> bool:
+    """List everything once, take it over, and tell whether that was still possible; if it fails, nothing has changed.
 
     Each step of the mirror ends before a cancellation goes on: else the next lister would begin within it.
     """
@@ -87,12 +87,13 @@ async def _list_async(state: ObjectState, mirror: Mirror) -> None:
                 found = [(id, meta) for id, meta in page if id is not None]
                 await finish_async(lambda found=found: run_async(lambda: mirror.note(listing[0], found)))  # type: ignore[misc]
         await finish_async(lambda: run_async(lambda: mirror.apply(listing[0])))
-    except Interrupted:
-        return  # the caller sees that nothing is fresh, and begins again
-    except BaseException:
+    except BaseException as error:
         for begun in listing:
             await finish_async(lambda begun=begun: run_async(lambda: mirror.abandon(begun)))  # type: ignore[misc]
+        if isinstance(error, Interrupted):
+            return False  # the caller begins again
         raise
+    return True  # fresh, whatever the clock says
 
 
 async def load_async(state: ObjectState, mirror: Mirror, scope: Scope, *, unknown: bool = False) -> int:

@@ -248,7 +248,7 @@ def delete(state: ObjectState, id: str, expected: str | None) -> bool:
             raise _lost(state, id, expected, actual) from error
         state.known.note(id, None, None)
         return True
-    known = _known(state, id)
+    known = _known(state, id, aged=False)
     etag = known.etag if known is not None else None
     for _ in range(_RACES):
         etag = etag or version(state, id)
@@ -294,13 +294,19 @@ def _look(state: ObjectState, id: str) -> Known | None:
     return None if found is None else Known(found.etag, found.body.created)
 
 
-def _known(state: ObjectState, id: str) -> Known | None:
-    """Return what this process or the mirror knows; only a guess, on which conditional writes may be tried."""
+def _known(state: ObjectState, id: str, *, aged: bool = True) -> Known | None:
+    """Return what this process or the mirror knows; only a guess, on which conditional writes may be tried.
+
+    Args:
+        state: Of the database.
+        id: Of the record.
+        aged: Since when it is there has to be known, too.
+    """
     known = state.known.get(id)
     mirror = state.mirror
     if known is not None or mirror is None:
         return known
     held = run(lambda: mirror.known(id))
-    if held is None or held[1] is None:
+    if held is None or (aged and held[1] is None):
         return None
-    return Known(held[0], datetime.fromisoformat(held[1]))
+    return Known(held[0], None if held[1] is None else datetime.fromisoformat(held[1]))

@@ -247,7 +247,7 @@ async def delete_async(state: ObjectState, id: str, expected: str | None) -> boo
             raise _lost(state, id, expected, actual) from error
         state.known.note(id, None, None)
         return True
-    known = await _known_async(state, id)
+    known = await _known_async(state, id, aged=False)
     etag = known.etag if known is not None else None
     for _ in range(_RACES):
         etag = etag or await version_async(state, id)
@@ -293,13 +293,19 @@ async def _look_async(state: ObjectState, id: str) -> Known | None:
     return None if found is None else Known(found.etag, found.body.created)
 
 
-async def _known_async(state: ObjectState, id: str) -> Known | None:
-    """Return what this process or the mirror knows; only a guess, on which conditional writes may be tried."""
+async def _known_async(state: ObjectState, id: str, *, aged: bool = True) -> Known | None:
+    """Return what this process or the mirror knows; only a guess, on which conditional writes may be tried.
+
+    Args:
+        state: Of the database.
+        id: Of the record.
+        aged: Since when it is there has to be known, too.
+    """
     known = state.known.get(id)
     mirror = state.mirror
     if known is not None or mirror is None:
         return known
     held = await run_async(lambda: mirror.known(id))
-    if held is None or held[1] is None:
+    if held is None or (aged and held[1] is None):
         return None
-    return Known(held[0], datetime.fromisoformat(held[1]))
+    return Known(held[0], None if held[1] is None else datetime.fromisoformat(held[1]))

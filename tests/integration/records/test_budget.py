@@ -69,6 +69,16 @@ def test_a08_point_operations(place, proxy, colour):
         assert sent.methods == expected, expected
 
 
+def test_a08_a_delete_of_what_a_listing_showed(place, proxy, colour):
+    place().batch_create(Record({"id": name}) for name in "ab")
+    db = colour(place(mirror="memory"))
+    assert db.count() == 2
+    with count(proxy) as sent:
+        assert db.delete("a") is True
+    assert sent.methods == ["DELETE"]
+    assert db.count() == 1
+
+
 def test_a08_point_operations_on_what_others_wrote(place, proxy, colour):
     writer = place()
     for name in "abc":

@@ -80,6 +80,39 @@ def test_a_delete_that_nobody_can_look_up_is_unknown(cut, colour):
     assert [record.id for record in colour(db).search()] == ["gone"]
 
 
+def test_what_a_batch_may_have_deleted_is_looked_at(cut, colour):
+    """A service that is in trouble has deleted nothing: nothing vanishes from answers that an index gives."""
+    proxy, db, _ = cut
+    assert len(colour(db).search()) == 2
+    proxy.fail(Fault(answer=500), times=math.inf, method="POST")
+    with pytest.raises(BatchError) as caught:
+        colour(db).batch_delete(["old", "gone"])
+    assert {outcome.status for outcome in caught.value.outcomes} == {"unknown"}
+    proxy.heal()
+    assert colour(db).count() == 2 and len(list(colour(db).ids())) == 2
+    assert [record.id for record in colour(db).search()] == ["gone", "old"]
+
+
+@pytest.mark.parametrize("expected", [False, True], ids=["as it is", "at a version"])
+def test_a12_the_answer_of_a_conditional_delete_is_cut_off(moto_bucket, colour, expected):
+    with (
+        FaultProxy(moto_bucket.server.endpoint) as proxy,
+        opened(moto_bucket, proxy=proxy, tags="off", mirror="off") as db,
+        opened(moto_bucket, tags="off", mirror="off") as other,
+    ):
+        db.store.probe()
+        assert db.capabilities.conditional_delete
+        for name in ("a", "b"):
+            db.create(Record({"id": name}))
+        version = {"expected_version": db.get_version("a")} if expected else {}
+        proxy.fail(Fault(lose_reply=True), method="DELETE")
+        assert colour(db).delete("a", **version) is True
+        assert not other.exists("a")
+        version = {"expected_version": db.get_version("b")} if expected else {}
+        other.delete("b")
+        assert colour(db).delete("b", **version) is False, "somebody else did"
+
+
 def test_batches_of_deletes_and_clear_say_so(cut, colour):
     proxy, db, other = cut
     proxy.fail(Fault(lose_reply=True), times=math.inf, method="POST")

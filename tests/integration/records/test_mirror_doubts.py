@@ -66,6 +66,33 @@ def test_a14_a_request_that_outlives_its_process(tmp_path, colour, verb, write, 
             assert store.counts.total == 0
 
 
+def test_what_is_cleared_while_it_is_listed_does_not_come_back(tmp_path, colour):
+    """Another handle on the same index clears, and writes; the listing under way had seen what is gone, and not what is new."""
+    with opened(tmp_path, cache_ttl=3600) as other:
+        other.batch_create([Record({"id": name}) for name in "abc"])
+
+        def clear():
+            assert other.clear() == 3
+            other.create(Record({"id": "new"}))
+
+        store = Late(LocalStore(tmp_path / "root"), clear)
+        with ObjectDatabase(store, mirror=tmp_path / "mirror.sqlite", cache_ttl=3600, owned=True) as db:
+            assert colour(db).count() == 1
+            for one in (db, other):
+                assert list(colour(one).ids()) == ["new"]
+                assert [record.id for record in colour(one).search()] == ["new"]
+
+
+def test_fields_are_known_after_another_handle_emptied_the_index(tmp_path, colour):
+    with opened(tmp_path) as one, opened(tmp_path) as two:
+        one.create(Record({"id": "a", "n": 1}))
+        assert colour(one).select_query("SELECT n FROM records") == [{"n": 1}]
+        two.clear()
+        one.create(Record({"id": "b", "n": 2}))
+        for db in (one, two):
+            assert colour(db).select_query("SELECT n FROM records WHERE n > 1") == [{"n": 2}]
+
+
 @pytest.mark.parametrize("fault", ["journal.end = die", "journal.next_number = die"])
 def test_a14_a_killed_write_that_was_stored(tmp_path, colour, fault):
     """Its outcome was not noted; with one listing for an hour, the answer of the next process is right and stays so."""

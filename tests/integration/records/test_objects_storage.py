@@ -504,6 +504,26 @@ def test_a26_two_principals_share_nothing(moto_bucket, colour):
         assert [("other%2F" in url, "test%2F" in url) for url in signed] == [(False, True), (True, False)], signed
 
 
+def test_a26_principals_by_the_environment(moto_bucket, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    paths = set()
+    for name, value in [
+        ("AWS_PROFILE", "alice"),
+        ("AWS_PROFILE", "bob"),
+        ("AWS_DEFAULT_PROFILE", "carol"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/a"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/b"),
+        ("AWS_ROLE_ARN", "arn:aws:iam::1:role/x"),
+        ("AWS_ACCESS_KEY_ID", "AKIAX"),
+    ]:
+        with monkeypatch.context() as one:
+            one.setenv(name, value)
+            with S3Database.from_config({"bucket": "b", "region": "eu-west-1"}) as db:
+                paths.add(db.mirror.path)
+    assert len(paths) == 7
+
+
 def test_configuration(monkeypatch):
     monkeypatch.setenv("MY_SECRET", "s3cr3t")
     monkeypatch.setenv("WORKERS", "7")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from holdall.core.meta import ObjectMeta
 from holdall.records.encoding import Body
-from holdall.records.mirror.mirror import Mirror
+from holdall.records.mirror.mirror import Interrupted, Mirror
 from holdall.records.mirror.rows import Row, row_of
 from holdall.records.plans import EVERYTHING
 
@@ -72,9 +72,9 @@ def lister(world, mirror):
     mirror.apply(listing)
 
 
-def loader(world, mirror):
+def loader(world, mirror, *, unknown=False):
     """S6."""
-    for pending in mirror.pending(EVERYTHING):
+    for pending in mirror.pending(EVERYTHING, unknown=unknown):
         yield
         etag = world.objects.get(pending.id)
         yield
@@ -126,8 +126,44 @@ def test_a17_every_order_of_steps_ends_in_the_truth(data, actors, present):
     run(lister(world, mirror))
     run(loader(world, mirror))
     interleaved(world, mirror, actors, data)
+    run(loader(world, mirror, unknown=True))
+    assert mirror.ids(EVERYTHING, limit=10) == sorted(world.objects), "what is counted"
     run(loader(world, mirror))
     assert shown(mirror) == world.objects
+    mirror.close()
+
+
+def test_a17_a_deletion_that_was_looked_at_stays_one():
+    """It met the start of a listing, so it was in doubt; somebody looks, and then the listing ends, which had shown the record."""
+    world, mirror = World(), Mirror(None, "")
+    world.put("a")
+    run(lister(world, mirror))
+    deleting, listing = writer(world, mirror, "a", "delete"), lister(world, mirror)
+    next(deleting)
+    next(listing)
+    next(listing)  # it has seen the record
+    run(deleting)
+    run(loader(world, mirror, unknown=True))
+    assert mirror.ids(EVERYTHING, limit=10) == []
+    run(listing)
+    assert mirror.ids(EVERYTHING, limit=10) == [] and mirror.count(EVERYTHING, "TRUE", ()) == 0
+    run(lister(world, mirror))
+    assert mirror.info().records == 0
+    mirror.close()
+
+
+def test_a_mirror_that_was_emptied_takes_no_older_listing():
+    world, mirror = World(), Mirror(None, "")
+    world.put("a")
+    listing = mirror.start(weak=False)
+    mirror.note(listing, [("a", ObjectMeta(key="a", size=1, etag="e1", last_modified=NOW))])
+    mirror.drop()
+    with pytest.raises(Interrupted):
+        mirror.apply(listing)
+    mirror.abandon(listing)
+    del world.objects["a"]
+    run(lister(world, mirror))
+    assert mirror.ids(EVERYTHING, limit=10) == []
     mirror.close()
 
 

@@ -150,6 +150,25 @@ def test_s01_a_clock_that_went_back_is_not_believed(tmp_path, clock, colour, que
         assert calls(store, "list") == 1, "what was listed by the new time is believed"
 
 
+@pytest.mark.parametrize("question", ["count", "search"])
+def test_s01_a_clock_that_goes_back_meanwhile_costs_one_listing(clock, colour, question):
+    """What a call has listed itself is enough for it."""
+    store, _ = filled()
+
+    class Back(ForwardingStore):
+        def list(self, *arguments, **options):
+            clock.by -= 100
+            return super().list(*arguments, **options)
+
+        def list_async(self, *arguments, **options):
+            clock.by -= 100
+            return super().list_async(*arguments, **options)
+
+    with ObjectDatabase(Back(store), mirror="memory", cache_ttl=0) as plain:
+        assert QUESTIONS[question](colour(plain)) == 3
+    assert calls(store, "list") == 1
+
+
 def test_s01_the_clock_of_another_boot_is_not_believed(tmp_path, monkeypatch, colour):
     store, stranger = filled()
     with ObjectDatabase(store, mirror=tmp_path / "mirror", cache_ttl=3600) as first:

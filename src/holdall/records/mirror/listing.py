@@ -15,7 +15,7 @@ from holdall._turns import in_turns
 from holdall.core.meta import ObjectMeta
 from holdall.records.mirror.journal import next_number, sweep
 
-__all__ = ["Listing", "apply", "drop", "fresh", "note", "start", "started"]
+__all__ = ["Listing", "apply", "drop", "end_all", "ended", "fresh", "note", "start", "started"]
 
 _UNSURE = timedelta(seconds=2)
 """With weak etags: for how long after a write another one may look the same."""
@@ -82,6 +82,17 @@ def note(connection: sqlite3.Connection, listing: Listing, page: Iterable[tuple[
         for id, meta in in_turns(page)
     ]  # fmt: skip
     connection.executemany(f"INSERT OR REPLACE INTO {listing.table} VALUES (?, ?, ?, ?)", in_turns(rows))
+
+
+def end_all(connection: sqlite3.Connection) -> None:
+    """Have no listing that is under way be taken over: what it showed is not held any more."""
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('emptied', ?)", (next_number(connection),))
+
+
+def ended(connection: sqlite3.Connection, listing: Listing) -> bool:
+    """Tell whether `end_all` was called since a listing began."""
+    found = connection.execute("SELECT value FROM meta WHERE name = 'emptied'").fetchone()
+    return found is not None and found[0] > listing.own
 
 
 def drop(connection: sqlite3.Connection, listing: Listing) -> None:

@@ -110,11 +110,12 @@ class Mirror:
         self._file.call(work)
 
     def known(self, id: str) -> tuple[str, str | None] | None:
-        """Return etag and creation time of a loaded record."""
+        """Return the etag of a record, and its creation time if it is loaded."""
 
         def work(connection: sqlite3.Connection) -> Any:
             return connection.execute(
-                "SELECT etag, created_at FROM rec WHERE id = ? AND state IN ('loaded', 'cut') AND etag IS NOT NULL", (id,)
+                "SELECT etag, created_at FROM rec WHERE id = ? AND state IN ('loaded', 'cut', 'listed') AND etag IS NOT NULL",
+                (id,),
             ).fetchone()
 
         found = self._file.call(work, writes=False)
@@ -160,7 +161,7 @@ class Mirror:
         """Keep a page (S4).
 
         Raises:
-            Interrupted: The file was replaced meanwhile.
+            Interrupted: The file was replaced or emptied meanwhile.
         """
         entries = list(page)
         self._during(run, lambda connection: listing.note(connection, run, entries))
@@ -174,9 +175,15 @@ class Mirror:
         """Take over a complete listing (S5).
 
         Raises:
-            Interrupted: The file was replaced meanwhile.
+            Interrupted: The file was replaced or emptied meanwhile.
         """
-        self._during(run, lambda connection: listing.apply(connection, run))
+
+        def work(connection: sqlite3.Connection) -> None:
+            if listing.ended(connection, run):
+                raise Interrupted
+            listing.apply(connection, run)
+
+        self._during(run, work)
 
     def _during(self, run: Listing, function: Callable[[sqlite3.Connection], None]) -> None:
         def work(connection: sqlite3.Connection) -> None:
@@ -204,12 +211,10 @@ class Mirror:
 
         def work(connection: sqlite3.Connection) -> None:
             for pending, row in in_turns(found):
-                if row is None:
-                    connection.execute("DELETE FROM rec WHERE id = ? AND rev = ?", (pending.id, pending.rev))
-                    continue
                 now = connection.execute("SELECT rev FROM rec WHERE id = ?", (pending.id,)).fetchone()
                 if now is not None and now[0] == pending.rev:
-                    journal.store_row(connection, row, own=None, rev=journal.next_number(connection))
+                    seen = row or Row(pending.id, None, "gone")  # not removed: a listing that began before may show it
+                    journal.store_row(connection, seen, own=None, rev=journal.next_number(connection))
             self._learn(connection, (row for _, row in found))
 
         self._file.call(work)
@@ -347,11 +352,10 @@ class Mirror:
         """Forget everything that is held; the next search asks the storage."""
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM rec")
-            connection.execute("DELETE FROM names")
+            connection.execute("DELETE FROM rec")  # names of fields stay: others have learnt that they are here
             connection.execute("DELETE FROM meta WHERE name = 'started'")
+            listing.end_all(connection)
 
-        self._names = (0, set())
         self._file.call(work)
 
     def close(self) -> None:
