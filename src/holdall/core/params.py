@@ -234,18 +234,20 @@ def bind(
     env: Mapping[str, str] | None = None,
     expanded: bool = False,
     base: str | None = None,
+    common: bool = True,
     read: Callable[[str], str] = read_secret,
 ) -> dict[str, Any]:
     """Return the values by canonical name; what is wrong goes to ``faults``.
 
     Args:
-        params: The parameters of the type; the common ones are added.
+        params: The parameters of the type.
         raw: What was written.
         faults: Takes every fault.
         form: Which form was written.
         env: The environment for ``${NAME}``; the process's if ``None``.
         expanded: ``${NAME}`` is not looked for (or was already dealt with).
         base: The directory that relative paths are relative to.
+        common: The parameters that all storages have are taken, too.
         read: Reads the file of a ``…_file`` twin.
 
     Example:
@@ -255,7 +257,7 @@ def bind(
     """
     mine = tuple(params)
     taken = {name for p in mine for name in p.names}
-    table = [*mine, *(p for p in COMMON if not taken.intersection(p.names))]
+    table = [*mine, *(p for p in COMMON if common and not taken.intersection(p.names))]
     by_name = {name: p for p in table if p.form in {None, form} for name in p.names}
     twins = {f"{name}_file": p for name, p in by_name.items() if p.secret and f"{name}_file" not in by_name}
     values: dict[str, Any] = {}

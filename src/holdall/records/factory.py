@@ -121,6 +121,8 @@ class DatabaseFactory:
                 f"{what}: class {path!r} is of no registered backend; DatabaseFactory(trusted=True) would load it"
             )
         module, _, attribute = str(path).rpartition(".")
+        if not module or module.startswith("."):
+            raise ConfigError(f"{what}: a class is 'module.Class', not {path!r}")
         return Backend(name=str(path), target=f"{module}:{attribute}")
 
     def __repr__(self) -> str:

@@ -16,7 +16,7 @@ from holdall.core.secrets import reveal
 from holdall.errors import ConfigError
 from holdall.records.database import Database
 from holdall.records.errors import BackendNotFoundError
-from holdall.records.keywords import check_keywords, check_options
+from holdall.records.keywords import check_keywords, check_options, take_seconds
 
 __all__ = ["BACKENDS", "ENTRY_POINTS", "Backend", "build", "find_backend", "known_backends", "register_backend"]
 
@@ -29,7 +29,7 @@ _DATABASE = (
 _OBJECTS = (
     Param(name="prefix", help="what stands before every key; `records/` if not given"),
     Param(name="max_workers", kind="int", help="requests in flight"),
-    Param(name="cache_ttl", kind="float", help="seconds for which a listing counts as current"),
+    Param(name="cache_ttl", kind="any", help="seconds for which a listing counts as current"),
     Param(name="mirror", help="`auto`, `memory`, `off`, or the path of a file"),
     Param(name="on_corrupt", choices=("raise", "report"), help="what an unreadable object does to a search"),
     Param(name="tags", kind="any", help="`fit`, `strict`, `off`, or names of metadata"),
@@ -42,6 +42,8 @@ _SQL = (
     Param(name="pool_size", kind="int", help="connections that are kept"),
     *_DATABASE,
 )
+
+Check = Callable[[Mapping[str, Any], Faults], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,7 @@ class Backend:
         extra: The extra that it needs.
         needs: Modules of that extra.
         params: Its options; ``None`` if the class checks them itself.
+        check: Looks at the options together; notes faults.
         references: It expands the environment's references itself, too.
     """
 
@@ -66,6 +69,7 @@ class Backend:
     extra: str | None = None
     needs: tuple[str, ...] = ()
     params: tuple[Param, ...] | None = field(default=None, repr=False)
+    check: Check | None = field(default=None, repr=False)
     references: bool = False
 
     @property
@@ -74,6 +78,20 @@ class Backend:
         return all(importlib.util.find_spec(module) is not None for module in self.needs)
 
 
+def _check_postgres(values: Mapping[str, Any], faults: Faults) -> None:
+    if "url" not in values:
+        return
+    if values.keys() & {*_PARTS, "sslmode"}:
+        faults.add("url says it all; leave out host, port, database, user, password and sslmode")
+    from holdall.records.sql_link import checked_url  # noqa: PLC0415  # SQLAlchemy loads on demand
+
+    try:
+        checked_url(reveal(values["url"]))
+    except ConfigError as error:
+        faults.add(error.message)
+
+
+_PARTS: dict[str, Callable[[Any], Any]] = {"host": str, "port": int, "database": str, "user": str, "password": reveal}
 BACKENDS: dict[str, Backend] = {
     backend.name: backend
     for backend in (
@@ -121,6 +139,7 @@ BACKENDS: dict[str, Backend] = {
                 Param(name="gin", kind="bool", help="index whole documents for `contains`"),
                 *_SQL,
             ),
+            check=_check_postgres,
         ),
     )
 }
@@ -216,20 +235,22 @@ def build(backend: Backend, options: Mapping[str, Any], *, what: str, base: str)
             check_keywords(target, given, what)
         made = target.from_config(given) if hasattr(target, "from_config") else target(**given)
     else:
-        made = target(_bound(backend.params, options, what=what, base=base))
+        made = target(_bound(backend.params, options, backend.check, what=what, base=base))
     if not isinstance(made, Database):
         raise ConfigError(f"{what}: {backend.target} makes no Database")
     return made
 
 
-def _bound(params: tuple[Param, ...], options: Mapping[str, Any], *, what: str, base: str) -> dict[str, Any]:
+def _bound(
+    params: tuple[Param, ...], options: Mapping[str, Any], check: Check | None, *, what: str, base: str
+) -> dict[str, Any]:
     faults = Faults(what)
-    values = bind(params, options, faults, base=base)
-    known = {param.name for param in params}
-    for name in sorted(values.keys() - known):  # `bind` also takes what stores have in common
-        faults.add(f"unknown field {name!r} (known: {', '.join(sorted(known))})")
+    values = bind(params, options, faults, base=base, common=False)
     require(params, values, faults)
+    take_seconds(values, faults)
     check_options(values, faults)
+    if check is not None:
+        check(values, faults)
     faults.check()
     return values
 
@@ -271,9 +292,6 @@ def open_sqlite(values: dict[str, Any]) -> Database:
     return SQLDatabase(URL.create("sqlite", database=place), **values)
 
 
-_PARTS: dict[str, Callable[[Any], Any]] = {"host": str, "port": int, "database": str, "user": str, "password": reveal}
-
-
 def open_postgres(values: dict[str, Any]) -> Database:
     """Return a database on PostgreSQL."""
     from sqlalchemy import URL  # noqa: PLC0415
@@ -283,8 +301,6 @@ def open_postgres(values: dict[str, Any]) -> Database:
     parts = {name: convert(values.pop(name)) for name, convert in _PARTS.items() if name in values}
     sslmode, url = values.pop("sslmode", None), values.pop("url", None)
     if url is not None:
-        if parts or sslmode:
-            raise ConfigError("postgres: url says it all; leave out host, port, database, user, password and sslmode")
         return SQLDatabase(reveal(url), **values)
     query = {"sslmode": sslmode} if sslmode else {}
     address = URL.create("postgresql", username=parts.pop("user", None), query=query, **parts)

@@ -13,7 +13,7 @@ from holdall.core.secrets import mask
 from holdall.errors import ConfigError
 from holdall.records.paths import index_paths
 
-__all__ = ["check_keywords", "check_options"]
+__all__ = ["check_keywords", "check_options", "take_seconds"]
 
 
 def check_keywords(target: Callable[..., Any], given: Mapping[str, Any], what: str, *, renamed: str | None = None) -> None:
@@ -48,6 +48,22 @@ def check_keywords(target: Callable[..., Any], given: Mapping[str, Any], what: s
         if needed and name not in given:
             faults.add(f"missing required field: {name!r}")
     faults.check()
+
+
+def take_seconds(values: dict[str, Any], faults: Faults) -> None:
+    """Make a number of ``cache_ttl``, which may be its text, and ``inf``; one that is none is noted and taken away.
+
+    Example:
+        >>> values = {"cache_ttl": "inf"}
+        >>> take_seconds(values, Faults(""))
+        >>> values
+        {'cache_ttl': inf}
+    """
+    if values.get("cache_ttl") is not None:
+        try:
+            values["cache_ttl"] = float(str(values["cache_ttl"]))
+        except ValueError:
+            faults.add(f"'cache_ttl' must be a number of seconds, not {values.pop('cache_ttl')!r}")
 
 
 def check_options(values: Mapping[str, Any], faults: Faults) -> None:
@@ -89,6 +105,7 @@ def _tags(value: object) -> bool:
 
 _OPTIONS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "prefix": (_text, "text that UTF-8 can hold"),
+    "table": (bool, "a name"),
     "max_workers": (_at_least_one, "a whole number of at least 1"),
     "max_attempts": (_at_least_one, "a whole number of at least 1"),
     "pool_size": (_at_least_one, "a whole number of at least 1"),

@@ -13,12 +13,13 @@ from holdall.core.urls import is_loopback
 from holdall.drivers.objects import S3Store
 from holdall.drivers.s3settings import SSE, boto_installed
 from holdall.errors import ConfigError
-from holdall.records.keywords import check_options
+from holdall.records.keywords import check_options, take_seconds
 from holdall.records.objects_database import ObjectDatabase
 
 __all__ = ["S3_PARAMS", "S3Database"]
 
 S3_PARAMS: tuple[Param, ...] = (
+    Param(name="name", help="of its description in a configuration"),
     Param(name="bucket", required=True, help="name of the bucket"),
     Param(name="prefix", default="records/", help="what stands before every key"),
     Param(name="region", aliases=("region_name",), empty=True, help="else the environment's or the profile's"),
@@ -47,8 +48,6 @@ S3_PARAMS: tuple[Param, ...] = (
     Param(name="new_id", kind="any", help="makes ids for records that have none"),
 )
 """The options of `S3Database`."""
-
-_KNOWN = {param.name for param in S3_PARAMS}
 
 
 class S3Database(ObjectDatabase):
@@ -100,7 +99,7 @@ class S3Database(ObjectDatabase):
                 store,
                 prefix=values.get("prefix", "records/"),
                 max_workers=workers,
-                cache_ttl=values["cache_ttl"],
+                cache_ttl=values.get("cache_ttl", 60.0),
                 mirror=values.get("mirror", "auto"),
                 indexes=values.get("indexes", ()),
                 on_corrupt=values.get("on_corrupt", "raise"),
@@ -135,10 +134,10 @@ def _again(cls: type[S3Database], given: dict[str, Any]) -> S3Database:
 
 def _bound(given: Mapping[str, Any]) -> dict[str, Any]:
     faults = Faults("S3Database")
-    values = bind(S3_PARAMS, given, faults)
-    for name in values.keys() - _KNOWN - {"name"}:
-        faults.add(f"unknown field {name!r} (known: {', '.join(sorted(_KNOWN))})")
+    values = bind(S3_PARAMS, given, faults, common=False)
     require(S3_PARAMS, values, faults)
+    if "/" in values.get("bucket", ""):
+        faults.add(f"a bucket is a name without '/', not {values['bucket']!r}")
     if (values.get("access_key_id") is None) != (values.get("secret_access_key") is None):
         faults.add("half a pair of credentials: access_key_id and secret_access_key go together")
     if values.get("session_token") is not None and values.get("access_key_id") is None:
@@ -148,12 +147,8 @@ def _bound(given: Mapping[str, Any]) -> dict[str, Any]:
     if "kms_key_id" in values and not str(values.get("sse", "")).startswith("aws:kms"):
         faults.add("kms_key_id goes with sse='aws:kms'")
     faults.found += _endpoint_faults(values.get("endpoint_url"))
-    try:
-        values["cache_ttl"] = float(str(values.get("cache_ttl", 60)))
-    except ValueError:
-        faults.add(f"'cache_ttl' must be a number of seconds, not {values['cache_ttl']!r}")
-        faults.told.add("cache_ttl")
-    check_options({name: value for name, value in values.items() if name not in faults.told}, faults)
+    take_seconds(values, faults)
+    check_options(values, faults)
     faults.check()
     return values
 

@@ -208,6 +208,12 @@ def test_a_type_may_have_a_common_name_for_its_own():
     assert not faults
 
 
+def test_what_is_no_storage_has_no_common_parameters():
+    faults = Faults("")
+    assert bind([Param(name="table")], {"retries": 3, "table": "t"}, faults, common=False) == {"table": "t"}
+    assert faults.found == ["unknown field 'retries' (known: table)"]
+
+
 def test_common_parameters_have_distinct_names():
     names = [name for p in COMMON for name in p.names]
     assert len(names) == len(set(names))

@@ -109,6 +109,15 @@ def test_a_mount_is_a_store():
         ({"backend": 5}, "is a name"),
         ({"backend": "memory", "class": "x.Y"}, "not both"),
         ({"class": "os.system"}, "no registered backend"),
+        ({"backend": "postgres", "host": "h", "connect_timeout": 5}, r"unknown field 'connect_timeout' \(known: "),
+        ({"backend": "postgres", "host": "h", "connect_timout": 5}, r"unknown field 'connect_timout' \(known: "),
+        ({"backend": "s3", "bucket": "b", "retries": 3}, r"unknown field 'retries' \(known: "),
+        ({"backend": "s3", "bucket": "b", "retrys": 3}, r"unknown field 'retrys' \(known: "),
+        ({"backend": "s3", "bucket": "b", "max_conections": 3}, r"unknown field 'max_conections' \(known: "),
+        ({"backend": "postgres", "url": "mysql://h/d"}, "PostgreSQL .*, not by 'mysql'"),
+        ({"backend": "sqlite", "path": "x.db", "table": ""}, "table is a name, not ''"),
+        ({"backend": "memory", "cache_ttl": "nan"}, "cache_ttl is a number of seconds of at least 0, not nan"),
+        ({"backend": "memory", "cache_ttl": "x"}, "'cache_ttl' must be a number of seconds, not 'x'"),
         ({"backend": "memory", "bucket": "b"}, "unknown field 'bucket'"),
         ({"backend": "memory", "timeout": 5}, "unknown field 'timeout'"),
         ({"backend": "memory", "max_worker": 5}, "did you mean 'max_workers'"),
@@ -146,6 +155,42 @@ def test_a29_faults(options, said):
 def test_malformed_lists(config):
     with pytest.raises(ConfigError):
         DatabaseFactory(config)
+
+
+@pytest.mark.parametrize(
+    "options", [{"backend": "postgres", "host": "h"}, {"backend": "s3", "bucket": "b"}, {"backend": "memory"}]
+)
+def test_a_hint_names_what_is_taken(options):
+    """Whatever stands under "known" is known."""
+    with pytest.raises(ConfigError) as told:
+        DatabaseFactory().create(**options, nonsense=1)
+    names = str(told.value).partition("(known: ")[2].rstrip(")").split(", ")
+    assert {"new_id", "indexes"} <= set(names)
+    for name in names:
+        with pytest.raises(ConfigError) as told:
+            DatabaseFactory().create(**{**options, name: "1", "nonsense": 1})
+        assert f"unknown field {name!r}" not in str(told.value)
+
+
+@pytest.mark.parametrize("name", ["nope", ".x.Y", 5])
+def test_a_class_that_is_no_path(name):
+    with pytest.raises(ConfigError, match=f"^database: a class is 'module.Class', not {name!r}"):
+        DatabaseFactory(trusted=True).create(**{"class": name})
+
+
+@pytest.mark.parametrize("ttl", ["inf", float("inf"), "5", 5])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"backend": "memory"},
+        {"backend": "objects", "store": "memory://"},
+        {"backend": "file", "path": "x"},
+        {"backend": "s3", "bucket": "b"},
+    ],
+)
+def test_for_how_long_a_listing_is_current(entry, ttl):
+    with DatabaseFactory().create(**entry, cache_ttl=ttl) as database:
+        assert database._state.options.cache_ttl == float(ttl)
 
 
 def test_names_that_are_not_there():
@@ -378,19 +423,24 @@ def test_a29_a_fault_is_a_config_error_that_names_the_entry(entry, said):
 
 def test_a29_all_faults_of_a_mapping_come_in_one():
     faulty = {
-        "bucket": "b", "prefx": 1, "cache_ttl": -1, "tags": "zzz", "endpoint_url": "nonsense", "sse": "x", "max_workers": 0,
+        "bucket": "a/b", "prefx": 1, "cache_ttl": -1, "tags": "zzz", "endpoint_url": "nonsense", "sse": "x", "max_workers": 0,
         "max_attempts": 0, "mirror": 5, "indexes": "age", "new_id": 5, "on_corrupt": "x", "timeout": "x",
         "secret_access_key": "hush",
     }  # fmt: skip
     with pytest.raises(ConfigError) as told:
         S3Database.from_config(faulty)
-    for name in faulty.keys() - {"bucket"}:
+    for name in faulty:
         assert name in str(told.value), name
     assert "hush" not in str(told.value)
     with pytest.raises(ConfigError) as told:
         DatabaseFactory().create(backend="memory", prefx=1, cache_ttl=-1, max_workers=0, tags=5, indexes=5, new_id=5)
     for name in ("prefx", "cache_ttl", "max_workers", "tags", "indexes", "new_id"):
         assert name in str(told.value), name
+    with pytest.raises(ConfigError) as told:
+        DatabaseFactory().create(backend="pg", url="mysql://u:hush@h/d", host="h", table="", pool_size=0, gn=True)
+    for said in ("url says it all", "not by 'mysql'", "table is a name", "pool_size", "'gn', did you mean 'gin'"):
+        assert said in str(told.value), said
+    assert "hush" not in str(told.value)
     with pytest.raises(ConfigError) as told:
         ObjectDatabase(5, max_workers=0, cache_ttl=float("nan"), mirror="")
     for name in ("store", "max_workers", "cache_ttl", "mirror"):
