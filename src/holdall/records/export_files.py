@@ -209,11 +209,11 @@ def _arrow(kinds: dict[str, Kind]) -> _Writer:
 
 
 class _Csv:
-    """CSV with a line of names; numbers in digits, bytes as base64, times in ISO 8601."""
+    """CSV (RFC 4180) with a line of names; numbers in digits, bytes as base64, times in ISO 8601."""
 
     def __init__(self, kinds: dict[str, Kind]) -> None:
         self._text = io.StringIO(newline="")
-        self._writer = csv.DictWriter(self._text, list(kinds), lineterminator="\n")
+        self._writer = csv.DictWriter(self._text, list(kinds))
         self._writer.writeheader()
 
     def add(self, rows: list[dict[str, Any]]) -> bytes:

@@ -1,6 +1,7 @@
 """Records as tables and files."""
 
 import asyncio
+import csv
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import deltalake
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -289,6 +291,16 @@ def test_a_chosen_field_that_is_called_metadata(tmp_path):
         db.create(Record({"metadata": ["x", 1]}, id="a"))
         db.export(str(tmp_path / "x.arrow"), columns=["metadata"])
         assert [record.data for record in records_from(str(tmp_path / "x.arrow"))] == [{"metadata": ["x", 1]}]
+
+
+@pytest.mark.parametrize("text", ["x\ry", "x\ny", "x\r\ny", '"\r', "\r"])
+def test_breaks_of_lines_in_csv(colour, tmp_path, text):
+    with SQLDatabase("sqlite://") as bare:
+        bare.batch_create([Record({"t": text, "u": 1}, id="a"), Record({"t": "plain"}, id="b")])
+        colour(bare).export(str(tmp_path / "x.csv"), columns=["t", "u"])
+    with (tmp_path / "x.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [["id", "t", "u"], ["a", text, "1"], ["b", "plain", ""]]
+    assert list(pd.read_csv(tmp_path / "x.csv")["t"]) == [text, "plain"]
 
 
 def test_a_column_of_another_is_no_metadata():
