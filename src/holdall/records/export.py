@@ -2,8 +2,8 @@
 
 A column whose values mix types becomes JSON text, and is named in the report; so does one with a time outside of the years 1 to
 9999 in UTC. Integers among floats are floats if each of them is exactly one, else the column is JSON text. User metadata are one
-column of JSON text, `metadata`; a field whose name is taken by the id, the metadata or a system's time is the column `fields.<name>`. `Decimal`, and integers beyond 64 bits, are Arrow's
-decimals, of as many digits as they need, or text from 39 digits on. Columns are found in a first pass, values written in a
+column of JSON text, `metadata`; a field whose name is taken by the id, the metadata or a system's time is the column `fields.<name>`.
+Metadata of single fields have no column: the report names them. `Decimal`, and integers beyond 64 bits, are Arrow's decimals, of as many digits as they need, or text from 39 digits on. Columns are found in a first pass, values written in a
 second one, so that memory stays bounded; a record that came in between may have a field more, which is named as well.
 """
 
@@ -59,7 +59,7 @@ _AT_ONCE = 500
 _MOST_DIGITS = 38
 _LONGEST = 1000
 SYSTEM = ("id", "created_at", "updated_at")
-_TAKEN = frozenset({*SYSTEM, "metadata"})
+_TAKEN: dict[str, Kind] = {"id": "text", "metadata": "json", "created_at": "datetime", "updated_at": "datetime"}
 _ESCAPE = "fields."
 _MARKED = {"json": "json", "decimal": "decimal", "digits": "decimal", "whole": "int", "whole digits": "int"}
 
@@ -72,7 +72,7 @@ class ExportReport:
         records: Rows.
         columns: Their names, ``id`` first.
         as_json: Columns of mixed or nested values, which are JSON text.
-        left_out: Fields (or ``metadata``) that came up only after the columns were decided.
+        left_out: Fields (or ``metadata``) that came up only after the columns were decided; metadata of fields, as ``fields['n'].metadata``.
         bytes: Size of the file; 0 for Delta.
     """
 
@@ -88,7 +88,8 @@ class Columns:
     """The columns of records: which fields there are, and the one type of each.
 
     Args:
-        chosen: These paths alone, in this order; ``None`` for all top-level fields.
+        chosen: These paths alone, in this order; ``None`` for all top-level fields. Names of the system are the system's: a field
+            of such a name is ``fields.<name>``.
 
     Example:
         >>> columns = Columns()
@@ -112,7 +113,7 @@ class Columns:
                 self._metadata = True
             return
         for path in self.chosen:
-            self._note(path, record.get_value(path))
+            self._note(path, value_of(record, path))
 
     def _note(self, name: str, value: Any) -> None:
         seen = self._seen.setdefault(name, set())
@@ -126,32 +127,28 @@ class Columns:
 
     def kinds(self) -> dict[str, Kind]:
         """Return the columns: the id, then the fields, then the system's times (unless columns were chosen)."""
-        names = (
-            [name for name in self._seen if name != "id"] if self.chosen is None else [n for n in self.chosen if n != "id"]
-        )
-        found: dict[str, Kind] = {"id": "text"}
-        found.update({name: _one(self._seen.get(name, set()), self._digits.get(name, (1, 0))) for name in names})
-        if self.chosen is None:
-            found.update({"metadata": "json"} if self._metadata else {})
-            found.update({"created_at": "datetime", "updated_at": "datetime"})
-        return found
+        names = self.chosen
+        if names is None:
+            names = (*self._seen, *(("metadata",) if self._metadata else ()), "created_at", "updated_at")
+        return {name: _TAKEN.get(name) or self._kind(name) for name in ("id", *names)}
 
-    def missed(self, record: Record, kinds: dict[str, Kind]) -> Iterator[str]:
-        """Yield the fields of a record that have no column."""
-        if self.chosen is None:
+    def _kind(self, name: str) -> Kind:
+        return _one(self._seen.get(name, set()), self._digits.get(name, (1, 0)))
+
+    def missed(self, record: Record, kinds: dict[str, Kind] | None) -> Iterator[str]:
+        """Yield what of a record has no column; ``None`` for lines, which take every field."""
+        if self.chosen is not None:
+            return
+        if kinds is not None:
             yield from (name for name in record.data if column_of(name) not in kinds)
             if "metadata" not in kinds and metadata_of(record):
                 yield "metadata"
+        yield from (f"fields[{name!r}].metadata" for name in record.fields.info)
 
     def row(self, record: Record, kinds: dict[str, Kind]) -> dict[str, Any]:
         """Return the values of a record as its columns want them; a value that came later and does not fit is an error."""
-        values = values_of(record) if self.chosen is None else {}
-        return {name: fitted(self._value(record, name, values), kind, name) for name, kind in kinds.items()}
-
-    def _value(self, record: Record, name: str, values: dict[str, Any]) -> Any:
-        if name == "id":
-            return record.id
-        return values.get(name) if self.chosen is None else record.get_value(name)
+        values = values_of(record, self.chosen)
+        return {name: fitted(values.get(name), kind, name) for name, kind in kinds.items()}
 
 
 def column_of(name: str) -> str:
@@ -174,13 +171,28 @@ def metadata_of(record: Record) -> dict[str, Any]:
     return {name: value for name, value in record.metadata.items() if name not in SYSTEM}
 
 
-def values_of(record: Record) -> dict[str, Any]:
-    """Return all of a record by columns."""
+def values_of(record: Record, chosen: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return all of a record, or its id and what was chosen, by columns."""
+    if chosen is not None:
+        return {**{path: value_of(record, path) for path in chosen}, "id": record.id}
     values: dict[str, Any] = {"id": record.id, **{column_of(name): value for name, value in record.data.items()}}
     if metadata := metadata_of(record):
         values["metadata"] = metadata
     values.update({"created_at": record.created_at, "updated_at": record.updated_at})
     return values
+
+
+def value_of(record: Record, path: str) -> Any:
+    """Return what a chosen column holds of a record: the value at a path, if the name is not one of the system's.
+
+    Example:
+        >>> record = Record({"n": 1, "metadata": "mine"}, {"team": "x"})
+        >>> value_of(record, "n"), value_of(record, "metadata"), value_of(record, "fields.metadata")
+        (1, {'team': 'x'}, 'mine')
+    """
+    if path == "metadata":
+        return metadata_of(record) or None
+    return getattr(record, path) if path in _TAKEN else record.get_value(path)
 
 
 def _inexact(value: Any) -> bool:

@@ -27,6 +27,7 @@ from holdall.records.export import (
     batch_of,
     batched,
     field_of,
+    kind_of,
     need,
     schema_of,
     values_of,
@@ -44,7 +45,7 @@ _SUFFIXES: dict[str, Format] = {
 }  # fmt: skip
 
 
-def format_of(where: str, given: str | None) -> Format:
+def format_of(where: str | os.PathLike[str], given: str | None) -> Format:
     """Return the format that was asked for, or that the name's suffix says.
 
     Raises:
@@ -52,7 +53,8 @@ def format_of(where: str, given: str | None) -> Format:
     """
     if where == "-":
         raise ConfigError("an export needs a file: a path, a URL or mount:path, not '-' (./- is a file of that name)")
-    path = where.partition("?")[0] if "://" in where else where
+    path = os.fspath(where)
+    path = path.partition("?")[0] if "://" in path else path
     chosen = given or _SUFFIXES.get(os.path.splitext(path)[1].lower(), "")
     if chosen not in FORMATS:
         what = f"not {given!r}" if given else f"which the name {os.path.basename(path)!r} does not tell"
@@ -61,7 +63,7 @@ def format_of(where: str, given: str | None) -> Format:
 
 
 def write_file(
-    where: str,
+    where: str | os.PathLike[str],
     stream: Callable[[], Iterable[Record]],
     *,
     format: Format,
@@ -83,14 +85,14 @@ def write_file(
     if isinstance(columns, str):
         raise ConfigError(f"columns are a list of paths, not {columns!r}")
     seen = Columns(None if columns is None else tuple(columns))
-    if format != "jsonl":
+    lines = format == "jsonl"
+    kinds: dict[str, Kind] = {}
+    if not lines:
         for record in stream():
             _check(stopped)
             seen.see(record)
-    kinds = seen.kinds()
-    if format == "delta":
-        kinds = for_delta(kinds)
-    report.columns = () if format == "jsonl" else tuple(kinds)
+        kinds = for_delta(seen.kinds()) if format == "delta" else seen.kinds()
+    report.columns = tuple(kinds)
     report.as_json = tuple(name for name, kind in kinds.items() if kind == "json")
     missed: dict[str, None] = {}
 
@@ -98,25 +100,16 @@ def write_file(
         for record in stream():
             _check(stopped)
             report.records += 1
-            missed.update(dict.fromkeys(seen.missed(record, kinds)))
-            yield seen.row(record, kinds)
-
-    def lines() -> Iterator[dict[str, Any]]:
-        for record in stream():
-            _check(stopped)
-            report.records += 1
-            if columns is None:
-                yield values_of(record)
-            else:
-                yield {**{path: record.get_value(path) for path in columns}, "id": record.id}
+            missed.update(dict.fromkeys(seen.missed(record, None if lines else kinds)))
+            yield values_of(record, seen.chosen) if lines else seen.row(record, kinds)
 
     if format == "delta":
-        write_delta(where, rows(), kinds, storage_options)
+        write_delta(os.fspath(where), rows(), kinds, storage_options)
     else:
         place = resolve(where)
         if not place.key:
             raise ConfigError("an export goes to a file: a path, a URL or mount:path")
-        parts = _lined(lines()) if format == "jsonl" else _pieces(_WRITERS[format](kinds), rows())
+        parts = _lined(rows()) if format == "jsonl" else _pieces(_WRITERS[format](kinds), rows())
 
         def chunks() -> Iterator[bytes]:
             for part in parts:
@@ -247,6 +240,9 @@ def _cell(value: Any) -> Any:
 def records_from(source: Any) -> Iterator[Record]:
     """Yield the records of an Arrow table, or of a file of Parquet, Arrow or JSON lines; for `Database.batch_create`.
 
+    ``created_at`` and ``updated_at`` are the record's times if they are datetimes (a database keeps the first, and sets the second by
+    itself); in files of others they may be anything else, and are fields then.
+
     Args:
         source: A table, or a path, URL or ``mount:path``.
 
@@ -266,11 +262,12 @@ def records_from(source: Any) -> Iterator[Record]:
     kind = format_of(where, None)
     if kind == "csv":
         raise ConfigError("CSV has no types; read it with your own rules")
-    place = resolve(where)
+    place = resolve(source)
     try:
         if kind == "jsonl":
             for line in _lines_of(place.store.get(place.key)):
-                yield _record_of(decode_value(loads(line)))
+                values = decode_value(loads(line))
+                yield _record_of(values, values.pop("id", None), values.pop("metadata", None), field_of)
             return
         with open_file(place.store, place.key) as file:
             for batch in _batches_of(file, kind):
@@ -314,6 +311,7 @@ def _records_of(table: Any) -> Iterator[Record]:
     marks = {column.name: column.metadata or {} for column in table.schema}
     readers = {name: _READERS.get(mark.get(b"holdall")) for name, mark in marks.items()}
     ours = {name: mark[b"field"].decode() for name, mark in marks.items() if b"field" in mark}
+    about = marks.get("metadata", {}).get(b"holdall") == b"metadata"
     batches = table.to_batches(ROWS) if hasattr(table, "to_batches") else [table]
     for batch in batches:
         for row in _rows_of(batch):
@@ -322,19 +320,8 @@ def _records_of(table: Any) -> Iterator[Record]:
                 reader = readers[name]
                 values[name] = value if reader is None or value is None else reader(value)
             id = values.pop("id", None)
-            metadata: dict[str, Any] = {}
-            if marks.get("metadata", {}).get(b"holdall") == b"metadata":
-                found = values.pop("metadata")
-                if isinstance(found, dict):
-                    metadata = found
-                elif found is not None:  # a field of that name, which was chosen as a column
-                    values["metadata"] = found
-            created = values.pop("created_at", None)
-            values.pop("updated_at", None)
-            data = {ours.get(name, name): value for name, value in values.items()}
-            if created is not None:
-                metadata = {**metadata, "created_at": created}
-            yield Record(data, metadata, id=None if id is None else str(id))
+            metadata = values.pop("metadata") if about else None
+            yield _record_of(values, None if id is None else str(id), metadata, lambda name: ours.get(name, name))
 
 
 def _rows_of(batch: Any) -> list[dict[str, Any]]:
@@ -356,12 +343,13 @@ def _rows_of(batch: Any) -> list[dict[str, Any]]:
         raise
 
 
-def _record_of(line: dict[str, Any]) -> Record:
-    """Return the record of a line of JSON."""
-    id, metadata, created = line.pop("id", None), line.pop("metadata", None), line.pop("created_at", None)
-    line.pop("updated_at", None)
-    data = {field_of(name): value for name, value in line.items()}
-    if not isinstance(metadata, dict) and metadata is not None:  # not ours
+def _record_of(values: dict[str, Any], id: Any, metadata: Any, name_of: Callable[[str], str]) -> Record:
+    """Return the record of a row or a line; what is no metadata, or no time, as in files of others, is a field."""
+    times = {name: values.pop(name) for name in _TIMES if kind_of(values.get(name)) in {"datetime", "naive"}}
+    data = {name_of(name): value for name, value in values.items()}
+    if not isinstance(metadata, dict) and metadata is not None:
         data["metadata"], metadata = metadata, None
-    found: dict[str, Any] = metadata or {}
-    return Record(data, found if created is None else {**found, "created_at": created}, id=id)
+    return Record(data, {**(metadata or {}), **times}, id=id)
+
+
+_TIMES = ("created_at", "updated_at")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from uuid import UUID
 
 import deltalake
@@ -24,9 +25,11 @@ from holdall.drivers.memory import MemoryStore
 from holdall.engine.table import default_table
 from holdall.errors import ConfigError, HoldallError, NotFoundError, UnavailableError
 from holdall.records import CorruptRecordError, Filter, ObjectDatabase, QueryError, Record, SQLDatabase, export, export_files
+from holdall.records.encoding import encode_value
 from holdall.records.export import Columns, batch_of, kind_of, poured, table_of
 from holdall.records.export_files import format_of, records_from, write_file
 from holdall.records.lengthy import STEP
+from holdall.records.record import Field
 from holdall.wrappers.forwarding import ForwardingStore
 
 WHEN = datetime(2024, 1, 1, tzinfo=UTC)
@@ -286,11 +289,35 @@ def test_a_time_that_python_has_not_is_told(tmp_path):
             list(records_from(source))
 
 
-def test_a_chosen_field_that_is_called_metadata(tmp_path):
-    with SQLDatabase("sqlite://") as db:
-        db.create(Record({"metadata": ["x", 1]}, id="a"))
-        db.export(str(tmp_path / "x.arrow"), columns=["metadata"])
-        assert [record.data for record in records_from(str(tmp_path / "x.arrow"))] == [{"metadata": ["x", 1]}]
+@pytest.mark.parametrize("name", ["x.parquet", "x.arrow", "x.jsonl"])
+def test_columns_of_the_system_may_be_chosen(colour, tmp_path, name):
+    """They are what they are where nothing is chosen; a field of such a name is ``fields.<name>``."""
+    with SQLDatabase("sqlite://") as bare:
+        bare.batch_create(
+            [Record({"n": 1, "metadata": ["x", 1], "created_at": "mine"}, {"team": "red"}, id="a"), Record(id="b")]
+        )
+        db, where = colour(bare), str(tmp_path / name)
+        report = db.export(
+            where, columns=["n", "metadata", "created_at", "updated_at", "fields.metadata", "fields.created_at"]
+        )
+        mine, bare_one = records_from(where)
+        assert mine.data == {"n": 1, "metadata": ["x", 1], "created_at": "mine"}
+        assert mine.metadata["team"] == "red" and "team" not in bare_one.metadata
+        for found, stored in zip([mine, bare_one], bare.search(), strict=True):
+            assert (found.metadata["created_at"], found.metadata["updated_at"]) == (stored.created_at, stored.updated_at)
+        if name != "x.jsonl":
+            assert report.as_json == ("metadata", "fields.metadata")
+            db.export(where, Filter("n", "=", 99), columns=["created_at", "metadata"])
+            table = pq.read_table(where) if name == "x.parquet" else pa.ipc.open_file(where).read_all()
+            assert str(table.schema.field("created_at").type) == "timestamp[us, tz=UTC]"
+
+
+def test_columns_of_the_system_in_csv(db, bare, tmp_path):
+    db.export(tmp_path / "x.csv", Filter("n", "=", 3), columns=["metadata", "created_at"])
+    with (tmp_path / "x.csv").open(newline="") as file:
+        assert list(csv.DictReader(file)) == [
+            {"id": "c", "metadata": '{"team":"x"}', "created_at": bare.require("c").created_at.isoformat()}
+        ]
 
 
 @pytest.mark.parametrize("text", ["x\ry", "x\ny", "x\r\ny", '"\r', "\r"])
@@ -301,6 +328,47 @@ def test_breaks_of_lines_in_csv(colour, tmp_path, text):
     with (tmp_path / "x.csv").open(newline="") as file:
         assert list(csv.reader(file)) == [["id", "t", "u"], ["a", text, "1"], ["b", "plain", ""]]
     assert list(pd.read_csv(tmp_path / "x.csv")["t"]) == [text, "plain"]
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x.arrow", "x.csv", "x.jsonl", "table"])
+def test_metadata_of_fields_are_named(colour, tmp_path, name):
+    with SQLDatabase("sqlite://") as bare:
+        bare.create(Record({"w": Field("w", 5, {"unit": "kg"}), "n": 1}, id="a"))
+        report = colour(bare).export(str(tmp_path / name), format="delta" if name == "table" else None)
+        assert report.left_out == ("fields['w'].metadata",)
+
+
+@pytest.mark.parametrize("name", ["exports:x.csv", "exports:x.jsonl", "table"])
+def test_a_target_may_be_a_path(db, store, tmp_path, monkeypatch, name):
+    """And is a path, whatever it looks like."""
+    monkeypatch.chdir(tmp_path)
+    assert db.export(Path(name), format="delta" if name == "table" else None).records == 3
+    assert (tmp_path / name).exists()
+    if name == "exports:x.jsonl":
+        assert [record.id for record in records_from(Path(name))] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "value", ["Q3 2021", 1_600_000_000, date(2021, 5, 5), [1], datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))]
+)
+@pytest.mark.parametrize("name", ["created_at", "updated_at"])
+def test_times_of_others_that_are_none_are_fields(colour, tmp_path, name, value):
+    (tmp_path / "x.jsonl").write_text(json.dumps({"id": "a", "n": 1, name: encode_value(value)}) + "\n")
+    sources = [str(tmp_path / "x.jsonl")]
+    if not isinstance(value, datetime):  # which Arrow would move to UTC
+        sources.append(pa.table({"id": ["a"], "n": [1], name: [value]}))
+    for source in sources:
+        with SQLDatabase("sqlite://") as bare:
+            bare.batch_create(records_from(source))
+            assert colour(bare).require("a").data == {"n": 1, name: value}
+
+
+def test_times_of_others_are_the_records():
+    (found,) = records_from(pa.table({"id": ["a"], "created_at": [WHEN], "updated_at": [datetime(2024, 5, 5)]}))
+    assert found.data == {} and found.metadata == {"created_at": WHEN, "updated_at": datetime(2024, 5, 5)}
+    with SQLDatabase("sqlite://") as db:
+        db.create(found)
+        assert db.require("a").created_at == WHEN
 
 
 def test_a_column_of_another_is_no_metadata():

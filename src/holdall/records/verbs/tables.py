@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,7 +53,7 @@ class TableVerbs(QuestionVerbs):
 
     def export(
         self,
-        where: str,
+        where: str | os.PathLike[str],
         query: Query | Condition | None = None,
         *,
         format: Format | None = None,
@@ -65,7 +66,8 @@ class TableVerbs(QuestionVerbs):
             where: A path, URL or ``mount:path``; for Delta a directory or what `deltalake` takes.
             query: Which records.
             format: ``parquet``, ``arrow``, ``csv``, ``jsonl`` or ``delta``; by the suffix if not given.
-            columns: These paths alone; else the id, all fields, and the times.
+            columns: The id and these paths alone; else the id, all fields, the metadata and the times. ``metadata``, ``created_at`` and
+                ``updated_at`` are the record's; a field of such a name is ``fields.<name>``.
             storage_options: Of `deltalake`, for Delta on an object store.
         """
         from holdall.records.export_files import format_of, write_file  # noqa: PLC0415  # only where files are written
@@ -80,7 +82,7 @@ class TableVerbs(QuestionVerbs):
 
     async def export_async(
         self,
-        where: str,
+        where: str | os.PathLike[str],
         query: Query | Condition | None = None,
         *,
         format: Format | None = None,
