@@ -19,6 +19,7 @@ import typer
 from holdall.cli.output import emit, emit_json, human, is_terminal, plain
 from holdall.cli.places import Places
 from holdall.core.config import find_config
+from holdall.core.convert import closest
 from holdall.core.urls import url_scheme
 from holdall.engine.resolve import mount_reference
 from holdall.errors import ConfigError
@@ -67,6 +68,8 @@ _EITHER = {"=": "in", "==": "in", "!=": "not in", "<>": "not in"}
 """What an operator is, of a number that may have been stored as a float or as a decimal."""
 _SECOND = re.compile(rf"(?:\s(?:and|or)\s|&&?|\|\|?|[,;])\s*\S+\s+(?:{_OPERATOR})(?:\s|\Z)", re.IGNORECASE)
 """What makes a value look like one more condition."""
+_ORDERS = ("asc", "desc", "ascending", "descending")
+"""What an order of `--sort` is meant to be, or is close to."""
 
 
 def condition(query: Query, text: str) -> Query:
@@ -123,13 +126,19 @@ def _value(given: str) -> object:
 
 
 def _sorted(query: Query, text: str) -> Query:
-    """Return a query with one sort key more: FIELD, FIELD:asc or FIELD:desc."""
+    """Return a query with one sort key more: FIELD, FIELD:asc or FIELD:desc; any other word behind a colon is part of the name."""
     field, colon, order = text.rpartition(":")
-    if colon and order.lower() not in {"asc", "desc"}:
-        raise typer.BadParameter(f"the order of {field!r} is asc or desc, not {order!r}")
-    if not colon and text.lower().endswith((" asc", " desc")):
-        raise typer.BadParameter(f"write {':'.join(text.rsplit(None, 1))!r}, not {text!r}")
-    return query.sort(field or text, order or "ASC")
+    if not colon or order.lower() not in {"asc", "desc"}:
+        if colon and (not order or closest(order, _ORDERS)):
+            raise typer.BadParameter(
+                f"the order of {field!r} is asc or desc, not {order!r} (a field of that name: '{text}:asc')"
+            )
+        if text.lower().endswith((" asc", " desc")):
+            raise typer.BadParameter(f"write {':'.join(text.rsplit(None, 1))!r}, not {text!r}")
+        field, order = text, "asc"
+    if not field:
+        raise typer.BadParameter(f"a sort key is FIELD, FIELD:asc or FIELD:desc, not {text!r}")
+    return query.sort(field, order)
 
 
 @contextmanager
@@ -149,8 +158,8 @@ def opened(context: typer.Context, config: str | None, source: str, target: str 
 
 def _open(name: str, config: str | None, *, new: bool) -> Database:
     if url_scheme(name) is not None:
-        file = name.removeprefix("sqlite:///")
-        if file != name:
+        scheme, _, file = name.partition(":///")
+        if scheme in {"sqlite", "sqlite+pysqlite"}:
             _check_there(file.partition("?")[0], new=new)
         return Database.open(name)
     if mount_reference(name) is not None and not os.path.lexists(name):
@@ -166,8 +175,10 @@ def _open(name: str, config: str | None, *, new: bool) -> Database:
     path = config or find_config()
     if path is None:
         raise ConfigError(f"{name!r} is no URL and no path (./{name}), and there is no configuration that could name it")
+    if not os.path.exists(path):
+        raise ConfigError(f"there is no configuration at {path}")
     try:
-        return DatabaseFactory.from_file(os.fspath(path)).create(name)
+        return DatabaseFactory.from_file(path).create(name)
     except ConfigError as error:
         if os.path.exists(name):
             raise ConfigError(f"{error.message}; for the file here write ./{name}") from error
@@ -271,6 +282,8 @@ def export(
         emit(f"{report.records} records" + (f", {human(report.bytes)}" if report.bytes else ""))
         if report.as_json:
             emit(f"as JSON text (nested, or of several types): {', '.join(map(plain, report.as_json))}")
+        if report.left_out:
+            emit(f"left out: {', '.join(map(plain, report.left_out))}")
 
 
 @group.command("migrate")

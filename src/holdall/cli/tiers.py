@@ -13,7 +13,8 @@ import typer
 from holdall.cli.output import emit, emit_json, moment, plain
 from holdall.cli.running import complain, exit_code, sentence
 from holdall.core.secrets import mask
-from holdall.errors import HoldallError
+from holdall.core.urls import url_scheme
+from holdall.errors import ConfigError, HoldallError
 from holdall.tiers import FileStore, Finding, TierStat, get_filestore
 
 __all__ = ["group"]
@@ -45,6 +46,8 @@ Prefix = Annotated[str, typer.Argument(metavar="PREFIX", help="Only names that b
 @contextmanager
 def _opened(context: typer.Context, urls: list[str] | None, config: str | None, name: str) -> Generator[FileStore]:
     config = config or context.find_root().params.get("config")
+    if config and not urls and url_scheme(config) is None and not os.path.exists(config):
+        raise ConfigError(f"there is no configuration at {config}")
     with get_filestore(urls or config, name=name) as store:
         yield store
 

@@ -15,6 +15,7 @@ from holdall import storages
 from holdall.cli.records import condition
 from holdall.cli.running import run
 from holdall.records import Database, Filter, Query, Record, SQLDatabase
+from holdall.records.record import Field
 
 
 @pytest.fixture
@@ -53,13 +54,44 @@ def test_export(command, tmp_path):
     assert command("export", "old", "out.what")[0] == 2
 
 
+@pytest.mark.parametrize(
+    ("keys", "wanted"),
+    [
+        (["n"], "01234"),
+        (["n:asc"], "01234"),
+        (["n:DESC"], "43210"),
+        (["odd", "n:desc"], "42031"),
+        (["a:b"], "32104"),
+        (["a:b:desc"], "01234"),
+        (["x:desc:asc"], "43210"),
+    ],
+)
+def test_sorting(command, keys, wanted):
+    with SQLDatabase("sqlite:///old.db") as db:
+        for record in db.all():
+            n = record["n"]
+            db.update(record.id, Record({"n": n, "odd": n % 2, "a:b": -n if n < 4 else None, "x:desc": 9 - n}))
+    _, out, err = command("query", "old", *(word for key in keys for word in ("--sort", key)))
+    assert "".join(line[1] for line in out.splitlines()) == wanted, err
+
+
+def test_export_of_columns_of_the_system(command, tmp_path):
+    command("export", "old", "out.csv", "--column", "created_at", "--column", "metadata", "-w", "n = 0")
+    with SQLDatabase("sqlite:///old.db") as db:
+        created = db.require("r0").created_at.isoformat()
+        db.create(Record({"w": Field("w", 5, {"unit": "kg"})}))
+    assert (tmp_path / "out.csv").read_text() == f'id,created_at,metadata\nr0,{created},"{{""team"":""x""}}"\n'
+    assert command("export", "old", "out.csv")[1].endswith("left out: fields['w'].metadata\n")
+
+
 def test_databases_by_path(command, tmp_path):
     """A path is a file of SQLite or a directory; what is only read has to be there."""
     assert command("migrate", "./old.db", "./copy", "-w", "n < 2")[1] == "2 read, 2 written\n"
     assert command("count", "./copy")[1] == "2\n"
     assert command("migrate", "./copy", "./again.db")[1] == "2 read, 2 written\n"
     assert command("count", "sqlite:///again.db")[1] == "2\n"
-    for missing in ("sqlite:///missing.db", "./missing.db", "./missing"):
+    assert command("count", "sqlite+pysqlite:///again.db")[1] == "2\n"
+    for missing in ("sqlite:///missing.db", "sqlite+pysqlite:///missing.db", "./missing.db", "./missing"):
         code, _, said = command("query", missing)
         assert code == 2 and "there is no" in said
     assert not (tmp_path / "missing.db").exists()
@@ -119,7 +151,11 @@ def test_migrate(command):
         (("count", "old", "-w", "n != 2 && other = 1"), "one --where for each condition"),
         (("count", "old", "-w", "n != 2, other = 1"), "one --where for each condition"),
         (("count", "old", "-w", "(n = 2)"), "FIELD OP VALUE"),
-        (("query", "old", "--sort", "n:dsc"), "asc or desc, not 'dsc'"),
+        (("query", "old", "--sort", "n:dsc"), "asc or desc, not 'dsc' (a field of that name: 'n:dsc:asc')"),
+        (("query", "old", "--sort", "n:descending"), "asc or desc, not 'descending'"),
+        (("query", "old", "--sort", "n:"), "asc or desc, not ''"),
+        (("query", "old", "--sort", ":desc"), "a sort key is FIELD, FIELD:asc or FIELD:desc, not ':desc'"),
+        (("query", "old", "--sort", ""), "a sort key is FIELD"),
         (("query", "old", "--sort", "n desc"), "write 'n:desc'"),
         (("count", "old.db"), "write ./old.db"),
         (("query", "old", "--sql", "DELETE FROM records"), "one SELECT"),
@@ -186,7 +222,7 @@ def test_without_a_configuration(command, tmp_path):
     code, _, err = command("count", "old")
     assert code == 2 and "no configuration" in err
     code, _, err = command("count", "old", "--config", "other.toml")
-    assert code != 0 and "other.toml" in err
+    assert code == 2 and "there is no configuration at other.toml" in err
 
 
 def drawn_on(leader):

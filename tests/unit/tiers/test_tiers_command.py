@@ -99,4 +99,5 @@ def test_where_the_store_comes_from(command, tmp_path, monkeypatch):
     assert command("status")[1].startswith("of-the-environment  ")
     assert command("ls", "--name", "archive")[0] == 2
     assert command("ls", "--config", str(tmp_path / "holdall.toml"))[0] == 0
+    assert command("ls", "--config", "other.toml") == (2, "", "holdall: there is no configuration at other.toml\n")
     assert command("get", "k", "--location", "nowhere")[0] == 2
