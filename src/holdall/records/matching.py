@@ -129,6 +129,11 @@ def _among(wanted: Collection[Any]) -> _Test:
     return among
 
 
+def _folded(character: str) -> str:
+    """Return the pattern of a character and what simple folding makes of it: `re` holds the i with no dot for an i, too."""
+    return f"(?-i:[{'iI' if character in 'iI' else character}])" if character in "iI\u0130\u0131" else re.escape(character)
+
+
 class Like:
     r"""Tells whether text is like a pattern: ``%`` any run, ``_`` one character, ``\`` escapes (M5).
 
@@ -152,11 +157,11 @@ class Like:
             else:
                 if character == "\\" and at + 1 < len(pattern):
                     at += 1
-                    character = re.escape(pattern[at])
+                    character = _folded(pattern[at])
                 elif character == "_":
                     character = "."
                 else:
-                    character = re.escape(character)
+                    character = _folded(character)
                 parts[-1] += character
                 sizes[-1] += 1
             at += 1

@@ -35,7 +35,7 @@ PATHS = [
     "metadata.",
     ".",
 ]
-TEXTS = ["", "a", "ab", "A", "b%", "_", "'", ":x", "\0", "a\0b", '{"$text":"YQA="}', '{"$', "é", "\U0001f600", "\uffee", "\ue0000", "\u017f", "s", "%S\n%", "xs\ny", str(U), str(U).upper(), "2024-01-01", "2024-01-01T00:00:00+14:00", "1", "null", "r1", "{}", "[1]"]  # fmt: skip
+TEXTS = ["", "a", "ab", "A", "b%", "_", "'", ":x", "\0", "a\0b", '{"$text":"YQA="}', '{"$', "é", "\U0001f600", "\uffee", "\ue0000", "\u017f", "s", "i", "xIx", "\u0131", "\u0130", "%S\n%", "xs\ny", str(U), str(U).upper(), "2024-01-01", "2024-01-01T00:00:00+14:00", "1", "null", "r1", "{}", "[1]"]  # fmt: skip
 NUMBERS = [0, 1, -1, 2, 10**9, 2**53, 2**53 + 1, 2**63 - 1, 2**63, -(2**63), 2**70, 10**400, 0.0, -0.0, 0.1, 1.0, 1.5, 1e22, 1e-7, 5e-324, 1e308, 1.7976931348623157e308, 0.30000000000000004, math.nan, math.inf, -math.inf, Decimal(1), Decimal("0.1"), Decimal("1.50"), Decimal("1e400"), Decimal("1e-400"), Decimal("Infinity"), float(2**53)]  # fmt: skip
 MOMENTS = [date(2024, 1, 1), date.min, date.max, datetime(2024, 1, 1), datetime(2024, 1, 1, tzinfo=EAST), datetime(2023, 12, 31, 10, tzinfo=UTC), datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999999), datetime(9999, 12, 31, tzinfo=timezone(timedelta(hours=-14))), time(1), time(1, tzinfo=EAST)]  # fmt: skip
 texts, numbers, moments = st.sampled_from(TEXTS), st.sampled_from(NUMBERS), st.sampled_from(MOMENTS)

@@ -55,6 +55,7 @@ def holds(op, value, stored):
         # M5
         ("like", "a%", "ABC", True), ("like", "a.c", "abc", False), ("like", "a_c", "aXc", True), ("like", "(", "(", True), ("like", "a%c", "a\n\nc", True),
         ("like", r"50\%", "50%", True), ("like", r"50\%", "50x", False), ("like", "%b", "abc", False), ("like", "%", "", True), ("like", "5", 5, False), ("like", "STRASSE", "strasse", True),
+        ("like", "i", "I", True), ("like", "i", "\u0131", False), ("like", "\u0130%", "ix", False), ("like", "%\u0131", "x\u0131", True), ("like", "k", "\u212a", True),
         # M6
         ("regex", "^a.*z$", "abcz", True), ("regex", "b", "abc", True), ("regex", "B", "abc", False), ("regex", "1", 1, False), ("startswith", "ab", "abc", True),
         ("startswith", "a%", "abc", False), ("startswith", "", ..., False),

@@ -25,7 +25,7 @@ from holdall.records import Filter, ObjectDatabase, Query, Record, SQLDatabase
 from holdall.records.documents import decode_document, document_of
 from holdall.records.encoding import Stamp, decode_body, encode_body, encode_content
 from holdall.records.lengthy import STEP, base64, binary, contains, unbase64
-from holdall.records.matching import Like, matches
+from holdall.records.matching import Like, _folded, matches
 from holdall.records.mirror import rows
 from holdall.records.mirror.mirror import Mirror
 from holdall.records.objects_state import KnownRecords
@@ -494,9 +494,9 @@ def regex_of(pattern):
     while at < len(pattern):
         if pattern[at] == "\\" and at + 1 < len(pattern):
             at += 1
-            parts.append(re.escape(pattern[at]))
+            parts.append(_folded(pattern[at]))
         else:
-            parts.append({"%": ".*", "_": "."}.get(pattern[at]) or re.escape(pattern[at]))
+            parts.append({"%": ".*", "_": "."}.get(pattern[at]) or _folded(pattern[at]))
         at += 1
     return re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
 
