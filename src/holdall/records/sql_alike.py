@@ -81,7 +81,7 @@ def _no_escape(after: Sequence[tuple[int, Token]], found: dict[int, tuple[str, s
 
 
 def titles(tokens: Sequence[Token]) -> list[str | None]:
-    """Return what the columns of a statement are called that have no label and are no names, ``None`` for others.
+    """Return what the columns of a statement are called that have an ``AS``, or no label and are no names; ``None`` for others.
 
     Args:
         tokens: Of the statement, spaces included.
@@ -97,10 +97,8 @@ def titles(tokens: Sequence[Token]) -> list[str | None]:
 
 def _title(tokens: Sequence[Token], item: Sequence[tuple[int, Token]]) -> str | None:
     kinds = [token.kind for _, token in item]
-    if (
-        not item
-        or any(token.word == "as" for _, token in item)
-        or (kinds[-1] in {"word", "name"} and item[-1][1].word != "end")
-    ):
+    if len(item) > 1 and item[-2][1].word == "as":
+        return item[-1][1].name
+    if not item or (kinds[-1] in {"word", "name"} and item[-1][1].word != "end"):
         return None  # a label, or a name
     return "".join(token.text for token in tokens[item[0][0] : item[-1][0] + 1])

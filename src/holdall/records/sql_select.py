@@ -38,6 +38,30 @@ __all__ = ["guarded", "select"]
 
 _PAGE = 1000
 """Rows of an answer that PostgreSQL sends at once."""
+_LONGEST = 2**31 - 1
+"""Milliseconds that PostgreSQL can be told to take at most."""
+_HARMLESS = [
+    "array_sample",
+    "array_shuffle",
+    "clock_timestamp",
+    "gen_random_uuid",
+    "random",
+    "random_normal",
+    "system",
+    "timeofday",
+    "uuidv4",
+    "uuidv7",
+]
+"""Functions of PostgreSQL that it calls volatile although they change nothing."""
+_OTHERS = f"""
+SELECT nspname FROM pg_namespace WHERE nspname = ANY(CAST({MARK} AS name[]))
+UNION ALL SELECT relname FROM pg_class WHERE relname = ANY(CAST({MARK} AS name[]))
+AND relnamespace IN (CAST('pg_catalog' AS regnamespace), pg_my_temp_schema())
+UNION ALL SELECT proname FROM pg_proc WHERE proname = ANY(CAST({MARK} AS name[])) AND pronamespace = CAST('pg_catalog' AS regnamespace)
+AND (provolatile = 'v' AND proname <> ALL(CAST({MARK} AS name[])) OR proname ~ '^pg_|^current_setting$|_to_xml|_description$')
+LIMIT 1
+"""
+"""Finds one of these: a schema before a dot, a table that needs none, a function that is not for users."""
 _UNSAFE = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "zeroblob", "randomblob", "writefts"}
 
 
@@ -135,18 +159,21 @@ def guarded(connection: sqlite3.Connection, others: set[str], time_limit: float)
 
 
 def _big(connection: sa.Connection, layout: Layout, statement: Statement, time_limit: float) -> list[dict[str, Any]]:
-    schemas = {str(name) for (name,) in run(connection, layout, "SELECT nspname FROM pg_namespace")}
-    for word in statement.words():
-        if word in schemas or word.lower() in schemas:
-            raise QueryError(f"a SELECT over records reads no schema ({word})")
-    run(connection, layout, f"SET LOCAL statement_timeout = {max(1, math.ceil(time_limit * 1000))}")
+    _check(connection, layout, statement)
+    longest = max(1, math.ceil(min(time_limit * 1000, _LONGEST)))
+    run(connection, layout, f"SET LOCAL statement_timeout = {longest}")
+    run(connection, layout, "SET LOCAL standard_conforming_strings = on")  # text ends where `Statement` sees its end
     kinds = _kinds(connection, layout, statement)
     names = statement.columns(sorted(kinds))
+    filled = {name: field for name, field in names.items() if field is not None and kinds[field]}
+    known = {name.lower(): _type(kinds[field]) for name, field in filled.items()}
+    needs = statement.needs(known) if len(filled) < len(names) else {}
     system = [f"{layout.column(name)} AS {name}" for name in SYSTEM_COLUMNS]
-    fields = [
-        f"{_absent(statement, name) if field is None else _typed(field, kinds[field])} AS {identifier(name)}"
-        for name, field in names.items()
-    ]
+    fields: list[str] = []
+    for name in names:
+        field = filled.get(name)
+        value = f"CAST(NULL AS {needs.get(name.lower()) or 'text'})" if field is None else _typed(field, kinds[field])
+        fields.append(f"{value} AS {identifier(name)}")
     where = "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
     table = run(connection, layout, f"{where} WHERE c.oid = to_regclass({MARK})", (layout.name,)).scalar_one()
     found = statement.outline
@@ -172,7 +199,19 @@ def _big(connection: sa.Connection, layout: Layout, statement: Statement, time_l
             break
         if time.monotonic() > end:
             raise QueryError("the statement took longer than its time limit")
+    connection.rollback()  # the connection goes back to the pool without a setting that a function may have left
     return answer
+
+
+def _check(connection: sa.Connection, layout: Layout, statement: Statement) -> None:
+    """Refuse names of schemas, of PostgreSQL's own tables and of its functions that change something or read beside the view.
+
+    The place of a name does not matter: ``TREAT(a AS f)`` and ``(a).f`` call functions too.
+    """
+    every = statement.words()
+    refused = run(connection, layout, _OTHERS, (statement.words(dotted=True), every, every, _HARMLESS)).scalar()
+    if refused is not None:
+        raise QueryError(f"{refused} is not for a SELECT over records")
 
 
 def _exact(found: Outline, source: str, fields: list[str]) -> str:
@@ -201,9 +240,9 @@ def _kinds(connection: sa.Connection, layout: Layout, statement: Statement) -> d
     return kinds
 
 
-def _absent(statement: Statement, name: str) -> str:
-    """Return the SQL of a field that no record has: of the type that it is compared with."""
-    return "CAST(NULL AS numeric)" if statement.counted(name) else "NULL"
+def _type(kinds: set[str]) -> str:
+    """Return what `Statement.needs` is to know of a field."""
+    return "boolean" if kinds == {"boolean"} else "numeric" if kinds <= {"number", "real", *NUMBERS} else ""
 
 
 def _typed(name: str, kinds: set[str]) -> str:
@@ -218,10 +257,11 @@ def _typed(name: str, kinds: set[str]) -> str:
     if tags:
         inner = " ".join(f"WHEN jsonb_build_object('{tag}', {value} ->> '{tag}') THEN {value} ->> '{tag}'" for tag in tags)
         text = f"CASE {value} {inner} ELSE {text} END"
-    if kinds and kinds <= {"number", "real", *NUMBERS}:
+    if kinds <= {"number", "real", *NUMBERS}:
         number = "numeric" if kinds <= {"number", "$decimal"} else "double precision"
         return (
-            f"CAST(CASE WHEN {text} ILIKE '%nan%' THEN NULL ELSE {text} END AS {number})"
+            f"CAST(CASE WHEN {text} ILIKE '%nan%' THEN NULL WHEN {text} ~ 'E-\\d{{4}}' THEN '0' "
+            f"WHEN {text} ~ 'E\\+\\d{{4}}' THEN regexp_replace({text}, '\\d.*', 'Infinity') ELSE {text} END AS {number})"
             if tags
             else f"CAST({text} AS {number})"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, time
 from decimal import Decimal
 from typing import Any
@@ -14,6 +14,7 @@ from holdall.records.encoding import encodable, encode_value
 from holdall.records.errors import QueryError, SerializationError
 from holdall.records.pieces import MARK
 from holdall.records.sql_alike import spelling, titles
+from holdall.records.sql_needs import needs
 from holdall.records.sql_outline import HIDDEN, SYSTEM_COLUMNS, VIEWS, Token, identifier, outline
 
 __all__ = ["READY", "Statement", "lite_values"]
@@ -23,7 +24,7 @@ READY = "SELECT 1 FROM json_each('[]')"
 
 _VIEWS = {view.lower() for view in VIEWS}
 _TOKEN = re.compile(
-    r"""(?P<space>\s+|--[^\n]*|/\*.*?\*/)|(?P<text>'(?:[^']|'')*')|(?P<name>"(?:[^"]|"")*")|(?P<number>\d[\w.]*)"""
+    r"""(?P<space>(?:\s|--[^\n]*|/\*.*?\*/)+)|(?P<text>'(?:[^']|'')*')|(?P<name>"(?:[^"]|"")*")|(?P<number>\d[\w.]*)"""
     r"""|(?P<word>[^\W\d]\w*)|(?P<mark>\?)|(?P<sign>.)""",
     re.DOTALL,
 )
@@ -85,10 +86,8 @@ _RESERVED = frozenset(
         "partition",
     ]
 )
-_REFUSED = re.compile(
-    r"(pg_\w*|lo_\w*|dblink\w*|set_config|current_setting|information_schema|\w*_to_xml\w*|ts_stat|load_extension)",
-    re.IGNORECASE,
-)
+_FIXED = _RESERVED | _VIEWS | set(SYSTEM_COLUMNS)
+"""What a word is, whatever else is called so."""
 
 
 class Statement:
@@ -133,15 +132,17 @@ class Statement:
         if any(token.text == ";" for token in self._solid):
             raise QueryError("a statement is one SELECT, not several statements")
         for token in self._solid:
-            if token.kind in {"word", "name"} and _REFUSED.fullmatch(token.text.strip('"')):
-                raise QueryError(f"{token.text} is not for a SELECT over records")
             if token.kind == "name" and token.name == HIDDEN:
                 raise QueryError("a statement has no names of private characters")
             if token.kind == "sign" and token.text in "'\"$\\`[":
                 raise QueryError(f"a statement has no {token.text} outside of text and names")
-        for before, token in zip(self._tokens, self._tokens[1:], strict=False):
-            if before.kind == "word" and token.kind == "text":
-                raise QueryError(f"text is written '…', without a prefix like {before.text}")
+        for first, second, third in zip(
+            self._tokens, self._tokens[1:], [*self._tokens[2:], Token("space", " ")], strict=False
+        ):
+            if first.kind in {"word", "number"} and second.kind == "text":
+                raise QueryError(f"text is written '…', without a prefix like {first.text}")
+            if first.text[-1] in "uU" and second.text == "&" and third.kind in {"text", "name"}:
+                raise QueryError("text and names are written without a prefix like U&")
         marks = sum(token.kind == "mark" for token in self._solid)
         if marks != len(self.params):
             raise QueryError(f"the statement has {marks} '?' and {len(self.params)} values were given")
@@ -206,28 +207,26 @@ class Statement:
                     found[field] = field
         return found
 
-    def counted(self, name: str) -> bool:
-        """Tell whether a name is compared with a number somewhere, by the few words behind it."""
-        values = iter(self.params)
-        numbers = [
-            token.kind == "number" or (token.kind == "mark" and type(next(values)) in {int, float, Decimal})
-            for token in self._solid
-        ]
-        return any(
-            token.kind in {"word", "name"}
-            and token.name.lower() == name.lower()
-            and any(_until(self._solid, numbers, at + 1))
-            for at, token in enumerate(self._solid)
-        )
+    def needs(self, known: Mapping[str, str]) -> dict[str, str]:
+        """Return which types names have that PostgreSQL knows nothing of. See `holdall.records.sql_needs.needs`."""
+        return needs(self._solid, self.params, known)
 
-    def words(self) -> Iterator[str]:
-        """Yield names and words that stand before a dot: aliases, or schemas."""
-        for token, after in zip(self._solid, self._solid[1:], strict=False):
-            if after.text == "." and token.kind in {"word", "name"}:
-                yield token.text if token.kind == "word" else token.text[1:-1]
+    def words(self, *, dotted: bool = False) -> list[str]:
+        """Return all that may name something, as it is written and in the lower case of a word.
+
+        Args:
+            dotted: Only what stands before a dot: aliases, or schemas.
+        """
+        found = {
+            name: None
+            for token, after in zip(self._solid, [*self._solid[1:], Token("sign", "")], strict=True)
+            if token.kind in {"word", "name"} and (after.text == "." or not dotted)
+            for name in (token.name, token.word or token.name)
+        }
+        return list(found)
 
     def titles(self) -> list[str | None]:
-        """Return how SQLite calls the columns that have no name. See `holdall.records.sql_alike.titles`."""
+        """Return how SQLite calls the columns, as far as PostgreSQL may do otherwise. See `holdall.records.sql_alike.titles`."""
         return titles(self._tokens)
 
     def text(self, *, more: str = "", quoted: Iterable[str] = (), big: bool = False) -> str:
@@ -241,17 +240,22 @@ class Statement:
         names = list(quoted)
         spelt = spelling(self._tokens) if big else {}
         parts: list[str] = []
+        last = ""
         for at, token in enumerate(self._tokens):
             if more and self.outline is not None and at == self.outline.end:
                 parts.append(f", {more} AS {identifier(HIDDEN)} ")
             before, behind = spelt.get(at, ("", ""))
-            call = next((each.text for each in self._tokens[at + 1 :] if each.kind != "space"), "") == "("
-            text = token.text if call else self.spelt(token.text, names)
+            call = next((each.text for each in self._tokens[at + 1 : at + 3] if each.kind != "space"), "") == "("
+            type_ = last == ":" or (last == "as" and token.name.lower() not in self.labels)
+            text = token.text if token.kind != "word" or call or type_ else self.spelt(token.text, names)
             parts.append(f"{before}{MARK if token.kind == 'mark' else text}{behind}")
+            last = last if token.kind == "space" else token.text.lower()
         return "".join(parts).strip()
 
     def spelt(self, word: str, quoted: Iterable[str]) -> str:
         """Return a word of the statement, or the quoted name that it stands for."""
+        if word.lower() in _FIXED:
+            return word
         return next((identifier(name) for name in quoted if name.lower() == word.lower()), word)
 
     def over(self, view: str, *, more: str = "", quoted: Iterable[str] = (), big: bool = False) -> str:
@@ -269,14 +273,6 @@ class Statement:
         if found is None:
             return f"WITH {head} {text}"
         return f"WITH{found[1] or ''} {head}, {text[found.end() :]}"
-
-
-def _until(tokens: Sequence[Token], numbers: Sequence[bool], begin: int) -> Iterator[bool]:
-    """Yield which of the next few words are numbers, up to the end of a comparison."""
-    for at in range(begin, min(begin + 4, len(tokens))):
-        if tokens[at].text in {",", ")"} or tokens[at].word in {"and", "or", "from", "then"}:
-            return
-        yield numbers[at]
 
 
 def _given(value: Any) -> Any:

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from holdall.drivers.memory import MemoryStore
-from holdall.records import ObjectDatabase, QueryError, Record, SQLDatabase
+from holdall.records import ObjectDatabase, QueryError, Record, SQLDatabase, sql_select
 
 PEOPLE = [
     Record({"id": "ada", "name": "Ada", "department": "Engineering", "age": 36, "score": 1.5, "Active": True}, {"team": "x"}),
@@ -190,6 +190,147 @@ def test_a28_other_tables_are_hidden(db):
     for sql in ("SELECT * FROM other", "SELECT (SELECT id FROM other) AS id FROM records", "SELECT * FROM main.other"):
         with pytest.raises(QueryError):
             db.select_query(sql)
+
+
+def beside(db, *statements):
+    """Execute SQL of somebody else."""
+    with SQLDatabase(db._link.url, table="other") as other:
+        other.upsert(Record({"id": "secret"}))
+        for sql in statements:
+            other._link.run(lambda connection, sql=sql: connection.exec_driver_sql(sql), way="write")
+
+
+@pytest.mark.parametrize("empty", ["postgres"], indirect=True)
+@pytest.mark.parametrize(
+    "sql",
+    [
+        'SELECT 1 u, id FROM U&"publi\\0063".other',
+        "SELECT id FROM PUBLIC . other",
+        f"SELECT id FROM {'s' * 63}longer.other",
+        "SELECT ts_rewrite('a'::tsquery, 'SELECT ''a''::tsquery, plainto_tsquery(id) FROM public.other') FROM records",
+        "SELECT ts_stat('SELECT to_tsvector(id) FROM public.other') FROM records",
+        "SELECT query_to_xml('SELECT id FROM public.other', true, true, '') FROM records",
+        "SELECT table_to_xml('public.other', true, true, '') FROM records",
+        "SELECT DATABASE_TO_XML(true, true, '') FROM records",
+        "SELECT relname FROM pg_class",
+        "SELECT 1 UNION TABLE pg_class",
+        'SELECT * FROM records, "pg_class" AS c',
+        "SELECT pg_read_file('/etc/hostname')",
+        "SELECT TREAT('/etc/hostname' AS pg_read_file) FROM records",
+        "SELECT ('/etc/hostname'::text).pg_read_file FROM records",
+        "SELECT lo_import('/etc/hostname')",
+        "SELECT loread(0, 1)",
+        "SELECT set_config('default_transaction_read_only', 'on', false)",
+        "SELECT 1 u, U&\"se\\0074_config\"('default_transaction_read_only', 'on', false) FROM records",
+        "SELECT current_setting('data_directory')",
+        "SELECT nextval('public.other_seq')",
+        "SELECT setseed(0.5)",
+        "SELECT pg_advisory_lock(1)",
+    ],
+)
+def test_postgresql_reads_the_view_alone(db, sql):
+    """Neither other tables nor files, by whatever way, and a statement leaves nothing behind."""
+    beside(db, f"CREATE SCHEMA {'s' * 63}", f"CREATE TABLE {'s' * 63}.other AS TABLE other", "CREATE SEQUENCE other_seq")
+    with pytest.raises(QueryError, match="is not for a SELECT|without a prefix"):
+        db.select_query(sql)
+    db.create(Record({"id": "later"}))
+
+
+@pytest.mark.parametrize("empty", ["postgres"], indirect=True)
+def test_a_setting_does_not_outlive_a_statement(db, monkeypatch):
+    """Even one of a function that we do not know of."""
+    monkeypatch.setattr(sql_select, "_HARMLESS", ["set_config"])
+    sql = "SELECT set_config('default_transaction_read_only', 'on', false) AS now FROM records LIMIT 1"
+    assert db.select_query(sql) == [{"now": "on"}]
+    db.create(Record({"id": "later"}))
+
+
+@pytest.mark.parametrize("empty", ["postgres"], indirect=True)
+def test_a_backslash_is_one_whatever_the_server_says(empty):
+    beside(empty, f'ALTER DATABASE "{empty._link.url.database}" SET standard_conforming_strings = off')
+    empty.create(Record({"id": "a"}))
+    sql = "SELECT '\\' || ', (SELECT max(id) FROM public.other) --' AS text FROM records"
+    assert empty.select_query(sql) == [{"text": "\\, (SELECT max(id) FROM public.other) --"}]
+
+
+@pytest.mark.parametrize("empty", ["postgres"], indirect=True)
+def test_tables_of_a_session_are_hidden(db):
+    db._link.run(lambda connection: connection.exec_driver_sql("CREATE TEMP TABLE basket AS SELECT 1 AS n"), way="write")
+    with pytest.raises(QueryError):
+        db.select_query("SELECT n FROM basket")
+
+
+def test_fields_may_be_called_like_functions(empty):
+    """Unless PostgreSQL has a function of that name that is not for users."""
+    empty.create(Record({"id": "a", "pg_rating": 5, "lo_water": 1, "dblinks": 2, "random": 3, "page_to_xml": 4}))
+    sql = "SELECT pg_rating, lo_water, dblinks, random, page_to_xml AS pg_x FROM records WHERE pg_rating > 4"
+    assert empty.select_query(sql) == [{"pg_rating": 5, "lo_water": 1, "dblinks": 2, "random": 3, "pg_x": 4}]
+
+
+@pytest.mark.parametrize("field", ["from", "order", "desc", "limit", "group", "end", "user", "count", "where", "like", "values", "text"])  # fmt: skip
+def test_fields_may_be_called_like_words_of_sql(empty, field):
+    empty.create(Record({"id": "k", field: "v", "n": 1, "Records": 2}))
+    [row] = empty.select_query("SELECT * FROM records WHERE CAST(n AS text) LIKE '1' ORDER BY id DESC LIMIT 1")
+    assert (row[field], row["n"]) == ("v", 1)
+    sql = f'SELECT "{field}", count(*) AS c FROM records WHERE "{field}" LIKE \'V\' GROUP BY "{field}" LIMIT 1'
+    assert empty.select_query(sql) == [{field: "v", "c": 1}]
+    assert row.keys() >= {"Records"}
+    sql = f'SELECT n AS "{field}" FROM records WHERE n = 1 ORDER BY n DESC LIMIT 1'
+    assert empty.select_query(sql) == [{field: 1}]
+
+
+@pytest.mark.parametrize(
+    ("sql", "rows"),
+    [
+        ('SELECT id AS "ID" FROM records ORDER BY id LIMIT 2', [{"ID": "ada"}, {"ID": "bob"}]),
+        ("SELECT id AS ID, name AS NAME FROM records ORDER BY Name, ID LIMIT 1", [{"ID": "di", "NAME": "100%"}]),
+        ("SELECT upper(id) AS Id FROM records WHERE id < 'b' ORDER BY ID", [{"Id": "ADA"}]),
+        ("SELECT 0 - age AS Age FROM records WHERE age > 1 ORDER BY Age", [{"Age": -40}, {"Age": -36}, {"Age": -17}]),
+        ("SELECT count(*) AS Records FROM records ORDER BY Records", [{"Records": 4}]),
+        ("SELECT CASE WHEN age > 38 THEN 1 END AS old FROM records WHERE id = 'cy'", [{"old": 1}]),
+    ],
+)
+def test_labels_are_as_they_were_written(db, sql, rows):
+    """Also if a field, a column or the view is called so in another case."""
+    assert db.select_query(sql) == rows
+
+
+@pytest.mark.parametrize("records", [[], [{"score": None, "active": None, "n": 3}]], ids=["nothing", "none"])
+def test_fields_without_values_have_the_type_that_is_asked_for(empty, records):
+    empty.batch_create([Record({"id": f"r{n}", **each}) for n, each in enumerate(records)])
+    for condition, params in [
+        ("score > 5 OR 5 < score OR score IN (1, 2)", ()),
+        ("score = ? OR score * 2 > 3 OR n < score", (5,)),
+        ("active = true OR false = active", ()),
+        ("active = ? AND records.active", (True,)),
+        ("active OR (active AND NOT active)", ()),
+        ("score = 'x' OR score LIKE 'x%' OR active IS NOT NULL", ()),
+    ]:
+        assert empty.select_query(f"SELECT id FROM records WHERE {condition} LIMIT 5", params) == []
+    sql = "SELECT sum(score) AS a, avg(records.score) AS b, max(score) AS c, sum(CASE WHEN active THEN 1 END) AS d FROM records"
+    assert empty.select_query(sql) == [dict.fromkeys("abcd")]
+    each = "SELECT abs(score) AS a, round(score, 1) AS b, -score AS c, coalesce(score, 0) AS d FROM records"
+    assert empty.select_query(each) == [{"a": None, "b": None, "c": None, "d": 0}] * len(records)
+    assert empty.select_query("SELECT max(score) AS most FROM records HAVING max(score) > 5") == []
+
+
+def test_numbers_beyond_those_of_sql(empty):
+    """One of them is no reason to answer nothing: in expressions it is infinite, or 0."""
+    numbers = [Decimal("1E+999999"), Decimal("-1.5E+131073"), Decimal("1E-99999"), Decimal("2.5")]
+    empty.batch_create([Record({"id": str(n), "pay": pay, "mixed": pay}) for n, pay in enumerate(numbers)])
+    empty.create(Record({"id": "4", "mixed": 0.5}))
+    for field in ("pay", "mixed"):
+        rows = empty.select_query(f"SELECT {field} FROM records WHERE id < '4' ORDER BY id")
+        assert [row[field] for row in rows] == numbers
+        sql = f"SELECT max({field}) AS most, min({field}) AS least FROM records"
+        assert empty.select_query(sql) == [{"most": math.inf, "least": -math.inf}]
+        sql = f"SELECT id FROM records WHERE {field} >= 0 AND {field} < 0.001 OR {field} > 1e300 ORDER BY id"
+        assert empty.select_query(sql) == [{"id": "0"}, {"id": "2"}]
+
+
+@pytest.mark.parametrize("timeout", [math.inf, 1e7])
+def test_any_time_limit(empty, timeout):
+    assert empty.select_query("SELECT id FROM records", timeout=timeout) == []
 
 
 def test_a28_endless_recursion_times_out(db):

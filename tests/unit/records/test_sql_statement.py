@@ -37,11 +37,11 @@ def test_names(sql, names, star):
         "ATTACH 'x' AS y",
         "SELECT 1; SELECT 2",
         "SELECT 1; DELETE FROM records",
-        "SELECT pg_read_file('/etc/passwd')",
-        'SELECT "pg_sleep"(10)',
-        "SELECT set_config('a', 'b', true)",
-        "SELECT load_extension('x')",
         "SELECT E'\\''",
+        "SELECT 1E'\\'",
+        'SELECT 1 u, who FROM U&"publi\\0063".salaries',
+        "SELECT u&'d\\0061t'",
+        'SELECT 1U&"x" FROM records',
         "SELECT $$x$$",
         "SELECT 'open",
         "SELECT `a`",
@@ -123,3 +123,50 @@ def test_names_are_quoted_where_they_are_no_calls():
     assert statement.text(quoted=["City", *statement.aliases]) == (
         """SELECT Upper("City") AS "Upper", CAST(n AS Text) FROM records AS "R" WHERE "R"."City" ILIKE 'x'"""
     )
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM records ORDER BY id DESC LIMIT 1",
+        "SELECT n AS \"order\", CAST(n AS text), n::text FROM records WHERE n LIKE 'from' ORDER BY n",
+        'SELECT id AS "ID", version AS Version FROM Records ORDER BY Id',
+    ],
+)
+def test_words_of_sql_are_no_names(sql):
+    """Whatever fields and labels are called."""
+    statement = Statement(sql)
+    names = ["from", "desc", "like", "order", "Text", "ID", "Version", "RECORDS", "'from'", *statement.aliases]
+    assert statement.text(quoted=names) == sql
+
+
+def test_remarks_are_spaces():
+    assert Statement("SELECT A /* a */ -- a\n (a) FROM records").text(quoted=["a"]) == 'SELECT A ("a") FROM records'
+
+
+def test_words_that_may_name_something():
+    statement = Statement('SELECT TREAT(a AS F), (b)."G" FROM Public . "My ""own" AS t -- c')
+    assert {"a", "F", "f", "b", "G", "Public", "public", 'My "own', "t"} <= set(statement.words())
+    assert statement.words(dotted=True) == ["Public", "public"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "params", "needed"),
+    [
+        ("SELECT id FROM records WHERE a > 5 OR 5 < b OR c = ?", (1.5,), {"a": "numeric", "b": "numeric", "c": "numeric"}),
+        ("SELECT id FROM records WHERE a NOT IN (1, 2) AND b BETWEEN 1 AND 2", (), {"a": "numeric", "b": "numeric"}),
+        ("SELECT sum(a), avg(r.b), round(c, 2), sum(DISTINCT d) FROM records AS r", (), dict.fromkeys("abcd", "numeric")),
+        ("SELECT -a, b * 2, coalesce(c, 0), max(d) FROM records HAVING max(d) > 5", (), dict.fromkeys("abcd", "numeric")),
+        ("SELECT sum(CASE WHEN a THEN b ELSE 0 END) FROM records", (), {"a": "boolean", "b": "numeric"}),
+        ("SELECT id FROM records WHERE a = true OR b <> ?", (False,), {"a": "boolean", "b": "boolean"}),
+        ("SELECT id FROM records AS r WHERE r.a AND NOT b AND (c OR d)", (), dict.fromkeys("abcd", "boolean")),
+        ("SELECT id FROM records WHERE a = n AND b = yes", (), {"a": "numeric", "b": "boolean"}),
+        ("SELECT id FROM records WHERE c < b AND b < a AND a > 5", (), dict.fromkeys("abc", "numeric")),
+        ("SELECT r.a FROM records AS r, records AS s WHERE r.a = s.b AND s.b > 5 AND r.c = s.d", (), {"a": "numeric", "c": "", "d": ""}),
+        ("SELECT a, 5, count(*), b FROM records WHERE c = 'x' LIMIT 5", (), {"a": "", "b": "", "c": ""}),
+        ("SELECT a FROM records WHERE b BETWEEN 'x' AND c AND length(d) > 5 ORDER BY a DESC LIMIT 5", (), dict.fromkeys("abcd", "")),
+    ],
+)  # fmt: skip
+def test_types_of_fields_without_values(sql, params, needed):
+    found = Statement(sql, params).needs({"n": "numeric", "yes": "boolean"})
+    assert {name: found[name] for name in needed} == needed
