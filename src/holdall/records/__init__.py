@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         RecordNotFoundError,
         SerializationError,
         TransactionError,
+        UnreadableWarning,
     )
     from holdall.records.export_files import records_from
     from holdall.records.factory import DatabaseFactory, register_backend
@@ -69,6 +70,7 @@ _HOMES = {
     "TagsOmittedWarning": "holdall.records.tags",
     "Transaction": "holdall.records.transaction",
     "TransactionError": "holdall.records.errors",
+    "UnreadableWarning": "holdall.records.errors",
     "migrate": "holdall.records.migration",
     "migrate_async": "holdall.records.migration_async",
     "records_from": "holdall.records.export_files",
@@ -105,6 +107,7 @@ __all__ = [
     "TagsOmittedWarning",
     "Transaction",
     "TransactionError",
+    "UnreadableWarning",
     "migrate",
     "migrate_async",
     "records_from",

@@ -21,7 +21,15 @@ from holdall.records.drafts import Draft, Item, WriteVerb, Written, draft
 from holdall.records.errors import ConcurrencyError, Outcome, RecordError, RecordNotFoundError, Status
 from holdall.records.query import Query
 from holdall.records.record import Record
-from holdall.records.results import CheckReport, ConnectReport, Explanation, RefreshReport, RevisionInfo, SearchResult
+from holdall.records.results import (
+    CheckReport,
+    ConnectReport,
+    Explanation,
+    Problem,
+    RefreshReport,
+    RevisionInfo,
+    SearchResult,
+)
 from holdall.records.transaction import Change, failure
 
 __all__ = ["Engine"]
@@ -99,6 +107,15 @@ class Engine(ABC):
     @abstractmethod
     def stream(self, query: Query, batch_size: int, max_age: float | None) -> Iterator[Record]:
         """Yield the records of a query with bounded memory."""
+
+    def legible(
+        self, query: Query, batch_size: int, max_age: float | None, problems: list[Problem] | None
+    ) -> Iterator[Record]:
+        """Yield the records of a query that can be read, and note the others before what comes behind them.
+
+        An engine that does not implement this raises for them, as it does if there is no list.
+        """
+        return self.stream(query, batch_size, max_age)
 
     @abstractmethod
     def ids(self, prefix: str) -> Iterator[str]:

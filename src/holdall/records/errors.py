@@ -15,6 +15,7 @@
     ├── TransactionError                                         a write of it failed; see ``outcomes``
     └── MigrationError                                           see ``report``
     BackendNotFoundError (ConfigError)                           no such backend
+    UnreadableWarning (UserWarning)                              some records are left out, with ``on_corrupt="report"``
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ __all__ = [
     "SerializationError",
     "Status",
     "TransactionError",
+    "UnreadableWarning",
 ]
 
 Status = Literal["written", "exists", "missing", "conflict", "failed", "not_tried", "unknown"]
@@ -193,3 +195,7 @@ class BackendNotFoundError(ConfigError):
     """No backend of this name; known ones that are not installed name their extra."""
 
     kind = "backend_not_found"
+
+
+class UnreadableWarning(UserWarning):
+    """Some records could not be read, and an answer that has no place to list them leaves them out."""

@@ -163,7 +163,7 @@ class ObjectEngine(Engine):
 
     def search(self, query: Query, max_age: float | None) -> SearchResult:
         """Return the records of a query. See `Engine`."""
-        problems: list[Problem] = []
+        problems = self.state.noting()
         if not query.sorting:
             with closed(self._paged(query, problems, max_age, more=1)) as records:
                 chosen = [record for record in records]
@@ -179,7 +179,25 @@ class ObjectEngine(Engine):
 
     def stream(self, query: Query, batch_size: int, max_age: float | None) -> Iterator[Record]:
         """Yield the records of a query. See `Engine`."""
-        records = self._sorted(query, batch_size, max_age) if query.sorting else self._paged(query, [], max_age)
+        problems = self.state.noting()
+        records = self.legible(query, batch_size, max_age, problems)
+        return records if problems is None else self._telling(records, problems)
+
+    def _telling(self, records: Iterator[Record], problems: list[Problem]) -> Iterator[Record]:
+        """Yield records, and at their end warn of what could not be read."""
+        try:
+            with closed(records):
+                yield from records
+        finally:
+            self.state.tell_unreadable(problems)
+
+    def legible(
+        self, query: Query, batch_size: int, max_age: float | None, problems: list[Problem] | None
+    ) -> Iterator[Record]:
+        """Yield the records of a query that can be read. See `Engine`."""
+        records = (
+            self._sorted(query, batch_size, max_age, problems) if query.sorting else self._paged(query, problems, max_age)
+        )
         with closed(records):
             for record in records:
                 if query.paths:
@@ -188,27 +206,30 @@ class ObjectEngine(Engine):
                 else:
                     yield record
 
-    def _sorted(self, query: Query, batch_size: int, max_age: float | None) -> Iterator[Record]:
+    def _sorted(
+        self, query: Query, batch_size: int, max_age: float | None, problems: list[Problem] | None
+    ) -> Iterator[Record]:
         """Yield the records of a query's page in its order, which is found first, from sort values and ids alone."""
         mirror = self._mirror(query, max_age)
         leading = Leading[str](query)
-        chunks = chunked(self._matched(mirror, query, [], max_age, whole=False), length_of)
+        chunks = chunked(self._matched(mirror, query, problems, max_age, whole=False), length_of)
         with closed(chunks):
             for chunk in chunks:
                 places = ((key, str(record.id)) for key, record in placed(query, chunk))
                 run(partial(leading.add, places))
         wanted, _ = run(leading.page)
         if mirror is not None:
-            with closed(mirrored.chosen(self.state, mirror, wanted, query, [], batch_size)) as held:
+            with closed(mirrored.chosen(self.state, mirror, wanted, query, problems, batch_size)) as held:
                 yield from held
             return
-        report = self.state.options.on_corrupt == "report"
-        with closed(bare.read(self.state, wanted, predicate(query.condition), report=report)) as found:
+        with closed(bare.read(self.state, wanted, predicate(query.condition), problems)) as found:
             for record in found:
-                if isinstance(record, Record):
+                if record is not None:
                     yield record
 
-    def _paged(self, query: Query, problems: list[Problem], max_age: float | None, *, more: int = 0) -> Iterator[Record]:
+    def _paged(
+        self, query: Query, problems: list[Problem] | None, max_age: float | None, *, more: int = 0
+    ) -> Iterator[Record]:
         """Yield the records of a query's page, by id, and so many more."""
         mark = cursor_mark(query)
         skip, left = query.skip, None if query.count is None else query.count + more
@@ -246,7 +267,10 @@ class ObjectEngine(Engine):
             return mirrored.count(self.state, self.state.mirror, query, max_age)
         if query is None or not query.conditions:
             return len(bare.sorted_ids(self.state, EVERYTHING))
-        return sum([1 for _ in self._matched(None, Query(query.conditions), [], max_age)])
+        problems = self.state.noting()
+        found = sum([1 for _ in self._matched(None, Query(query.conditions), problems, max_age)])
+        self.state.tell_unreadable(problems)
+        return found
 
     def _mirror(self, query: Query, max_age: float | None) -> Mirror | None:
         """Return the mirror if it is to answer a query."""
@@ -255,7 +279,13 @@ class ObjectEngine(Engine):
         return None if cold else mirror
 
     def _matched(
-        self, mirror: Mirror | None, query: Query, problems: list[Problem], max_age: float | None, *, whole: bool = True
+        self,
+        mirror: Mirror | None,
+        query: Query,
+        problems: list[Problem] | None,
+        max_age: float | None,
+        *,
+        whole: bool = True,
     ) -> Iterator[Record]:
         """Yield the records for which the conditions hold, by id, by way of a mirror or without. See `mirrored.matched`."""
         if mirror is not None:
@@ -341,12 +371,10 @@ class ObjectEngine(Engine):
             start += len(part)
             held = self._held(part)
             stride.took(len(part), sum(len(row.fields or "") for row in held.values()))
-            with closed(bare.read(self.state, part, anything, report=True)) as judged:
+            with closed(bare.read(self.state, part, anything, corrupt)) as judged:
                 for found in judged:
                     turn()
-                    if isinstance(found, Problem):
-                        corrupt.append(found)
-                    elif found is not None:
+                    if found is not None:
                         records += 1
                         row = held.get(str(found.id))
                         if row is not None and aside_for(found, partial(mirrored.drifted, row, found)):
@@ -417,8 +445,8 @@ class ObjectEngine(Engine):
             self.state.store.close()
 
 
-def _result(query: Query, chosen: list[Record], more: bool, problems: list[Problem]) -> SearchResult:
+def _result(query: Query, chosen: list[Record], more: bool, problems: list[Problem] | None) -> SearchResult:
     """Return the page of a query."""
     cursor = cursor_after(query, chosen[-1]) if more and chosen else None
     shown = [record.project(*query.paths) for record in in_turns(chosen)] if query.paths else chosen
-    return SearchResult(shown, cursor=cursor, unreadable=problems)
+    return SearchResult(shown, cursor=cursor, unreadable=problems or ())

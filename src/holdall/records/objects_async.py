@@ -164,7 +164,7 @@ class ObjectEngine(Engine):
 
     async def search_async(self, query: Query, max_age: float | None) -> SearchResult:
         """Return the records of a query. See `Engine`."""
-        problems: list[Problem] = []
+        problems = self.state.noting()
         if not query.sorting:
             async with closed_async(self._paged_async(query, problems, max_age, more=1)) as records:
                 chosen = [record async for record in records]
@@ -178,9 +178,30 @@ class ObjectEngine(Engine):
                 await run_async(partial(leading.add, placed(query, chunk)))
         return await run_async(lambda: _result(query, *leading.page(), problems))
 
-    async def stream_async(self, query: Query, batch_size: int, max_age: float | None) -> AsyncIterator[Record]:
+    def stream_async(self, query: Query, batch_size: int, max_age: float | None) -> AsyncIterator[Record]:
         """Yield the records of a query. See `Engine`."""
-        records = self._sorted_async(query, batch_size, max_age) if query.sorting else self._paged_async(query, [], max_age)
+        problems = self.state.noting()
+        records = self.legible_async(query, batch_size, max_age, problems)
+        return records if problems is None else self._telling_async(records, problems)
+
+    async def _telling_async(self, records: AsyncIterator[Record], problems: list[Problem]) -> AsyncIterator[Record]:
+        """Yield records, and at their end warn of what could not be read."""
+        try:
+            async with closed_async(records):
+                async for record in records:
+                    yield record
+        finally:
+            self.state.tell_unreadable(problems)
+
+    async def legible_async(
+        self, query: Query, batch_size: int, max_age: float | None, problems: list[Problem] | None
+    ) -> AsyncIterator[Record]:
+        """Yield the records of a query that can be read. See `Engine`."""
+        records = (
+            self._sorted_async(query, batch_size, max_age, problems)
+            if query.sorting
+            else self._paged_async(query, problems, max_age)
+        )
         async with closed_async(records):
             async for record in records:
                 if query.paths:
@@ -189,29 +210,30 @@ class ObjectEngine(Engine):
                 else:
                     yield record
 
-    async def _sorted_async(self, query: Query, batch_size: int, max_age: float | None) -> AsyncIterator[Record]:
+    async def _sorted_async(
+        self, query: Query, batch_size: int, max_age: float | None, problems: list[Problem] | None
+    ) -> AsyncIterator[Record]:
         """Yield the records of a query's page in its order, which is found first, from sort values and ids alone."""
         mirror = await self._mirror_async(query, max_age)
         leading = Leading[str](query)
-        chunks = chunked_async(self._matched_async(mirror, query, [], max_age, whole=False), length_of)
+        chunks = chunked_async(self._matched_async(mirror, query, problems, max_age, whole=False), length_of)
         async with closed_async(chunks):
             async for chunk in chunks:
                 places = ((key, str(record.id)) for key, record in placed(query, chunk))
                 await run_async(partial(leading.add, places))
         wanted, _ = await run_async(leading.page)
         if mirror is not None:
-            async with closed_async(mirrored.chosen_async(self.state, mirror, wanted, query, [], batch_size)) as held:
+            async with closed_async(mirrored.chosen_async(self.state, mirror, wanted, query, problems, batch_size)) as held:
                 async for each in held:
                     yield each
             return
-        report = self.state.options.on_corrupt == "report"
-        async with closed_async(bare.read_async(self.state, wanted, predicate(query.condition), report=report)) as found:
+        async with closed_async(bare.read_async(self.state, wanted, predicate(query.condition), problems)) as found:
             async for record in found:
-                if isinstance(record, Record):
+                if record is not None:
                     yield record
 
     async def _paged_async(
-        self, query: Query, problems: list[Problem], max_age: float | None, *, more: int = 0
+        self, query: Query, problems: list[Problem] | None, max_age: float | None, *, more: int = 0
     ) -> AsyncIterator[Record]:
         """Yield the records of a query's page, by id, and so many more."""
         mark = cursor_mark(query)
@@ -250,7 +272,10 @@ class ObjectEngine(Engine):
             return await mirrored.count_async(self.state, self.state.mirror, query, max_age)
         if query is None or not query.conditions:
             return len(await bare.sorted_ids_async(self.state, EVERYTHING))
-        return sum([1 async for _ in self._matched_async(None, Query(query.conditions), [], max_age)])
+        problems = self.state.noting()
+        found = sum([1 async for _ in self._matched_async(None, Query(query.conditions), problems, max_age)])
+        self.state.tell_unreadable(problems)
+        return found
 
     async def _mirror_async(self, query: Query, max_age: float | None) -> Mirror | None:
         """Return the mirror if it is to answer a query."""
@@ -259,7 +284,13 @@ class ObjectEngine(Engine):
         return None if cold else mirror
 
     async def _matched_async(
-        self, mirror: Mirror | None, query: Query, problems: list[Problem], max_age: float | None, *, whole: bool = True
+        self,
+        mirror: Mirror | None,
+        query: Query,
+        problems: list[Problem] | None,
+        max_age: float | None,
+        *,
+        whole: bool = True,
     ) -> AsyncIterator[Record]:
         """Yield the records for which the conditions hold, by id, by way of a mirror or without. See `mirrored.matched_async`."""
         if mirror is not None:
@@ -349,12 +380,10 @@ class ObjectEngine(Engine):
             start += len(part)
             held = await self._held_async(part)
             stride.took(len(part), sum(len(row.fields or "") for row in held.values()))
-            async with closed_async(bare.read_async(self.state, part, anything, report=True)) as judged:
+            async with closed_async(bare.read_async(self.state, part, anything, corrupt)) as judged:
                 async for found in judged:
                     await turn_async()
-                    if isinstance(found, Problem):
-                        corrupt.append(found)
-                    elif found is not None:
+                    if found is not None:
                         records += 1
                         row = held.get(str(found.id))
                         if row is not None and await aside_for_async(found, partial(mirrored.drifted, row, found)):
@@ -425,8 +454,8 @@ class ObjectEngine(Engine):
             await self.state.store.close_async()
 
 
-def _result(query: Query, chosen: list[Record], more: bool, problems: list[Problem]) -> SearchResult:
+def _result(query: Query, chosen: list[Record], more: bool, problems: list[Problem] | None) -> SearchResult:
     """Return the page of a query."""
     cursor = cursor_after(query, chosen[-1]) if more and chosen else None
     shown = [record.project(*query.paths) for record in in_turns(chosen)] if query.paths else chosen
-    return SearchResult(shown, cursor=cursor, unreadable=problems)
+    return SearchResult(shown, cursor=cursor, unreadable=problems or ())

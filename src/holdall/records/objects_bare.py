@@ -66,27 +66,29 @@ def _there(state: ObjectState, ids: list[str]) -> bool:
 
 
 def records(
-    state: ObjectState, scope: Scope, problems: list[Problem], holds: Callable[[Record], bool], *, most: int | None = None
+    state: ObjectState,
+    scope: Scope,
+    problems: list[Problem] | None,
+    holds: Callable[[Record], bool],
+    *,
+    most: int | None = None,
 ) -> Iterator[Record]:
     """Yield the records of a scope by id, read some ahead: as many requests as the window allows.
 
     Args:
         state: Of the database.
         scope: Which ones.
-        problems: Gets what could not be read, with ``on_corrupt="report"``.
+        problems: Gets what could not be read; if there is no list, that is raised.
         holds: Which of them are wanted.
         most: No more than so many; then comes a record without fields if there are more, unread.
     """
     wanted, whole = (sorted_ids(state, scope), True) if most is None else _first_ids(state, scope, most)
     left = len(wanted) if most is None else most
-    report = state.options.on_corrupt == "report"
     while left and wanted:
         asked, wanted = wanted[:left], wanted[left:]  # again if some are gone, or no records
-        with closed(read(state, asked, holds, report=report)) as found:
+        with closed(read(state, asked, holds, problems)) as found:
             for record in found:
-                if isinstance(record, Problem):
-                    problems.append(record)
-                elif record is not None:
+                if record is not None:
                     left -= 1
                     yield record
         if left and not wanted and not whole:
@@ -96,26 +98,32 @@ def records(
 
 
 def read(
-    state: ObjectState, ids: Sequence[str], holds: Callable[[Record], bool], *, report: bool
-) -> Iterator[Record | Problem | None]:
-    """Yield records in the order of their ids, ``None`` for what is not there, or not wanted.
+    state: ObjectState, ids: Sequence[str], holds: Callable[[Record], bool], problems: list[Problem] | None
+) -> Iterator[Record | None]:
+    """Yield records in the order of their ids, ``None`` for what is not there, not wanted, or noted.
 
     Args:
         state: Of the database.
         ids: Each of them once.
         holds: Which of them are wanted.
-        report: Yield what is wrong with one that cannot be read, in its place; else that is raised there.
+        problems: Gets what could not be read, when it would come; if there is no list, that is raised there.
     """
     lengths: list[int] = []
+    noted = [] if problems is None else problems
 
     def read(id: str) -> Record | Problem | Exception | None:
         try:
             return one.record(state, id, holds, lengths)
         except (CorruptRecordError, RecordArchivedError) as error:
-            return problem_of(state, id, error) if report else error
+            return error if problems is None else problem_of(state, id, error)
 
     with closed(in_order(state, read, ids, lengths)) as found:
-        yield from found
+        for each in found:
+            if isinstance(each, Problem):
+                noted.append(each)
+                yield None
+            else:
+                yield each
 
 
 def problem_of(state: ObjectState, id: str, error: HoldallError) -> Problem:

@@ -65,14 +65,19 @@ async def _there_async(state: ObjectState, ids: list[str]) -> bool:
 
 
 async def records_async(
-    state: ObjectState, scope: Scope, problems: list[Problem], holds: Callable[[Record], bool], *, most: int | None = None
+    state: ObjectState,
+    scope: Scope,
+    problems: list[Problem] | None,
+    holds: Callable[[Record], bool],
+    *,
+    most: int | None = None,
 ) -> AsyncIterator[Record]:
     """Yield the records of a scope by id, read some ahead: as many requests as the window allows.
 
     Args:
         state: Of the database.
         scope: Which ones.
-        problems: Gets what could not be read, with ``on_corrupt="report"``.
+        problems: Gets what could not be read; if there is no list, that is raised.
         holds: Which of them are wanted.
         most: No more than so many; then comes a record without fields if there are more, unread.
     """
@@ -80,14 +85,11 @@ async def records_async(
         (await sorted_ids_async(state, scope), True) if most is None else await _first_ids_async(state, scope, most)
     )
     left = len(wanted) if most is None else most
-    report = state.options.on_corrupt == "report"
     while left and wanted:
         asked, wanted = wanted[:left], wanted[left:]  # again if some are gone, or no records
-        async with closed_async(read_async(state, asked, holds, report=report)) as found:
+        async with closed_async(read_async(state, asked, holds, problems)) as found:
             async for record in found:
-                if isinstance(record, Problem):
-                    problems.append(record)
-                elif record is not None:
+                if record is not None:
                     left -= 1
                     yield record
         if left and not wanted and not whole:
@@ -97,27 +99,32 @@ async def records_async(
 
 
 async def read_async(
-    state: ObjectState, ids: Sequence[str], holds: Callable[[Record], bool], *, report: bool
-) -> AsyncIterator[Record | Problem | None]:
-    """Yield records in the order of their ids, ``None`` for what is not there, or not wanted.
+    state: ObjectState, ids: Sequence[str], holds: Callable[[Record], bool], problems: list[Problem] | None
+) -> AsyncIterator[Record | None]:
+    """Yield records in the order of their ids, ``None`` for what is not there, not wanted, or noted.
 
     Args:
         state: Of the database.
         ids: Each of them once.
         holds: Which of them are wanted.
-        report: Yield what is wrong with one that cannot be read, in its place; else that is raised there.
+        problems: Gets what could not be read, when it would come; if there is no list, that is raised there.
     """
     lengths: list[int] = []
+    noted = [] if problems is None else problems
 
     async def read(id: str) -> Record | Problem | Exception | None:
         try:
             return await one.record_async(state, id, holds, lengths)
         except (CorruptRecordError, RecordArchivedError) as error:
-            return problem_of(state, id, error) if report else error
+            return error if problems is None else problem_of(state, id, error)
 
     async with closed_async(in_order_async(state, read, ids, lengths)) as found:
         async for each in found:
-            yield each
+            if isinstance(each, Problem):
+                noted.append(each)
+                yield None
+            else:
+                yield each
 
 
 def problem_of(state: ObjectState, id: str, error: HoldallError) -> Problem:

@@ -35,7 +35,8 @@ class ObjectDatabase(Database):
         prefix: What stands before every key; databases at ``a/`` and ``a/b/`` do not see each other.
         max_workers: Requests in flight.
         cache_ttl: For how many seconds a listing counts as current; by default 60 on remote stores, 0 on local ones.
-        on_corrupt: ``"raise"``, or ``"report"`` unreadable objects in `SearchResult.unreadable`.
+        on_corrupt: ``"raise"``, or ``"report"`` unreadable objects: in `SearchResult.unreadable`, by an `UnreadableWarning` where nothing
+            lists them.
         mirror: The local index: ``"auto"`` (a file in the user's cache, in memory for a memory store), ``"memory"``, ``"off"``,
             or the path of a file. It holds records in clear.
         indexes: Paths, or tuples of paths, that searches often ask for.

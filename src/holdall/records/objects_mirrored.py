@@ -168,7 +168,7 @@ def count(state: ObjectState, mirror: Mirror, query: Query | None, max_age: floa
             return number or 0
         except Interrupted:
             return count(state, mirror, query, max_age)
-    query = Query(query.conditions)
+    query, problems = Query(query.conditions), state.noting()
     scope = ready(state, mirror, query, max_age)
     where, values, exact = pushdown(query.condition, "sqlite", _column)
     if exact:
@@ -179,9 +179,10 @@ def count(state: ObjectState, mirror: Mirror, query: Query | None, max_age: floa
         if counted is not None:
             return counted
     total = 0
-    with closed(matched(state, mirror, query, scope, [], whole=False)) as records:
+    with closed(matched(state, mirror, query, scope, problems, whole=False)) as records:
         for _ in records:
             total += 1
+    state.tell_unreadable(problems)
     return total
 
 
@@ -190,7 +191,7 @@ def matched(
     mirror: Mirror,
     query: Query,
     scope: Scope,
-    problems: list[Problem],
+    problems: list[Problem] | None,
     *,
     whole: bool = True,
     batch: int = 1000,
@@ -202,7 +203,7 @@ def matched(
         mirror: Its mirror.
         query: The conditions; its limit bounds them only if no sort or cursor is asked for.
         scope: Of its ids.
-        problems: Gets what could not be read, with ``on_corrupt="report"``.
+        problems: Gets what could not be read; if there is no list, that is raised.
         whole: Fetch what the mirror leaves out of what the query selects; else only what decides on membership and order.
         batch: Rows that are asked for at once.
     """
@@ -309,7 +310,7 @@ def _is_metadata(name: str) -> bool:
 
 
 def chosen(
-    state: ObjectState, mirror: Mirror, ids: Sequence[str], query: Query, problems: list[Problem], most: int
+    state: ObjectState, mirror: Mirror, ids: Sequence[str], query: Query, problems: list[Problem] | None, most: int
 ) -> Iterator[Record]:
     """Yield the records of some ids in their order, unless the query's conditions do not hold for them any more.
 
@@ -318,7 +319,7 @@ def chosen(
         mirror: Its mirror, which the ids are from.
         ids: Each of them once.
         query: Says which records, and what is shown of them.
-        problems: Gets what could not be read, with ``on_corrupt="report"``.
+        problems: Gets what could not be read; if there is no list, that is raised.
         most: No more than so many are held at once.
     """
     holds = predicate(query.condition)
@@ -349,27 +350,24 @@ def _records(
     rows: Sequence[Row],
     held: _Held,
     holds: Callable[[Record], bool],
-    problems: list[Problem],
+    problems: list[Problem] | None,
 ) -> Iterator[Record]:
     """Yield the matching records of some rows, in their order; what is not held whole is fetched."""
     if held.damaged:
         finish(lambda: run(mirror.drop))
-    report = state.options.on_corrupt == "report"
     fetch = set(held.fetch)
-    with closed(read(state, held.fetch, holds, report=report)) as answers:
+    with closed(read(state, held.fetch, holds, problems)) as answers:
         for row in rows:
             if row.id in fetch:
                 turn()
                 answer = next(answers)
-                if isinstance(answer, Problem):
-                    problems.append(answer)
-                elif answer is not None:
+                if answer is not None:
                     yield answer
             elif row.id in held.found:
                 yield held.found[row.id]
             elif row.state in {"archived", "corrupt"}:
                 key, reason = state.key(row.id), row.reason or ""
-                if report:
+                if problems is not None:
                     problems.append(Problem(key=key, id=row.id, reason=reason))
                 elif row.state == "archived":
                     raise state.archived(row.id, None)

@@ -169,7 +169,7 @@ async def count_async(state: ObjectState, mirror: Mirror, query: Query | None, m
             return number or 0
         except Interrupted:
             return await count_async(state, mirror, query, max_age)
-    query = Query(query.conditions)
+    query, problems = Query(query.conditions), state.noting()
     scope = await ready_async(state, mirror, query, max_age)
     where, values, exact = pushdown(query.condition, "sqlite", _column)
     if exact:
@@ -180,9 +180,10 @@ async def count_async(state: ObjectState, mirror: Mirror, query: Query | None, m
         if counted is not None:
             return counted
     total = 0
-    async with closed_async(matched_async(state, mirror, query, scope, [], whole=False)) as records:
+    async with closed_async(matched_async(state, mirror, query, scope, problems, whole=False)) as records:
         async for _ in records:
             total += 1
+    state.tell_unreadable(problems)
     return total
 
 
@@ -191,7 +192,7 @@ async def matched_async(
     mirror: Mirror,
     query: Query,
     scope: Scope,
-    problems: list[Problem],
+    problems: list[Problem] | None,
     *,
     whole: bool = True,
     batch: int = 1000,
@@ -203,7 +204,7 @@ async def matched_async(
         mirror: Its mirror.
         query: The conditions; its limit bounds them only if no sort or cursor is asked for.
         scope: Of its ids.
-        problems: Gets what could not be read, with ``on_corrupt="report"``.
+        problems: Gets what could not be read; if there is no list, that is raised.
         whole: Fetch what the mirror leaves out of what the query selects; else only what decides on membership and order.
         batch: Rows that are asked for at once.
     """
@@ -310,7 +311,7 @@ def _is_metadata(name: str) -> bool:
 
 
 async def chosen_async(
-    state: ObjectState, mirror: Mirror, ids: Sequence[str], query: Query, problems: list[Problem], most: int
+    state: ObjectState, mirror: Mirror, ids: Sequence[str], query: Query, problems: list[Problem] | None, most: int
 ) -> AsyncIterator[Record]:
     """Yield the records of some ids in their order, unless the query's conditions do not hold for them any more.
 
@@ -319,7 +320,7 @@ async def chosen_async(
         mirror: Its mirror, which the ids are from.
         ids: Each of them once.
         query: Says which records, and what is shown of them.
-        problems: Gets what could not be read, with ``on_corrupt="report"``.
+        problems: Gets what could not be read; if there is no list, that is raised.
         most: No more than so many are held at once.
     """
     holds = predicate(query.condition)
@@ -351,27 +352,24 @@ async def _records_async(
     rows: Sequence[Row],
     held: _Held,
     holds: Callable[[Record], bool],
-    problems: list[Problem],
+    problems: list[Problem] | None,
 ) -> AsyncIterator[Record]:
     """Yield the matching records of some rows, in their order; what is not held whole is fetched."""
     if held.damaged:
         await finish_async(lambda: run_async(mirror.drop))
-    report = state.options.on_corrupt == "report"
     fetch = set(held.fetch)
-    async with closed_async(read_async(state, held.fetch, holds, report=report)) as answers:
+    async with closed_async(read_async(state, held.fetch, holds, problems)) as answers:
         for row in rows:
             if row.id in fetch:
                 await turn_async()
                 answer = await anext(answers)
-                if isinstance(answer, Problem):
-                    problems.append(answer)
-                elif answer is not None:
+                if answer is not None:
                     yield answer
             elif row.id in held.found:
                 yield held.found[row.id]
             elif row.state in {"archived", "corrupt"}:
                 key, reason = state.key(row.id), row.reason or ""
-                if report:
+                if problems is not None:
                     problems.append(Problem(key=key, id=row.id, reason=reason))
                 elif row.state == "archived":
                     raise state.archived(row.id, None)

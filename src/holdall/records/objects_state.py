@@ -17,10 +17,11 @@ from holdall.errors import InvalidKeyError, PermissionDeniedError
 from holdall.records.callers import level
 from holdall.records.drafts import Draft, Written, record_of
 from holdall.records.encoding import Body, Content, Stamp, decode_body, iso
-from holdall.records.errors import RecordArchivedError, SerializationError
+from holdall.records.errors import RecordArchivedError, SerializationError, UnreadableWarning
 from holdall.records.keys import SUFFIX, id_to_key, key_to_id
 from holdall.records.mirror.mirror import Mirror
 from holdall.records.record import Record
+from holdall.records.results import Problem
 from holdall.records.tags import Omissions, fit_tags
 from holdall.records.window import Window
 from holdall.store import Store
@@ -32,6 +33,9 @@ ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
 _LONGEST_NAME = 255
 """Bytes of a name in a directory."""
+
+_NAMED = 10
+"""Records that a warning has room for."""
 
 OnCorrupt = Literal["raise", "report"]
 
@@ -243,6 +247,19 @@ class ObjectState:
         warning = omissions.warning()
         if warning is not None:
             warnings.warn(warning, stacklevel=level())
+
+    def noting(self) -> list[Problem] | None:
+        """Return where a call notes what it cannot read; ``None`` if that is to be raised."""
+        return [] if self.options.on_corrupt == "report" else None
+
+    def tell_unreadable(self, problems: Sequence[Problem] | None) -> None:
+        """Give the one warning of a call whose answer has no place to list what could not be read, if there is any."""
+        if problems:
+            named = ", ".join(repr(each.id) for each in problems[:_NAMED])
+            more = f" and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
+            warnings.warn(
+                UnreadableWarning(f"left out, as they cannot be read ({len(problems)}): {named}{more}"), stacklevel=level()
+            )
 
     def denied(self, error: PermissionDeniedError) -> PermissionDeniedError:
         """Return the error for a refused write with tags: these ask for a permission of their own."""

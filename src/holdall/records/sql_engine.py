@@ -158,7 +158,13 @@ class SQLEngine(Engine):
 
     def stream(self, query: Query, batch_size: int, max_age: float | None) -> Iterator[Record]:
         """Yield the records of a query, of one snapshot. See `Engine`."""
-        reader = reading.Reader(self._link.layout, query, batch_size)
+        return self.legible(query, batch_size, max_age, None)
+
+    def legible(
+        self, query: Query, batch_size: int, max_age: float | None, problems: list[Problem] | None
+    ) -> Iterator[Record]:
+        """Yield the records of a query that can be read, of one snapshot. See `Engine`."""
+        reader = reading.Reader(self._link.layout, query, batch_size, problems)
         if self._link.memory:  # one connection: it is not kept while the caller works
             for record in self._link.run(reader.all):
                 yield record

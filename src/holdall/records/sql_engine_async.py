@@ -155,9 +155,15 @@ class SQLEngine(Engine):
         plan = reading.Plan(self._link.layout, query)
         return await self._link.run_async(partial(reading.search, plan=plan), way="read" if plan.single else "snapshot")
 
-    async def stream_async(self, query: Query, batch_size: int, max_age: float | None) -> AsyncIterator[Record]:
+    def stream_async(self, query: Query, batch_size: int, max_age: float | None) -> AsyncIterator[Record]:
         """Yield the records of a query, of one snapshot. See `Engine`."""
-        reader = reading.Reader(self._link.layout, query, batch_size)
+        return self.legible_async(query, batch_size, max_age, None)
+
+    async def legible_async(
+        self, query: Query, batch_size: int, max_age: float | None, problems: list[Problem] | None
+    ) -> AsyncIterator[Record]:
+        """Yield the records of a query that can be read, of one snapshot. See `Engine`."""
+        reader = reading.Reader(self._link.layout, query, batch_size, problems)
         if self._link.memory:  # one connection: it is not kept while the caller works
             for record in await self._link.run_async(reader.all):
                 yield record

@@ -16,7 +16,7 @@ from holdall.records.ordering import Leading, cursor_after, cursor_mark, placed
 from holdall.records.pieces import MARK, SQL, Pushed, render
 from holdall.records.query import Query
 from holdall.records.record import Record
-from holdall.records.results import Explanation, SearchResult
+from holdall.records.results import Explanation, Problem, SearchResult
 from holdall.records.sql_aside import aside, aside_for, characters, drawn
 from holdall.records.sql_rows import possible, record_of_row
 from holdall.records.sql_table import Layout, fetched, run
@@ -27,10 +27,19 @@ __all__ = ["Plan", "Reader", "count", "ids_after", "inspected", "read", "read_ma
 
 
 class Plan:
-    """How a query is answered: what SQL selects, whether in the query's order, and what is left to do."""
+    """How a query is answered: what SQL selects, whether in the query's order, and what is left to do.
 
-    def __init__(self, layout: Layout, query: Query, part: Pushed | None = None) -> None:
-        self.query, self.layout = query, layout
+    Args:
+        layout: Of the table.
+        query: What is asked.
+        part: What SQL selects, if not by the query's conditions.
+        problems: Gets rows that cannot be read; if there is no list, that is raised.
+    """
+
+    def __init__(
+        self, layout: Layout, query: Query, part: Pushed | None = None, problems: list[Problem] | None = None
+    ) -> None:
+        self.query, self.layout, self._problems = query, layout, problems
         self.part: Pushed = part or layout.where(query.condition)
         self.test = predicate(query.condition)
         self.by_id = all(sort.field == "id" for sort in query.sorting)
@@ -90,7 +99,7 @@ class Plan:
 
     def made(self, rows: Sequence[Sequence[Any]]) -> Iterator[Record]:
         """Yield the records of rows that match."""
-        return filter(self.test, map(record_of_row, rows))
+        return filter(self.test, map(record_of_row, rows) if self._problems is None else _legible(rows, self._problems))
 
     def matching(self, connection: sa.Connection, most: int = BATCH) -> Iterator[list[Record]]:
         """Yield the records that match, in lists; the query's own page is cut if it goes by id, with one more."""
@@ -161,6 +170,15 @@ def _answer(row: Sequence[Any]) -> tuple[str, Record | Exception]:
         return row[0], error
 
 
+def _legible(rows: Sequence[Sequence[Any]], problems: list[Problem]) -> Iterator[Record]:
+    """Yield the records of rows, and note those that cannot be read."""
+    for row in rows:
+        try:
+            yield record_of_row(row)
+        except CorruptRecordError as error:
+            problems.append(Problem(key=row[0], id=row[0], reason=error.reason))
+
+
 def search(connection: sa.Connection, plan: Plan) -> SearchResult:
     """Return the records of a query."""
     query = plan.query
@@ -223,8 +241,8 @@ class Reader:
     By id, pages come as they are asked for. Any other order is found first, from sort values and ids alone.
     """
 
-    def __init__(self, layout: Layout, query: Query, batch_size: int) -> None:
-        self._plan = Plan(layout, query)
+    def __init__(self, layout: Layout, query: Query, batch_size: int, problems: list[Problem] | None) -> None:
+        self._plan = Plan(layout, query, problems=problems)
         self._layout, self._size = layout, batch_size
         self._pages: Iterator[list[Record]] | None = None
         self._order: list[str] | None = None

@@ -35,6 +35,7 @@ from holdall.records import (
     S3Database,
     SerializationError,
     TagsOmittedWarning,
+    UnreadableWarning,
 )
 from holdall.testing import Fault, FaultProxy
 from holdall.wrappers.forwarding import ForwardingStore
@@ -152,6 +153,19 @@ def test_a21_unreadable_objects(colour, mirror):
     while pages[-1].cursor:
         pages.append(cold.search(Query().limit(1).after(pages[-1].cursor)))
     assert [record.id for page in pages for record in page] == ["good", "zz"], "the unreadable ones end no page"
+    for stream in (telling.stream, lambda **named: telling.stream(Query().sort("n"), **named)):
+        with pytest.warns(UnreadableWarning, match=r"\(6\): 'corrupt', 'future', 'huge'") as warned:
+            assert [record.id for record in stream()] == ["good", "zz"]
+        assert len(warned) == 1 and warned[0].filename == __file__
+        told = []
+        assert [record.id for record in stream(unreadable=told)] == ["good", "zz"]
+        assert {problem.id for problem in told} == bad
+    for reads in (lambda: telling.count(Filter("n", "=", 1)), lambda: telling.to_arrow().num_rows):
+        with pytest.warns(UnreadableWarning, match="6"):
+            assert reads() in {1, 2}
+    told = []
+    assert [record.id for record in db.stream(unreadable=told)] == ["good", "zz"], "whatever on_corrupt says"
+    assert [problem.id for problem in told] == sorted(bad)
     assert db.upsert("corrupt", Record({"n": 5})) == "corrupt"
     assert db.delete("other") is True
     assert db.batch_delete(["truncated", "future", "huge", "never"]) == [True] * 4

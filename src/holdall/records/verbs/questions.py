@@ -9,7 +9,7 @@ from holdall.records.drafts import checked
 from holdall.records.errors import QueryError
 from holdall.records.query import And, Condition, Filter, Not, Or, Query
 from holdall.records.record import Record
-from holdall.records.results import Explanation, SearchResult
+from holdall.records.results import Explanation, Problem, SearchResult
 from holdall.records.verbs.base import Verbs
 
 __all__ = ["QuestionVerbs", "as_query"]
@@ -44,7 +44,12 @@ class QuestionVerbs(Verbs):
         return list(await self.search_async())
 
     def stream(
-        self, query: Query | Condition | None = None, *, batch_size: int = 1000, max_age: float | None = None
+        self,
+        query: Query | Condition | None = None,
+        *,
+        batch_size: int = 1000,
+        max_age: float | None = None,
+        unreadable: list[Problem] | None = None,
     ) -> Iterator[Record]:
         """Yield the records of a query (all of it: sort, page, select) with bounded memory; close it early as you like.
 
@@ -52,14 +57,23 @@ class QuestionVerbs(Verbs):
             query: A query or a condition.
             batch_size: Records fetched at once.
             max_age: See `search`.
+            unreadable: Gets a `Problem` for each record that cannot be read; without it the first one is raised, or (objects with
+                ``on_corrupt="report"``) an `UnreadableWarning` at the end names them.
         """
-        return self._blocking.stream(as_query(query), _positive("batch_size", batch_size), _age(max_age))
+        wanted = as_query(query), _positive("batch_size", batch_size), _age(max_age)
+        return self._blocking.stream(*wanted) if unreadable is None else self._blocking.legible(*wanted, unreadable)
 
     def stream_async(
-        self, query: Query | Condition | None = None, *, batch_size: int = 1000, max_age: float | None = None
+        self,
+        query: Query | Condition | None = None,
+        *,
+        batch_size: int = 1000,
+        max_age: float | None = None,
+        unreadable: list[Problem] | None = None,
     ) -> AsyncIterator[Record]:
         """Yield the records of a query. See `stream`."""
-        return self._async.stream_async(as_query(query), _positive("batch_size", batch_size), _age(max_age))
+        wanted = as_query(query), _positive("batch_size", batch_size), _age(max_age)
+        return self._async.stream_async(*wanted) if unreadable is None else self._async.legible_async(*wanted, unreadable)
 
     def ids(self, prefix: str = "") -> Iterator[str]:
         """Yield the ids that start with a text."""
