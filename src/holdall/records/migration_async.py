@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import random
+import os
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -20,6 +21,7 @@ from holdall.records.errors import (
     DuplicateRecordError,
     MigrationError,
     Outcome,
+    RecordError,
     SerializationError,
 )
 from holdall.records.migration_report import (
@@ -27,12 +29,14 @@ from holdall.records.migration_report import (
     Content,
     MigrationProgress,
     MigrationReport,
+    Proofs,
     Rules,
     check_sides,
     content_of,
 )
 from holdall.records.query import Condition, Filter, Query
 from holdall.records.record import Record, length_of
+from holdall.records.results import Problem
 from holdall.records.stride import ROOM
 
 __all__ = ["migrate_async"]
@@ -63,16 +67,19 @@ async def migrate_async(
         query: Which ones: conditions alone.
         transform: Gets each record; returns the one to write, or ``None`` to leave it out.
         on_conflict: An id that the target has: ``"insert"`` accepts equal content and fails otherwise, ``"upsert"`` replaces,
-            ``"skip"`` keeps the target's.
+            ``"skip"`` keeps the target's. Of several records that a transform gives one id, the first is written first.
         batch_size: Records written at once; at most three batches are in memory.
-        on_error: ``"raise"`` after the batch in which something failed, or ``"collect"`` failures and go on.
+        on_error: ``"raise"`` after the batch in which something failed, or ``"collect"`` failures and go on. A record that cannot be read
+            has failed, whatever the source does with such records otherwise.
         on_progress: Called after each batch.
         checkpoint: A path, URL or ``mount:path``: replaced after each batch, removed at the end. A migration that was killed goes
-            on from there.
-        verify: ``"none"``, ``"count"``, ``"sample:200"`` or ``"full"`` (the content of each record is read back).
+            on from there; one whose check failed checks again what it has not proved. It is of the same databases, conditions, policy
+            and check, and of a transform of the same name and code (the values that code finds around it do not count).
+        verify: ``"none"``, ``"count"`` (records may be more, and with a transform that gives several one id fewer than were written),
+            ``"sample:200"`` or ``"full"`` (the content of each record is read back).
         delete_source: Remove each record from the source once it was read back from the target, if it is still at the version that was
             read.
-        dry_run: Write nothing; the report says what would be.
+        dry_run: Write nothing; the report says what would be. A file or directory that is not there is not made.
 
     Returns:
         The report.
@@ -119,10 +126,10 @@ class _Migration:
         self._source, self._target, self._rules, self._place = source, target, rules, place
         self._report = MigrationReport(dry_run=rules.dry_run)
         self._job = rules.fingerprint(source, target) if place is not None else ""
-        self._sample: list[tuple[str, Content]] = []
-        self._sampled = 0
-        self._before: int | None = None
-        self._differs = False
+        self._unreadable: list[Problem] = []
+        self._proofs = Proofs(rules.sample)
+        self._before = 0
+        self._last = ""  # id of what an earlier run has done
         self._apart = False  # it was seen that the source does not delete from the target
 
     async def run_async(self, on_progress: Callable[[MigrationProgress], Any] | None) -> MigrationReport:
@@ -130,19 +137,20 @@ class _Migration:
         begin = time.monotonic()
         rules, report = self._rules, self._report
         query = rules.query
-        last = await self._resume_async()
-        if last is not None:
-            query = query.filter(Filter("id", ">", last))
+        await self._resume_async()
+        if self._last:
+            query = query.filter(Filter("id", ">", self._last))
         elif rules.verify == "count" and not rules.dry_run:
             self._before = await self._target.count_async(max_age=0)
         known = report.read
         total = known + await self._source.count_async(query) if self._source.capabilities.engine == "sql" else None
-        async with closed_async(self._source.stream_async(query, batch_size=rules.batch_size)) as records:
-            batch = await _batch_async(records, rules.batch_size)
+        stream = self._source.stream_async(query, batch_size=rules.batch_size, max_age=0, unreadable=self._unreadable)
+        async with closed_async(stream) as records:
+            batch = await self._batch_async(records)
             while batch:
                 now, failures = batch, report.failed
                 # the next batch is read while this one is written
-                steps = [partial(self._carry_async, now), partial(_batch_async, records, rules.batch_size)]
+                steps = [partial(self._carry_async, now), partial(self._batch_async, records)]
                 batch = (await gather_async(steps, limit=2))[1]
                 report.seconds = time.monotonic() - begin
                 if on_progress is not None:
@@ -162,11 +170,30 @@ class _Migration:
 
     # -- one batch ----------------------------------------------------------------------------------------------------
 
-    async def _carry_async(self, batch: list[Record]) -> list[Record]:
+    async def _batch_async(self, records: AsyncIterator[Record]) -> list[Record | Problem]:
+        """Return the next records, so many or fewer if they are long, and what cannot be read, by id; none at the end."""
+        batch: list[Record | Problem] = []
+        held = 0
+        while len(batch) < self._rules.batch_size and held < ROOM:
+            record = await anext(records, None)
+            passed = [each for each in self._unreadable if record is None or str(each.id) < str(record.id)]
+            del self._unreadable[: len(passed)]
+            batch += [each for each in passed if str(each.id) > self._last]  # a condition on ids may not exclude them
+            if record is None:
+                break
+            batch.append(record)
+            held += length_of(record)
+        return batch
+
+    async def _carry_async(self, batch: list[Record | Problem]) -> list[Record | Problem]:
         """Transform and write a batch, decide what became of each record, and return the batch."""
         report, rules = self._report, self._rules
         made: list[tuple[Record, Record, Content]] = []
-        pairs = [(record, record) for record in batch] if rules.transform is None else await self._transformed_async(batch)
+        for each in batch:
+            if isinstance(each, Problem):
+                report.fail(str(each.id), RecordError(f"{each.key!r} cannot be read: {each.reason}", id=each.id))
+        found = [each for each in batch if isinstance(each, Record)]
+        pairs = [(record, record) for record in found] if rules.transform is None else await self._transformed_async(found)
         contents = await run_async(lambda: [_content(changed) for _, changed in in_turns(pairs)])
         for (record, changed), content in zip(pairs, contents, strict=True):
             if isinstance(content, Exception):
@@ -174,16 +201,18 @@ class _Migration:
                 continue
             report.bytes += content.size
             made.append((record, changed, content))
-        arrived = await (self._rehearse_async(made) if rules.dry_run else self._write_async(made))
         if rules.dry_run:
+            await self._rehearse_async(made)
             return batch
-        if rules.verify == "full" or rules.delete_source:
-            arrived = await self._read_back_async(arrived)
-        for _, changed, content in arrived:
-            self._draw(str(changed.id), content)
-        if rules.delete_source:
-            rest = await self._first_deleted_async(arrived)
-            await gather_async([partial(self._delete_async, record) for record, _, _ in rest], limit=_DELETES)
+        for some in _rounds(made):
+            arrived = await self._write_async(some)
+            if rules.verify == "full" or rules.delete_source:
+                arrived = await self._read_back_async(arrived)
+            for _, changed, content in arrived:
+                self._proofs.draw(str(changed.id), content)
+            if rules.delete_source:
+                rest = await self._first_deleted_async(arrived)
+                await gather_async([partial(self._delete_async, record) for record, _, _ in rest], limit=_DELETES)
         return batch
 
     async def _transformed_async(self, batch: list[Record]) -> list[tuple[Record, Record]]:
@@ -233,8 +262,11 @@ class _Migration:
                 report.fail(str(each[1].id), cause)
         return arrived + await self._settle_async(taken)
 
-    async def _rehearse_async(self, made: list[tuple[Record, Record, Content]]) -> list[tuple[Record, Record, Content]]:
+    async def _rehearse_async(self, made: list[tuple[Record, Record, Content]]) -> None:
         """Count what a real run would do."""
+        if _vacant(self._target):
+            self._report.written += len(made)
+            return
         there = await self._target.batch_read_async([str(changed.id) for _, changed, _ in made])
         taken: list[tuple[Record, Record, Content]] = []
         for each, found in zip(made, there, strict=True):
@@ -242,7 +274,7 @@ class _Migration:
                 self._report.written += 1
             else:
                 taken.append(each)
-        return await self._settle_async(taken)
+        await self._settle_async(taken)
 
     async def _settle_async(self, taken: list[tuple[Record, Record, Content]]) -> list[tuple[Record, Record, Content]]:
         """Decide about ids that the target has; return those whose content is equal."""
@@ -269,9 +301,7 @@ class _Migration:
             if equal:
                 held.append(each)
             else:
-                self._differs = True
-                id = str(each[1].id)
-                self._report.errors.append((id, MigrationError(f"record {id!r} is not in the target as it was written")))
+                self._proofs.doubt(str(each[1].id), each[2])
         return held
 
     async def _compared_async(
@@ -313,48 +343,41 @@ class _Migration:
 
     # -- verification and resume --------------------------------------------------------------------------------------
 
-    def _draw(self, id: str, content: Content) -> None:
-        """Keep a random sample of what was written."""
-        self._sampled += 1
-        if len(self._sample) < self._rules.sample:
-            self._sample.append((id, content))
-        elif self._rules.sample and (at := random.randrange(self._sampled)) < self._rules.sample:  # noqa: S311  # a sample
-            self._sample[at] = (id, content)
-
     async def _verify_async(self) -> None:
-        report, kind = self._report, self._rules.verify
-        if kind == "none":
-            report.verified = False if self._differs else None
-            return
-        fine = not self._differs
-        if kind == "count":
-            least = report.written + report.same + report.skipped
-            if self._rules.on_conflict != "upsert" and self._before is not None:
-                least = max(least, self._before + report.written)
+        report, rules = self._report, self._rules
+        missed: list[str] = []
+        wanted = list(self._proofs.wanted.items())
+        while some := wanted[: rules.batch_size]:
+            del wanted[: rules.batch_size]
+            there = await self._target.batch_read_async([id for id, _ in some])
+            equal = await run_async(partial(_equal, there, [content for _, content in some]))
+            missed += [id for (id, _), same in zip(some, equal, strict=True) if not same]
+        for id in missed:
+            report.errors.append((id, MigrationError(f"record {id!r} is not in the target as it was written")))
+        fine = not missed
+        if rules.verify == "count":
+            least = self._before + (0 if rules.on_conflict == "upsert" else report.written)
+            if rules.transform is None:  # each id is of one record
+                least = max(least, report.written + report.same + report.skipped)
             fine = fine and await self._target.count_async(max_age=0) >= least
-        elif kind == "sample":
-            there = await self._target.batch_read_async([id for id, _ in self._sample])
-            wanted = [content for _, content in self._sample]
-            fine = fine and all(await run_async(lambda: _equal(there, wanted)))
-        report.verified = fine
+        report.verified = None if fine and rules.verify == "none" else fine
 
-    async def _resume_async(self) -> str | None:
-        """Return the last id that an earlier run has done."""
+    async def _resume_async(self) -> None:
+        """Take over what an earlier run has done."""
         if self._place is None:
-            return None
+            return
         try:
             data = (await self._place.store.get_async(self._place.key)).bytes_async()
         except NotFoundError:
-            return None
+            return
         found = Checkpoint.load(await data, self._job)
-        found.resume(self._report)
-        self._before = found.before
-        return found.last
+        found.resume(self._report, self._proofs)
+        self._before, self._last = found.before, found.last
 
     async def _save_async(self, last: str) -> None:
         if self._place is not None:
-            point = Checkpoint.of(self._job, last, self._report, self._before)
-            await self._place.store.put_async(self._place.key, point.dump())
+            point = await run_async(lambda: Checkpoint.of(self._job, last, self._report, self._before, self._proofs).dump())
+            await self._place.store.put_async(self._place.key, point)
 
 
 def _content(record: Record) -> Content | Exception:
@@ -371,14 +394,20 @@ def _equal(there: Sequence[Record | None], wanted: Sequence[Content]) -> list[bo
     ]
 
 
-async def _batch_async(records: AsyncIterator[Record], size: int) -> list[Record]:
-    """Return the next records, so many or fewer if they are long; none at the end."""
-    batch: list[Record] = []
-    held = 0
-    while len(batch) < size and held < ROOM:
-        record = await anext(records, None)
-        if record is None:
-            break
-        batch.append(record)
-        held += length_of(record)
-    return batch
+def _rounds(made: list[tuple[Record, Record, Content]]) -> list[list[tuple[Record, Record, Content]]]:
+    """Return what is to be written, each id once in a round: of several records with one id the last comes last."""
+    rounds: list[list[tuple[Record, Record, Content]]] = []
+    times: Counter[str] = Counter()
+    for each in made:
+        id = str(each[1].id)
+        if times[id] == len(rounds):
+            rounds.append([])
+        rounds[times[id]].append(each)
+        times[id] += 1
+    return rounds
+
+
+def _vacant(database: Database) -> bool:
+    """Tell whether a database is a file or directory that is not there: a look would make it."""
+    kind, where, *_ = database.place
+    return kind in {"file", "sqlite"} and not os.path.exists(where)

@@ -4,23 +4,39 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any, Literal
 
 from holdall.records.database import Database
 from holdall.records.drafts import SYSTEM
 from holdall.records.encoding import encode_value
 from holdall.records.errors import MigrationError, QueryError
-from holdall.records.lengthy import binary, spent
+from holdall.records.lengthy import binary, compact, spent
 from holdall.records.query import Query
 from holdall.records.record import Record
 
-__all__ = ["OUTCOMES", "Content", "MigrationProgress", "MigrationReport", "Rules", "check_sides", "content_of"]
+__all__ = [
+    "OUTCOMES",
+    "Checkpoint",
+    "Content",
+    "MigrationProgress",
+    "MigrationReport",
+    "Proofs",
+    "Rules",
+    "check_sides",
+    "content_of",
+]
 
 OUTCOMES = ("written", "same", "skipped", "dropped", "failed")
 OnConflict = Literal["insert", "upsert", "skip"]
 OnError = Literal["raise", "collect"]
+_VERIFY = re.compile("none|count|full|sample:0*[1-9][0-9]*")
+_LASTING = ("azure", "file", "gcs", "postgresql", "s3", "sqlite")
+"""What places begin with that are the same in every process; others may be of this one alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,19 +180,17 @@ class Rules:
         """
         if query.sorting or query.count is not None or query.skip or query.paths or query.cursor is not None:
             raise QueryError("a migration takes conditions alone: it goes by id, and moves whole records")
-        if on_conflict not in {"insert", "upsert", "skip"}:
+        if on_conflict not in ("insert", "upsert", "skip"):
             raise ValueError(f"on_conflict is 'insert', 'upsert' or 'skip', not {on_conflict!r}")
-        if on_error not in {"raise", "collect"}:
+        if on_error not in ("raise", "collect"):
             raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise ValueError(f"batch_size is a whole number of at least 1, not {batch_size!r}")
         if transform is not None and not callable(transform):
             raise TypeError(f"transform is a function of a record, not a {type(transform).__name__}")
-        kind, _, number = verify.partition(":")
-        if kind not in {"none", "count", "sample", "full"} or (kind == "sample") is not (
-            number.isdecimal() and int(number) > 0
-        ):
+        if not isinstance(verify, str) or not _VERIFY.fullmatch(verify):
             raise ValueError(f"verify is 'none', 'count', 'sample:200' or 'full', not {verify!r}")
+        kind, _, number = verify.partition(":")
         return cls(
             query=query,
             transform=transform,
@@ -189,11 +203,95 @@ class Rules:
             dry_run=dry_run,
         )
 
-    def fingerprint(self, source: object, target: object) -> str:
-        """Return what tells this job from others."""
-        name = "" if self.transform is None else getattr(self.transform, "__qualname__", type(self.transform).__qualname__)
-        job = [repr(source), repr(target), self.query.to_dict(), name, self.on_conflict, self.delete_source]
+    def fingerprint(self, source: Database, target: Database) -> str:
+        """Return what tells this job from others, in every process alike."""
+        sides = [(repr(side), *(side.place if side.place[0].startswith(_LASTING) else ())) for side in (source, target)]
+        options = [self.on_conflict, self.verify, self.sample, self.delete_source]
+        job = [sides, self.query.to_dict(), _told(self.transform), options]
         return hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()
+
+
+def _told(function: Callable[..., Any] | None) -> list[Any]:
+    """Return what tells a function from others: its name and its code, but not the values around it."""
+    code = getattr(function, "__code__", None)
+    return [getattr(function, "__qualname__", type(function).__qualname__), _code(code) if code else None]
+
+
+def _code(code: CodeType) -> list[Any]:
+    """Return what code does, wherever it stands in its file."""
+    constants = [
+        _code(each) if isinstance(each, CodeType) else sorted(map(repr, each)) if isinstance(each, frozenset) else repr(each)
+        for each in code.co_consts
+    ]
+    return [code.co_code.hex(), code.co_names, constants]
+
+
+class Proofs:
+    """What the target must hold at the end, of what was written: a random sample, and what was read back otherwise.
+
+    An id that was written again counts as it was written last.
+
+    Args:
+        size: Of the sample.
+
+    Attributes:
+        drawn: How often it was drawn.
+        sample: Contents by id.
+        doubts: What was read back otherwise.
+
+    Example:
+        >>> proofs = Proofs(1)
+        >>> proofs.doubt("a", Content("abc", 5))
+        >>> proofs.draw("b", Content("def", 7))
+        >>> list(proofs.wanted)
+        ['b', 'a']
+        >>> proofs.draw("a", Content("abc", 5))
+        >>> len(proofs.wanted)
+        1
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self.drawn = 0
+        self.sample: dict[str, Content] = {}
+        self.doubts: dict[str, Content] = {}
+        self._slots: list[str] = []
+
+    @property
+    def wanted(self) -> dict[str, Content]:
+        """What there must be."""
+        return self.sample | self.doubts
+
+    def draw(self, id: str, content: Content) -> None:
+        """Perhaps take what has arrived into the sample."""
+        self.doubts.pop(id, None)
+        self.drawn += 1
+        if id in self.sample:
+            self.sample[id] = content
+        elif len(self._slots) < self._size:
+            self._slots.append(id)
+            self.sample[id] = content
+        elif self._size and (at := random.randrange(self.drawn)) < self._size:  # noqa: S311  # a sample
+            del self.sample[self._slots[at]]
+            self._slots[at] = id
+            self.sample[id] = content
+
+    def doubt(self, id: str, content: Content) -> None:
+        """Note what was not read back as it was written."""
+        self.doubts[id] = content
+
+    def dump(self) -> list[Any]:
+        """Return it as JSON has it."""
+        return [
+            self.drawn,
+            *({id: [each.digest, each.size] for id, each in part.items()} for part in (self.sample, self.doubts)),
+        ]
+
+    def load(self, data: list[Any]) -> None:
+        """Take over what was dumped."""
+        self.drawn, sample, doubts = data
+        self.sample, self.doubts = ({id: Content(*each) for id, each in part.items()} for part in (sample, doubts))
+        self._slots = list(self.sample)
 
 
 _COUNTS = (*OUTCOMES, "deleted", "bytes")
@@ -206,18 +304,18 @@ class Checkpoint:
     job: str
     last: str
     counts: dict[str, int]
-    before: int | None
+    before: int
+    proofs: list[Any]
 
     @classmethod
-    def of(cls, job: str, last: str, report: MigrationReport, before: int | None) -> Checkpoint:
+    def of(cls, job: str, last: str, report: MigrationReport, before: int, proofs: Proofs) -> Checkpoint:
         """Return the checkpoint of a moment."""
-        return cls(job, last, {name: getattr(report, name) for name in _COUNTS}, before)
+        return cls(job, last, {name: getattr(report, name) for name in _COUNTS}, before, proofs.dump())
 
     def dump(self) -> bytes:
         """Return its bytes."""
-        return json.dumps(
-            {"holdall": 1, "job": self.job, "last": self.last, "counts": self.counts, "before": self.before}
-        ).encode()
+        data = {"holdall": 2, "job": self.job, "last": self.last, "counts": self.counts, "before": self.before}
+        return binary(compact({**data, "proofs": self.proofs}))
 
     @classmethod
     def load(cls, data: bytes, job: str) -> Checkpoint:
@@ -229,14 +327,15 @@ class Checkpoint:
         try:
             found = json.loads(data)
             counts = {name: int(found["counts"][name]) for name in _COUNTS}
-            made = cls(str(found["job"]), str(found["last"]), counts, found["before"])
+            made = cls(str(found["job"]), str(found["last"]), counts, int(found["before"]), list(found["proofs"]))
         except (ValueError, KeyError, TypeError) as error:
             raise MigrationError("this is no checkpoint of a migration") from error
         if made.job != job:
             raise MigrationError("the checkpoint is of another migration: other databases, query, transform or options")
         return made
 
-    def resume(self, report: MigrationReport) -> None:
-        """Give a new report what came before; failures are tried no more, but counted."""
+    def resume(self, report: MigrationReport, proofs: Proofs) -> None:
+        """Give a new report, and what there is to prove, what came before; failures are tried no more, but counted."""
         for name, value in self.counts.items():
             setattr(report, name, value)
+        proofs.load(self.proofs)

@@ -80,7 +80,7 @@ class Link:
         """Return what is equal for connections to one database, as far as its name tells."""
         url = self.url
         if self.memory:
-            return ("sqlite", str(id(self if self.owned else self._engine)))
+            return ("memory", str(id(self if self.owned else self._engine)))
         if self.lite:
             return ("sqlite", os.path.realpath(str(url.database)))
         host, port = (given or url.query.get(name) for name, given in (("host", url.host), ("port", url.port)))

@@ -114,8 +114,10 @@ def test_databases_on_mounts(command, tmp_path):
         storages.delete_mount("cloud-of-a-test")
 
 
-def test_migrate(command):
-    assert command("migrate", "old", "new", "-w", "n < 2", "--dry-run")[1] == "would be: 2 read, 2 written\n"
+def test_migrate(command, tmp_path):
+    for target in ("new", "./there", "./there.db", "sqlite:///there.db"):
+        assert command("migrate", "old", target, "-w", "n < 2", "--dry-run")[1] == "would be: 2 read, 2 written\n"
+    assert not any((tmp_path / name).exists() for name in ("new", "there", "there.db"))
     assert command("count", "new")[1] == "0\n"
     assert command("migrate", "old", "new", "-w", "n < 2", "--delete-source", "--verify", "full") == (
         0,

@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -135,6 +137,15 @@ def test_a_dry_run_writes_nothing(migrate, old, new):
     assert new.count() == 1 and old.count() == 5
 
 
+@pytest.mark.parametrize("kind", ["disk", "sqlite"])
+def test_a_dry_run_makes_no_target(migrate, old, kind, tmp_path):
+    old.batch_create(people(5))
+    with opened(kind, "new", tmp_path, None, None, None) as new:
+        assert migrate(old, new, dry_run=True).written == 5
+        assert not list(tmp_path.iterdir())
+        assert (migrate(old, new).written, migrate(old, new, dry_run=True).same) == (5, 5)
+
+
 def test_a30_a_record_that_changed_meanwhile_stays(migrate, old, new):
     old.batch_create(people(3))
 
@@ -255,6 +266,154 @@ def test_a_failed_migration_goes_on_from_its_checkpoint(migrate, old, new, tmp_p
     point.write_text("{}")
     with pytest.raises(MigrationError, match="no checkpoint"):
         migrate(old, new, checkpoint=str(point))
+
+
+class Spoilt(ObjectDatabase):
+    """Somebody else writes one of the records as soon as it is there."""
+
+    def batch_create(self, records):
+        done = super().batch_create(records)
+        self.spoil(done)
+        return done
+
+    async def batch_create_async(self, records):
+        done = await super().batch_create_async(records)
+        self.spoil(done)
+        return done
+
+    def spoil(self, done):
+        if "r0003" in done:
+            self.update("r0003", Record({"n": "spoilt"}))
+
+
+@pytest.mark.parametrize("options", [{"verify": "full"}, {"verify": "sample:10"}, {"verify": "none", "delete_source": True}])
+def test_a_check_that_failed_is_made_again(migrate, old, tmp_path, options):
+    """With the checkpoint of the migration that it ended, until the target holds what was migrated."""
+    old.batch_create(people(10))
+    spared = old.require("r0003")
+    job = {**options, "batch_size": 3, "checkpoint": str(tmp_path / "job.json")}
+    with Spoilt(MemoryStore()) as new:
+        for _ in range(2):
+            with pytest.raises(MigrationError, match="does not hold") as caught:
+                migrate(old, new, **job)
+            report = caught.value.report
+            assert (report.written, report.verified, [id for id, _ in report.errors]) == (10, False, ["r0003"])
+            assert "r0003" in old.ids()
+        with pytest.raises(MigrationError, match="another migration"):
+            migrate(old, new, **{**job, "verify": "count"})
+        new.update("r0003", spared)
+        assert migrate(old, new, **job).verified is (None if options["verify"] == "none" else True)
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_is_of_its_databases_and_its_transform(migrate, postgres, postgres_database, tmp_path):
+    def stop(event):
+        if event.read >= 4:
+            raise KeyboardInterrupt
+
+    url, job = postgres.url(postgres_database), {"batch_size": 2, "checkpoint": str(tmp_path / "job.json")}
+    with SQLDatabase(url) as setup:
+        for schema in ("tenant1", "tenant2"):
+            text = f"CREATE SCHEMA {schema}"
+            setup._link.run(lambda connection, text=text: connection.exec_driver_sql(text), way="write")
+    with SQLDatabase(url, schema="tenant1") as one, SQLDatabase(url, schema="tenant2") as other:
+        for each in (one, other):
+            each.batch_create(people(9))
+        with ObjectDatabase(MemoryStore()) as new:
+            with pytest.raises(KeyboardInterrupt):
+                migrate(one, new, transform=lambda record: record, on_progress=stop, **job)
+            for source, transform in ((other, lambda record: record), (one, lambda record: record or None)):
+                with pytest.raises(MigrationError, match="another migration"):
+                    migrate(source, new, transform=transform, **job)
+            assert migrate(one, new, transform=lambda record: record, **job).read == new.count() == 9
+
+
+def unreadable(kind, tmp_path, on_corrupt):
+    """Return a database of nine records, three of which cannot be read."""
+    bad = ("r0000", "r0004", "r0008")
+    if kind == "sqlite":
+        path = tmp_path / "bad.db"
+        database = SQLDatabase(f"sqlite:///{path}")
+        database.batch_create(people(9))
+        with closing(sqlite3.connect(path)) as raw, raw:
+            raw.execute(f"UPDATE records SET updated_at = 'never' WHERE id IN {bad}")
+        return database
+    store = MemoryStore()
+    database = ObjectDatabase(store, mirror=kind, on_corrupt=on_corrupt)
+    database.batch_create(people(9))
+    for id in bad:
+        store.put(f"records/{id}.json", b"{")
+    return database
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 500])
+@pytest.mark.parametrize(
+    ("kind", "on_corrupt"),
+    [("memory", "raise"), ("memory", "report"), ("off", "raise"), ("off", "report"), ("sqlite", "raise")],
+)
+def test_s12_what_cannot_be_read_has_failed(migrate, kind, on_corrupt, batch_size, tmp_path):
+    """It is counted and named, once, also by what goes on from a checkpoint; and it stays where it is."""
+    job = {"batch_size": batch_size, "checkpoint": str(tmp_path / "job.json"), "verify": "full"}
+    with unreadable(kind, tmp_path, on_corrupt) as source, ObjectDatabase(MemoryStore()) as new:
+        with pytest.raises(MigrationError, match=r"failed, the last one 'r000\d': .* cannot be read") as caught:
+            migrate(source, new, **job)
+        assert caught.value.report.failed == (3 if batch_size == 500 else 1)
+        job |= {"on_error": "collect"}
+
+        def stop(event):
+            if event.read >= 7:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            migrate(source, new, on_progress=stop, **job)
+        report = migrate(source, new, **job)
+        assert (report.read, report.written + report.same, report.failed, report.verified) == (9, 6, 3, True)
+        assert {id for id, _ in report.errors} <= {"r0000", "r0004", "r0008"}
+        report = migrate(source, new, Filter("n", "<", 9), on_error="collect", delete_source=True, batch_size=batch_size)
+        assert [id for id, _ in report.errors] == ["r0000", "r0004", "r0008"]
+        assert (report.same, report.deleted, list(source.ids())) == (6, 6, ["r0000", "r0004", "r0008"])
+
+
+@pytest.mark.parametrize("mirror", ["memory", "off"])
+def test_what_others_wrote_meanwhile_is_not_left_behind(migrate, new, mirror):
+    """Whatever the age at which a listing counts as current."""
+    store = MemoryStore()
+    ours, theirs = (ObjectDatabase(store, mirror=mirror, cache_ttl=60) for _ in range(2))
+    with ours, theirs:
+        theirs.batch_create(people(3))
+        assert len(ours.search()) == 3
+        theirs.batch_create([Record({"id": f"late{n}"}) for n in range(2)])
+        assert migrate(ours, new, verify="full").read == new.count() == 5
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 500])
+@pytest.mark.parametrize(
+    ("on_conflict", "numbered", "counts"),
+    [
+        ("insert", False, {"written": 2, "same": 2}),
+        ("skip", True, {"written": 2, "skipped": 2}),
+        ("upsert", True, {"written": 4}),
+    ],
+)
+@pytest.mark.parametrize("verify", ["count", "full", "sample:4"])
+def test_several_records_with_one_id(migrate, new, old, on_conflict, numbered, counts, batch_size, verify):
+    """The first one is written first, however many are in a batch; nothing is missing then, and nothing else is taken for that."""
+    mails = ["Ada@x", "ada@x", "bob@x", "ADA@x"]
+    old.batch_create([Record({"id": f"{n}", "mail": mail, "n": n}) for n, mail in enumerate(mails)])
+
+    def by_mail(record):
+        mail = record["mail"].lower()
+        return Record({"n": record["n"]} if numbered else {}, id=mail)
+
+    new.create(Record({"id": "other"}))
+    options = {"on_conflict": on_conflict, "batch_size": batch_size, "verify": verify, "delete_source": True}
+    report = migrate(old, new, transform=by_mail, **options)
+    assert {name: getattr(report, name) for name in counts} == counts
+    assert (report.read, report.verified, report.failed) == (4, True, 0)
+    assert report.deleted == 4 - report.skipped == 4 - old.count()
+    found = {record.id: record.get_value("n") for record in new.search()}
+    last = {"insert": (None, None), "skip": (0, 2), "upsert": (3, 2)}[on_conflict]
+    assert found == {"ada@x": last[0], "bob@x": last[1], "other": None}
 
 
 CHILD = """
@@ -405,6 +564,10 @@ with SQLDatabase(f"sqlite:///{sys.argv[1]}/old.db") as old, ObjectDatabase(Sink(
         ({"batch_size": 0}, ValueError, "batch_size is"),
         ({"on_conflict": "replace"}, ValueError, "on_conflict is"),
         ({"on_error": "ignore"}, ValueError, "on_error is"),
+        ({"verify": None}, ValueError, "verify is"),
+        ({"verify": "count:"}, ValueError, "verify is"),
+        ({"on_conflict": ["insert"]}, ValueError, "on_conflict is"),
+        ({"on_error": ["raise"]}, ValueError, "on_error is"),
         ({"query": Query().limit(1)}, QueryError, "conditions alone"),
     ],
 )

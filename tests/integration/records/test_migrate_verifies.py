@@ -50,7 +50,7 @@ def test_a30_a_checkpoint_on_a_store(target):
 
     try:
         with pytest.raises(KeyboardInterrupt):
-            migrate(old(), target, batch_size=3, checkpoint="jobs:point.json", on_progress=stop)
+            migrate(old(), target, batch_size=3, checkpoint="jobs:point.json", on_progress=stop, verify="full")
         assert store.head("point.json").size > 0
         report = migrate(old(), target, batch_size=3, checkpoint="jobs:point.json", verify="full")
         assert report.read == 9 and target.count() == 9
