@@ -271,11 +271,11 @@ class Store(ABC):
 
     def versions(self, key: str) -> builtins.list[ObjectVersion]:
         """Return the versions of one key, oldest first, delete markers included; empty if there never was one."""
-        raise self._refusal("versions")
+        raise self._refusal("list versions")
 
     async def versions_async(self, key: str) -> builtins.list[ObjectVersion]:
         """Return the versions of one key. See `versions`."""
-        raise self._refusal("versions")
+        raise self._refusal("list versions")
 
     def delete_version(self, key: str, version: str) -> None:
         """Delete one version or delete marker for good."""
@@ -295,11 +295,11 @@ class Store(ABC):
 
     def tags(self, key: str, *, version: str | None = None) -> dict[str, str]:
         """Return the tags of an object."""
-        raise self._refusal("tags")
+        raise self._refusal("read tags")
 
     async def tags_async(self, key: str, *, version: str | None = None) -> dict[str, str]:
         """Return the tags of an object. See `tags`."""
-        raise self._refusal("tags")
+        raise self._refusal("read tags")
 
     def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
         """Replace the tags of an object; bytes and etag stay."""
@@ -337,19 +337,19 @@ class Store(ABC):
 
     def parts(self, key: str, options: PutOptions | None = None, *, upload_id: str | None = None) -> PartWriter:
         """Begin, or take up by its id, an upload by explicit parts; see `Capabilities.parts` for the rules."""
-        raise self._refusal("parts")
+        raise self._refusal("write in parts")
 
     async def parts_async(self, key: str, options: PutOptions | None = None, *, upload_id: str | None = None) -> PartWriter:
         """Begin or take up an upload by parts. See `parts`."""
-        raise self._refusal("parts")
+        raise self._refusal("write in parts")
 
     def uploads(self, prefix: str = "") -> builtins.list[Upload]:
         """Return the unfinished uploads below a prefix."""
-        raise self._refusal("uploads")
+        raise self._refusal("list uploads")
 
     async def uploads_async(self, prefix: str = "") -> builtins.list[Upload]:
         """Return the unfinished uploads below a prefix. See `uploads`."""
-        raise self._refusal("uploads")
+        raise self._refusal("list uploads")
 
     # -- life ---------------------------------------------------------------------------------------------------------
 

@@ -244,7 +244,7 @@ class MemoryStore(Store):
 
     def versions(self, key: str) -> builtins.list[ObjectVersion]:
         """Return the versions of one key, oldest first. See `Store.versions`."""
-        self._check_versioned("versions")
+        self._check_versioned("list versions")
         with self._locked():
             history = self._history.get(check_key(key), [])
             return [
@@ -280,7 +280,7 @@ class MemoryStore(Store):
 
     def restore(self, key: str, version: str) -> PutResult:
         """Make an old version the latest. See `Store.restore`."""
-        self._check_versioned("restore")
+        self._check_versioned("restore versions")
         return self.copy(key, key, CopyOptions(version=version))
 
     async def restore_async(self, key: str, version: str) -> PutResult:

@@ -265,7 +265,7 @@ def failure(
     """
     if facts.errno == errno.ENOTDIR and verb in {"read", "describe", "delete"}:
         facts = Facts(answer="not_found")
-    kind, words = _kind_of(facts, version)
+    kind, words = _kind_of(facts, verb, version)
     what = f"{verb} {key!r}" if key is not None else verb
     if kind is NotFoundError and (key is None or verb == "write"):
         kind, text = MissingPlaceError, f"cannot {what}: the {place} does not exist, or nothing like it is served there"
@@ -292,7 +292,7 @@ def failure(
     return kind(text, key=key, store=store)
 
 
-def _kind_of(facts: Facts, version: str | None) -> tuple[type[HoldallError], str | None]:
+def _kind_of(facts: Facts, verb: str, version: str | None) -> tuple[type[HoldallError], str | None]:
     code, status = facts.code, facts.status
     if facts.no_bucket:
         return MissingPlaceError if code in _MISSING else UnavailableError, None
@@ -334,8 +334,8 @@ def _kind_of(facts: Facts, version: str | None) -> tuple[type[HoldallError], str
         return ConfigError, None
     if facts.answer == "config":
         return ConfigError, facts.message
-    if facts.truncated and facts.transport != "Request":
-        return IntegrityError, "the answer ended before all bytes came"
+    if facts.truncated and facts.transport != "Request":  # only what was read are bytes of an object
+        return IntegrityError if verb == "read" else UnavailableError, "the answer ended before all bytes came"
     return UnavailableError, None
 
 

@@ -231,11 +231,11 @@ class Tree(ABC):
 
     def versions(self, path: str) -> list[ObjectVersion]:
         """Return the versions of a file, oldest first, keyed by its path."""
-        raise self.cannot("versions")
+        raise self.cannot("list versions")
 
     async def versions_async(self, path: str) -> list[ObjectVersion]:
         """Return the versions of a file. See `versions`."""
-        raise self.cannot("versions")
+        raise self.cannot("list versions")
 
     @abstractmethod
     def close(self) -> None:

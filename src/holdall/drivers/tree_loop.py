@@ -325,7 +325,7 @@ class LoopTree(Tree):
 
     async def _versions(self, path: str) -> list[ObjectVersion]:
         """Return the versions of a file."""
-        raise self.cannot("versions")
+        raise self.cannot("list versions")
 
     async def _close(self) -> None:
         """Let go of connections."""

@@ -227,7 +227,7 @@ def rename(store: TreeStore, src: str, dst: str, mode: str) -> None:
 def versions(store: TreeStore, key: str) -> list[ObjectVersion]:
     """Return the versions of one key. See `Store.versions`."""
     if not store.capabilities.versions:
-        raise store._refusal("versions")
+        raise store._refusal("list versions")
     path = check_name(store, key)
     tree = store.tree()
     with mapped(store, key):

@@ -227,7 +227,7 @@ async def rename_async(store: TreeStore, src: str, dst: str, mode: str) -> None:
 async def versions_async(store: TreeStore, key: str) -> list[ObjectVersion]:
     """Return the versions of one key. See `Store.versions`."""
     if not store.capabilities.versions:
-        raise store._refusal("versions")
+        raise store._refusal("list versions")
     path = check_name(store, key)
     tree = await store.tree_async()
     with mapped(store, key):

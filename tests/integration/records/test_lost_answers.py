@@ -113,10 +113,11 @@ def test_a12_the_answer_of_a_conditional_delete_is_cut_off(moto_bucket, colour, 
         assert colour(db).delete("b", **version) is False, "somebody else did"
 
 
-def test_batches_of_deletes_and_clear_say_so(cut, colour):
+@pytest.mark.parametrize("fault", [Fault(lose_reply=True), Fault(drop_reply_after=5)], ids=["no answer", "half an answer"])
+def test_batches_of_deletes_and_clear_say_so(cut, colour, fault):
     proxy, db, other = cut
-    proxy.fail(Fault(lose_reply=True), times=math.inf, method="POST")
-    proxy.fail(Fault(lose_reply=True), times=math.inf, method="DELETE")
+    proxy.fail(fault, times=math.inf, method="POST")
+    proxy.fail(fault, times=math.inf, method="DELETE")
     with pytest.raises((BatchError, UnavailableError)) as caught:
         colour(db).batch_delete(["old", "gone"])
     assert unsure(caught.value)

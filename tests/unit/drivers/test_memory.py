@@ -69,6 +69,15 @@ def test_repr():
     assert repr(MemoryStore(name="cache", versioned=True)) == "MemoryStore('cache', versioned=True)"
 
 
+def test_what_it_cannot_is_a_sentence(store, colour):
+    for ask, said in [
+        (lambda: colour(store).versions("k"), "cannot list versions: the store is not versioned"),
+        (lambda: colour(store).restore("k", "1"), "cannot restore versions: the store is not versioned"),
+    ]:
+        with pytest.raises(NotSupportedError, match=said):
+            ask()
+
+
 def test_capabilities_tell_versions_apart(store):
     assert (store.capabilities.versions, store.capabilities.versioned) == (False, False)
     capabilities = MemoryStore(versioned=True).capabilities

@@ -157,6 +157,11 @@ def test_transport(told):
         }
         for kind, call in cases.items():
             assert type(failure(facts_of(raised(call)), verb="read", key="k")) is kind
+    cut = facts_of(raised(cases[errors.IntegrityError]))
+    for verb in ("write", "delete", "copy", "list"):
+        error = failure(cut, verb=verb, key="k")
+        assert type(error) is errors.UnavailableError, "nobody knows what was done"
+        assert "the answer ended" in str(error)
     refused = facts_of(raised(lambda: native("http://127.0.0.1:1").get("k")))
     assert type(failure(refused, verb="read")) is errors.UnavailableError
     assert refused.unsent
