@@ -21,6 +21,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -52,6 +53,7 @@ __all__ = [
     "Status",
     "TransactionError",
     "UnreadableWarning",
+    "untried",
 ]
 
 Status = Literal["written", "exists", "missing", "conflict", "failed", "not_tried", "unknown"]
@@ -141,6 +143,13 @@ class Outcome:
     id: str | None
     status: Status
     error: BaseException | None = None
+
+
+def untried(cause: HoldallError) -> HoldallError:
+    """Return the error of items that are not tried any more because of what another one met."""
+    error = copy(cause)
+    setattr(error, "outcome", "not_tried")  # noqa: B010  # an attribute of errors of records alone
+    return error
 
 
 class BatchError(RecordError):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from holdall._concurrency import run
 from holdall._turns import in_turns, turn
@@ -23,7 +23,7 @@ from holdall.errors import (
 from holdall.records import objects_record as record
 from holdall.records.aside import LONG, aside
 from holdall.records.drafts import Item, WriteVerb
-from holdall.records.errors import BatchError, ConcurrencyError, DuplicateRecordError, Outcome, Status
+from holdall.records.errors import BatchError, ConcurrencyError, DuplicateRecordError, Outcome, Status, untried
 from holdall.records.mirror.rows import Row, row_of
 from holdall.records.objects_place import absent
 from holdall.records.objects_state import ObjectState, Stored
@@ -44,6 +44,23 @@ __all__ = [
 ]
 
 R = TypeVar("R")
+
+_FATAL = (PermissionDeniedError, ConfigError)
+"""What makes further tries pointless."""
+
+
+class Seen(NamedTuple):
+    """What is known of the ids of a batch of deletions.
+
+    Attributes:
+        there: Those that are there; what is deleted is taken out.
+        failed: Why nobody knows of these whether they are.
+        stopped: The cause that makes further tries pointless, once there is one.
+    """
+
+    there: set[str]
+    failed: dict[str, HoldallError]
+    stopped: list[Exception]
 
 
 def write_chunk(
@@ -81,7 +98,7 @@ def write_chunk(
             stopped.append(absent(error))
             return item.ended("failed", stopped[-1]), None, ()
         except HoldallError as error:
-            if isinstance(error, (PermissionDeniedError, ConfigError)):
+            if isinstance(error, _FATAL):
                 stopped.append(error)
             status: Status = "unknown" if getattr(error, "outcome", None) == "unknown" else "failed"
             return item.ended(status, error), None, ()
@@ -156,9 +173,10 @@ def fetched(
         except (ThrottledError, MissingPlaceError):
             raise
         except errors as error:
-            return error
+            return _told(error, stopped)
 
-    with closed(waves(state, one, ids, [])) as answers:
+    stopped: list[Exception] = []
+    with closed(waves(state, one, ids, stopped)) as answers:
         for id, answer in answers:
             if type(answer) is tuple:
                 turn()
@@ -185,87 +203,110 @@ def named(state: ObjectState, page: ListPage, prefix: str) -> list[tuple[str | N
     return [(id, meta) for id, meta in found if (meta.kind == "file" if id is None else id.startswith(prefix))]
 
 
-def delete_chunk(state: ObjectState, ids: list[str], base: int, there: set[str]) -> list[Outcome]:
+def delete_chunk(state: ObjectState, ids: list[str], base: int, seen: Seen) -> list[Outcome]:
     """Delete those of up to a thousand records that are there, in one request.
 
     Args:
         state: Of the database.
         ids: Of the records.
         base: Outcomes are counted from here.
-        there: What `present` told; what is deleted is taken out.
+        seen: What `present` told.
     """
     keys = run(lambda: {id: state.key(id) for id in in_turns(dict.fromkeys(ids))})
     results: Sequence[DeleteResult] = ()
-    if found := [key for id, key in keys.items() if id in there]:
-        results = _remove(state, found, keys)
-    return run(lambda: _deleted(state, ids, base, keys, there, results))
+    if found := [key for id, key in keys.items() if id in seen.there]:
+        results = _remove(state, found, keys, seen.stopped)
+    return run(lambda: _deleted(state, ids, base, keys, seen, results))
 
 
-def _remove(state: ObjectState, keys: list[str], ids: Iterable[str]) -> Sequence[DeleteResult]:
+def _remove(state: ObjectState, keys: list[str], ids: Iterable[str], stopped: list[Exception]) -> Sequence[DeleteResult]:
+    """Delete in one request, unless that is pointless; what it fails for as a whole is the error of each key."""
+    error: Any
     try:
-        return state.store.delete(keys)
-    except UnavailableError as error:
-        record.unsure(state, ids, error)
+        if not stopped:
+            return state.store.delete(keys)
+        error = stopped[0]
+    except MissingPlaceError:
         raise
+    except HoldallError as caught:
+        error = _told(caught, stopped)
+        if isinstance(error, UnavailableError):
+            record.unsure(state, ids, error)
+    return [DeleteResult(key=key, error=error) for key in keys]
+
+
+def _told(error: HoldallError, stopped: list[Exception]) -> HoldallError:
+    """Return an error, and note whether it makes further tries pointless."""
+    if isinstance(error, _FATAL):
+        stopped.append(untried(error))
+    return error
 
 
 def _status(error: HoldallError) -> Status:
     """Return how a deletion ended: if its answer may have got lost, nobody knows."""
-    return "unknown" if isinstance(error, UnavailableError) and not isinstance(error, ThrottledError) else "failed"
+    lost = isinstance(error, UnavailableError) and not isinstance(error, ThrottledError)
+    status: Status = getattr(error, "outcome", "unknown" if lost else "failed")
+    return status
 
 
 def _deleted(
-    state: ObjectState, ids: list[str], base: int, keys: Mapping[str, str], there: set[str], results: Sequence[DeleteResult]
+    state: ObjectState, ids: list[str], base: int, keys: Mapping[str, str], seen: Seen, results: Sequence[DeleteResult]
 ) -> list[Outcome]:
     """Return the outcomes of a bulk delete, and note them."""
-    failed = {result.key: result.error for result in results if result.error is not None}
+    failed = {result.key: (_status(result.error), result.error) for result in results if result.error is not None}
     gone = {result.key for result in results if result.existed is False}  # somebody else was quicker
     outcomes: list[Outcome] = []
     for index, id in enumerate(in_turns(ids), base):
-        error = failed.get(keys[id])
+        unseen = seen.failed.get(id)
+        status, error = failed.get(keys[id]) or (getattr(unseen, "outcome", "failed"), unseen)
         if error is not None:
             state.known.forget(id)
-            outcomes.append(Outcome(index=index, id=id, status=_status(error), error=error))
+            outcomes.append(Outcome(index=index, id=id, status=status, error=error))
             continue
         state.known.note(id, None, None)
-        was_there = id in there and keys[id] not in gone
+        was_there = id in seen.there and keys[id] not in gone
         outcomes.append(Outcome(index=index, id=id, status="written" if was_there else "missing"))
-        there.discard(id)  # a repeat finds nothing
+        seen.there.discard(id)  # a repeat finds nothing
     return outcomes
 
 
-def present(state: ObjectState, ids: list[str]) -> set[str]:
+def present(state: ObjectState, ids: list[str]) -> Seen:
     """Tell which ids are there: what was seen lately, then by one listing or by one HEAD each, whichever is cheaper.
 
     A store that is near tells of each deletion whether there was something, so what was seen once is enough to begin with.
     """
     there, unknown = run(lambda: _seen(state, ids))
+    seen = Seen(there, {}, [])
     pages = 0
     if len(unknown) > 1:
-        wanted, found = set(unknown), set[str]()
+        wanted = set(unknown)
         with closed(listed(state)) as listing:
             for page in listing:
-                found |= {id for id, _ in page if id in wanted}
+                found = {id for id, _ in page if id in wanted}
+                there |= found
+                wanted -= found
                 pages += 1
-                if pages >= len(unknown) or len(found) == len(wanted):
+                if pages >= len(unknown) or not wanted:
                     break
             else:
-                return there | found
-        if len(found) == len(wanted):
-            return there | found
-        there |= found
-        unknown = [id for id in unknown if id not in found]
+                return seen
+        unknown = [id for id in unknown if id in wanted]
 
-    def one(id: str) -> str | None:
-        return record.version(state, id)
+    def one(id: str) -> Any:
+        try:
+            return record.version(state, id)
+        except (ThrottledError, MissingPlaceError):
+            raise
+        except HoldallError as error:
+            return _told(error, seen.stopped)
 
-    with closed(waves(state, one, unknown, [])) as answers:
+    with closed(waves(state, one, unknown, seen.stopped)) as answers:
         for id, version in answers:
-            if isinstance(version, Exception):
-                raise version
-            if version is not None:
+            if isinstance(version, HoldallError):
+                seen.failed[id] = version
+            elif version is not None:
                 there.add(id)
-    return there
+    return seen
 
 
 def _seen(state: ObjectState, ids: list[str]) -> tuple[set[str], list[str]]:
@@ -292,13 +333,14 @@ def clear(state: ObjectState) -> int:
     """Delete all records, a page at a time; foreign objects stay."""
     removed = 0
     failed: list[Outcome] = []
+    stopped: list[Exception] = []
     with closed(listed(state)) as pages:
         for page in pages:
             ids = {meta.key: id for id, meta in page if id is not None}
             if not ids:
                 continue
             turn()
-            for result in _remove(state, list(ids), ids.values()):
+            for result in _remove(state, list(ids), ids.values(), stopped):
                 turn()
                 id = ids[result.key]
                 state.known.note(id, None, None)
@@ -307,7 +349,13 @@ def clear(state: ObjectState) -> int:
                 else:
                     state.known.forget(id)
                     failed.append(Outcome(index=len(failed), id=id, status=_status(result.error), error=result.error))
+            if stopped:
+                break
     if failed:
-        keys = ", ".join(state.key(outcome.id or "") for outcome in failed[:10])
-        raise BatchError(f"clear: {len(failed)} objects could not be deleted: {keys}", outcomes=failed, database=state)
+        first, keys = failed[0].error, ", ".join(state.key(outcome.id or "") for outcome in failed[:10])
+        raise BatchError(
+            f"clear: {len(failed)} objects could not be deleted, the first one because: {first}: {keys}",
+            outcomes=failed,
+            database=state,
+        ) from first
     return removed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from holdall._concurrency import run_async
 from holdall._turns import in_turns, turn_async
@@ -22,7 +22,7 @@ from holdall.errors import (
 from holdall.records import objects_record_async as record
 from holdall.records.aside import LONG, aside_async
 from holdall.records.drafts import Item, WriteVerb
-from holdall.records.errors import BatchError, ConcurrencyError, DuplicateRecordError, Outcome, Status
+from holdall.records.errors import BatchError, ConcurrencyError, DuplicateRecordError, Outcome, Status, untried
 from holdall.records.mirror.rows import Row, row_of
 from holdall.records.objects_place import absent
 from holdall.records.objects_state import ObjectState, Stored
@@ -43,6 +43,23 @@ __all__ = [
 ]
 
 R = TypeVar("R")
+
+_FATAL = (PermissionDeniedError, ConfigError)
+"""What makes further tries pointless."""
+
+
+class Seen(NamedTuple):
+    """What is known of the ids of a batch of deletions.
+
+    Attributes:
+        there: Those that are there; what is deleted is taken out.
+        failed: Why nobody knows of these whether they are.
+        stopped: The cause that makes further tries pointless, once there is one.
+    """
+
+    there: set[str]
+    failed: dict[str, HoldallError]
+    stopped: list[Exception]
 
 
 async def write_chunk_async(
@@ -80,7 +97,7 @@ async def write_chunk_async(
             stopped.append(absent(error))
             return item.ended("failed", stopped[-1]), None, ()
         except HoldallError as error:
-            if isinstance(error, (PermissionDeniedError, ConfigError)):
+            if isinstance(error, _FATAL):
                 stopped.append(error)
             status: Status = "unknown" if getattr(error, "outcome", None) == "unknown" else "failed"
             return item.ended(status, error), None, ()
@@ -155,9 +172,10 @@ async def fetched_async(
         except (ThrottledError, MissingPlaceError):
             raise
         except errors as error:
-            return error
+            return _told(error, stopped)
 
-    async with closed_async(waves_async(state, one, ids, [])) as answers:
+    stopped: list[Exception] = []
+    async with closed_async(waves_async(state, one, ids, stopped)) as answers:
         async for id, answer in answers:
             if type(answer) is tuple:
                 await turn_async()
@@ -184,87 +202,112 @@ def named(state: ObjectState, page: ListPage, prefix: str) -> list[tuple[str | N
     return [(id, meta) for id, meta in found if (meta.kind == "file" if id is None else id.startswith(prefix))]
 
 
-async def delete_chunk_async(state: ObjectState, ids: list[str], base: int, there: set[str]) -> list[Outcome]:
+async def delete_chunk_async(state: ObjectState, ids: list[str], base: int, seen: Seen) -> list[Outcome]:
     """Delete those of up to a thousand records that are there, in one request.
 
     Args:
         state: Of the database.
         ids: Of the records.
         base: Outcomes are counted from here.
-        there: What `present_async` told; what is deleted is taken out.
+        seen: What `present_async` told.
     """
     keys = await run_async(lambda: {id: state.key(id) for id in in_turns(dict.fromkeys(ids))})
     results: Sequence[DeleteResult] = ()
-    if found := [key for id, key in keys.items() if id in there]:
-        results = await _remove_async(state, found, keys)
-    return await run_async(lambda: _deleted(state, ids, base, keys, there, results))
+    if found := [key for id, key in keys.items() if id in seen.there]:
+        results = await _remove_async(state, found, keys, seen.stopped)
+    return await run_async(lambda: _deleted(state, ids, base, keys, seen, results))
 
 
-async def _remove_async(state: ObjectState, keys: list[str], ids: Iterable[str]) -> Sequence[DeleteResult]:
+async def _remove_async(
+    state: ObjectState, keys: list[str], ids: Iterable[str], stopped: list[Exception]
+) -> Sequence[DeleteResult]:
+    """Delete in one request, unless that is pointless; what it fails for as a whole is the error of each key."""
+    error: Any
     try:
-        return await state.store.delete_async(keys)
-    except UnavailableError as error:
-        record.unsure(state, ids, error)
+        if not stopped:
+            return await state.store.delete_async(keys)
+        error = stopped[0]
+    except MissingPlaceError:
         raise
+    except HoldallError as caught:
+        error = _told(caught, stopped)
+        if isinstance(error, UnavailableError):
+            record.unsure(state, ids, error)
+    return [DeleteResult(key=key, error=error) for key in keys]
+
+
+def _told(error: HoldallError, stopped: list[Exception]) -> HoldallError:
+    """Return an error, and note whether it makes further tries pointless."""
+    if isinstance(error, _FATAL):
+        stopped.append(untried(error))
+    return error
 
 
 def _status(error: HoldallError) -> Status:
     """Return how a deletion ended: if its answer may have got lost, nobody knows."""
-    return "unknown" if isinstance(error, UnavailableError) and not isinstance(error, ThrottledError) else "failed"
+    lost = isinstance(error, UnavailableError) and not isinstance(error, ThrottledError)
+    status: Status = getattr(error, "outcome", "unknown" if lost else "failed")
+    return status
 
 
 def _deleted(
-    state: ObjectState, ids: list[str], base: int, keys: Mapping[str, str], there: set[str], results: Sequence[DeleteResult]
+    state: ObjectState, ids: list[str], base: int, keys: Mapping[str, str], seen: Seen, results: Sequence[DeleteResult]
 ) -> list[Outcome]:
     """Return the outcomes of a bulk delete, and note them."""
-    failed = {result.key: result.error for result in results if result.error is not None}
+    failed = {result.key: (_status(result.error), result.error) for result in results if result.error is not None}
     gone = {result.key for result in results if result.existed is False}  # somebody else was quicker
     outcomes: list[Outcome] = []
     for index, id in enumerate(in_turns(ids), base):
-        error = failed.get(keys[id])
+        unseen = seen.failed.get(id)
+        status, error = failed.get(keys[id]) or (getattr(unseen, "outcome", "failed"), unseen)
         if error is not None:
             state.known.forget(id)
-            outcomes.append(Outcome(index=index, id=id, status=_status(error), error=error))
+            outcomes.append(Outcome(index=index, id=id, status=status, error=error))
             continue
         state.known.note(id, None, None)
-        was_there = id in there and keys[id] not in gone
+        was_there = id in seen.there and keys[id] not in gone
         outcomes.append(Outcome(index=index, id=id, status="written" if was_there else "missing"))
-        there.discard(id)  # a repeat finds nothing
+        seen.there.discard(id)  # a repeat finds nothing
     return outcomes
 
 
-async def present_async(state: ObjectState, ids: list[str]) -> set[str]:
+async def present_async(state: ObjectState, ids: list[str]) -> Seen:
     """Tell which ids are there: what was seen lately, then by one listing or by one HEAD each, whichever is cheaper.
 
     A store that is near tells of each deletion whether there was something, so what was seen once is enough to begin with.
     """
     there, unknown = await run_async(lambda: _seen(state, ids))
+    seen = Seen(there, {}, [])
     pages = 0
     if len(unknown) > 1:
-        wanted, found = set(unknown), set[str]()
+        wanted = set(unknown)
         async with closed_async(listed_async(state)) as listing:
             async for page in listing:
-                found |= {id for id, _ in page if id in wanted}
+                found = {id for id, _ in page if id in wanted}
+                there |= found
+                wanted -= found
                 pages += 1
-                if pages >= len(unknown) or len(found) == len(wanted):
+                if pages >= len(unknown) or not wanted:
                     break
             else:
-                return there | found
-        if len(found) == len(wanted):
-            return there | found
-        there |= found
-        unknown = [id for id in unknown if id not in found]
+                return seen
+        unknown = [id for id in unknown if id in wanted]
 
-    async def one(id: str) -> str | None:
-        return await record.version_async(state, id)
+    async def one(id: str) -> Any:
+        try:
+            return await record.version_async(state, id)
+        except (ThrottledError, MissingPlaceError):
+            raise
+        except HoldallError as error:
+            return _told(error, seen.stopped)
 
-    async with closed_async(waves_async(state, one, unknown, [])) as answers:
+    async with closed_async(waves_async(state, one, unknown, seen.stopped)) as answers:
         async for id, version in answers:
-            if isinstance(version, Exception):
-                raise version
-            if version is not None:
+            if isinstance(version, HoldallError):
+                seen.failed[id] = version
+            elif version is not None:
                 there.add(id)
-    return there
+    return seen
 
 
 def _seen(state: ObjectState, ids: list[str]) -> tuple[set[str], list[str]]:
@@ -291,13 +334,14 @@ async def clear_async(state: ObjectState) -> int:
     """Delete all records, a page at a time; foreign objects stay."""
     removed = 0
     failed: list[Outcome] = []
+    stopped: list[Exception] = []
     async with closed_async(listed_async(state)) as pages:
         async for page in pages:
             ids = {meta.key: id for id, meta in page if id is not None}
             if not ids:
                 continue
             await turn_async()
-            for result in await _remove_async(state, list(ids), ids.values()):
+            for result in await _remove_async(state, list(ids), ids.values(), stopped):
                 await turn_async()
                 id = ids[result.key]
                 state.known.note(id, None, None)
@@ -306,7 +350,13 @@ async def clear_async(state: ObjectState) -> int:
                 else:
                     state.known.forget(id)
                     failed.append(Outcome(index=len(failed), id=id, status=_status(result.error), error=result.error))
+            if stopped:
+                break
     if failed:
-        keys = ", ".join(state.key(outcome.id or "") for outcome in failed[:10])
-        raise BatchError(f"clear: {len(failed)} objects could not be deleted: {keys}", outcomes=failed, database=state)
+        first, keys = failed[0].error, ", ".join(state.key(outcome.id or "") for outcome in failed[:10])
+        raise BatchError(
+            f"clear: {len(failed)} objects could not be deleted, the first one because: {first}: {keys}",
+            outcomes=failed,
+            database=state,
+        ) from first
     return removed

@@ -14,6 +14,7 @@ from holdall._turns import turn
 from holdall.engine.colours import closed
 from holdall.engine.crew import Crew
 from holdall.errors import ThrottledError
+from holdall.records.errors import untried
 from holdall.records.objects_state import ObjectState
 from holdall.records.stride import Stride
 from holdall.records.window import Ask
@@ -58,7 +59,8 @@ def waves(
             window.refused(begun)
             in_a_row += 1
             if in_a_row >= hopeless and not stopped:
-                stopped.append(ThrottledError("the storage refuses every request, even one at a time", store=state.store))
+                refusal = ThrottledError("the storage refuses every request, even one at a time", store=state.store)
+                stopped.append(untried(refusal))
             return error
         in_a_row = 0
         window.answered()

@@ -17,7 +17,7 @@ from holdall.records.aside import aside
 from holdall.records.chunks import chunked, weight
 from holdall.records.drafts import Draft, Item, WriteVerb, Written
 from holdall.records.engine import Engine
-from holdall.records.errors import CorruptRecordError, DuplicateRecordError, Outcome, RecordError
+from holdall.records.errors import CorruptRecordError, DuplicateRecordError, Outcome, RecordError, Status
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.records.results import CheckReport, ConnectReport, Explanation, Problem, RefreshReport, SearchResult
@@ -130,10 +130,23 @@ class SQLEngine(Engine):
     def delete_many(self, ids: Iterable[str]) -> list[Outcome]:
         """Delete many records. See `Engine`."""
         outcomes: list[Outcome] = []
+        there: set[str] = set()
+        stopped: HoldallError | None = None
+        status: Status
         wanted = iter(ids)
         while chunk := list(islice(wanted, writing.BATCH)):
-            act = partial(writing.delete_many, layout=self._link.layout, ids=chunk)
-            there = self._link.run(act, way="write", retry=False)
+            cause, status = stopped, "not_tried"
+            if cause is None:
+                act = partial(writing.delete_many, layout=self._link.layout, ids=chunk)
+                try:
+                    there = self._link.run(act, way="write", retry=False)
+                except HoldallError as error:
+                    cause, status = error, getattr(error, "outcome", "failed")
+                    stopped = None if isinstance(error, RecordError) else error  # one of its rows, or all
+            if cause is not None:
+                failed = enumerate(chunk, len(outcomes))
+                outcomes += [Outcome(index=index, id=id, status=status, error=cause) for index, id in failed]
+                continue
             for id in chunk:
                 gone = id in there
                 there.discard(id)  # a repeat finds nothing

@@ -16,7 +16,7 @@ from holdall.records.aside import aside_async
 from holdall.records.chunks_async import chunked_async, weight
 from holdall.records.drafts import Draft, Item, WriteVerb, Written
 from holdall.records.engine_async import Engine
-from holdall.records.errors import CorruptRecordError, DuplicateRecordError, Outcome, RecordError
+from holdall.records.errors import CorruptRecordError, DuplicateRecordError, Outcome, RecordError, Status
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.records.results import CheckReport, ConnectReport, Explanation, Problem, RefreshReport, SearchResult
@@ -129,10 +129,23 @@ class SQLEngine(Engine):
     async def delete_many_async(self, ids: Iterable[str]) -> list[Outcome]:
         """Delete many records. See `Engine`."""
         outcomes: list[Outcome] = []
+        there: set[str] = set()
+        stopped: HoldallError | None = None
+        status: Status
         wanted = iter(ids)
         while chunk := list(islice(wanted, writing.BATCH)):
-            act = partial(writing.delete_many, layout=self._link.layout, ids=chunk)
-            there = await self._link.run_async(act, way="write", retry=False)
+            cause, status = stopped, "not_tried"
+            if cause is None:
+                act = partial(writing.delete_many, layout=self._link.layout, ids=chunk)
+                try:
+                    there = await self._link.run_async(act, way="write", retry=False)
+                except HoldallError as error:
+                    cause, status = error, getattr(error, "outcome", "failed")
+                    stopped = None if isinstance(error, RecordError) else error  # one of its rows, or all
+            if cause is not None:
+                failed = enumerate(chunk, len(outcomes))
+                outcomes += [Outcome(index=index, id=id, status=status, error=cause) for index, id in failed]
+                continue
             for id in chunk:
                 gone = id in there
                 there.discard(id)  # a repeat finds nothing

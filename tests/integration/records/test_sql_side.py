@@ -285,6 +285,25 @@ def test_a22_errors_have_the_class_of_their_cause(postgres, postgres_database, t
         colour(db).count()
 
 
+@pytest.mark.parametrize(("said", "last"), [("not authorized", "not_tried"), ("no", "written")])
+def test_a_long_batch_delete_that_fails_tells_what_was_deleted_before(tmp_path, colour, said, last):
+    """The second of three statements fails: one that is refused ends the batch, a row that must stay does not."""
+    ids = [f"{n:04}" for n in range(2500)]
+    with SQLDatabase(f"sqlite:///{tmp_path}/x.db") as db:
+        colour(db).batch_create(Record({"id": id}) for id in ids)
+        with sa.create_engine(f"sqlite:///{tmp_path}/x.db").begin() as connection:
+            connection.exec_driver_sql(
+                "CREATE TRIGGER stays BEFORE DELETE ON records WHEN old.id = '1500'"
+                f" BEGIN SELECT raise(ABORT, '{said}'); END"
+            )
+        with pytest.raises(BatchError, match=said) as caught:
+            colour(db).batch_delete(ids)
+        statuses = [outcome.status for outcome in caught.value.outcomes]
+        assert statuses == ["written"] * 1000 + ["failed"] * 1000 + [last] * 500
+        assert [outcome.id for outcome in caught.value.outcomes] == ids
+        assert colour(db).count() == 1500 - 500 * (last == "written")
+
+
 @pytest.mark.parametrize("bad", ["nonsense", "mysql://h/d", "postgresql+psycopg2://h/d", 5])
 def test_other_databases_are_refused(bad):
     with pytest.raises(ConfigError):

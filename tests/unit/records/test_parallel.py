@@ -2,12 +2,13 @@
 
 import asyncio
 import threading
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from holdall.drivers.memory import MemoryStore
-from holdall.errors import InvalidKeyError, UnavailableError
+from holdall.errors import InvalidKeyError, PermissionDeniedError, UnavailableError
 from holdall.records import BatchError, ObjectDatabase, Record
 from holdall.wrappers.forwarding import ForwardingStore
 
@@ -152,3 +153,134 @@ def test_a_batch_delete_with_an_id_that_cannot_be_one_deletes_nothing(colour):
     with pytest.raises(InvalidKeyError):
         db.batch_delete(["a", ""])
     assert db.exists("a")
+
+
+class Failing(ForwardingStore):
+    """Raises for a verb what is told for it: once so many calls have passed, or for some keys."""
+
+    def __init__(self, inner):
+        super().__init__(inner)
+        self.calls, self.faults = Counter(), {}
+
+    def fail(self, verb, error, *, after=0, keys=()):
+        self.faults[verb] = error, after, keys
+        self.calls.clear()
+
+    def _pass(self, verb, keys):
+        self.calls[verb] += 1
+        error, after, wrong = self.faults.get(verb, (None, 0, ()))
+        if error is not None and self.calls[verb] > after and (not wrong or keys in wrong):
+            raise error
+
+    def get(self, key, options=None):
+        self._pass("get", key)
+        return super().get(key, options)
+
+    async def get_async(self, key, options=None):
+        self._pass("get", key)
+        return await super().get_async(key, options)
+
+    def head(self, key, *, version=None):
+        self._pass("head", key)
+        return super().head(key, version=version)
+
+    async def head_async(self, key, *, version=None):
+        self._pass("head", key)
+        return await super().head_async(key, version=version)
+
+    def delete(self, keys, *, if_match=None):
+        self._pass("delete", keys)
+        return super().delete(keys, if_match=if_match)
+
+    async def delete_async(self, keys, *, if_match=None):
+        self._pass("delete", keys)
+        return await super().delete_async(keys, if_match=if_match)
+
+
+def failed(call):
+    with pytest.raises(BatchError) as caught:
+        call()
+    return caught.value
+
+
+IDS = [f"{n:05}" for n in range(2500)]
+
+
+@pytest.fixture
+def filled():
+    store = Failing(MemoryStore())
+    ObjectDatabase(store, mirror="off").batch_create([Record({"id": id}) for id in IDS])
+    return store
+
+
+@pytest.mark.parametrize("mirror", ["memory", "off"])
+def test_a_bulk_delete_that_is_refused_tells_what_was_deleted_before(filled, colour, mirror):
+    """The second of three requests: the first thousand are gone, and the last ones are not tried."""
+    plain = ObjectDatabase(filled, mirror=mirror)
+    db = colour(plain)
+    assert db.count() == 2500
+    filled.fail("delete", PermissionDeniedError("HTTP 403"), after=1)
+    error = failed(lambda: db.batch_delete(IDS))
+    assert [o.status for o in error.outcomes] == ["written"] * 1000 + ["failed"] * 1000 + ["not_tried"] * 500
+    assert [o.id for o in error.outcomes] == IDS
+    assert all(isinstance(o.error, PermissionDeniedError) for o in error.failed)
+    assert (error.database, filled.calls["delete"]) == (repr(plain), 2)
+    assert db.count() == db.count(max_age=0) == 1500
+    filled.faults.clear()
+    assert db.batch_delete(IDS) == [False] * 1000 + [True] * 1500
+
+
+def test_a_bulk_delete_that_is_not_answered_is_unknown_and_the_others_are_tried(filled, colour):
+    db = colour(ObjectDatabase(filled))
+    filled.fail("delete", UnavailableError("HTTP 500"), keys=[[f"records/{id}.json" for id in IDS[:1000]]])
+    error = failed(lambda: db.batch_delete(IDS))
+    assert [o.status for o in error.outcomes] == ["unknown"] * 1000 + ["written"] * 1500
+    assert db.count() == 1000
+
+
+def test_a_look_that_fails_before_a_bulk_delete_is_one_item_s(filled, colour):
+    """What nobody can look at is not deleted; a refusal stops the batch, and a storage in trouble does not."""
+    filled.fail("head", UnavailableError("HTTP 500"), keys=["records/00000.json"])
+    db = colour(ObjectDatabase(filled, mirror="off"))
+    assert [o.status for o in failed(lambda: db.batch_delete(["00000"])).outcomes] == ["failed"]
+    db.read("00001")
+    wrong = failed(lambda: db.batch_delete(["00000", "00001", "00000"]))
+    assert [o.status for o in wrong.outcomes] == ["failed", "written", "failed"]
+    filled.fail("head", PermissionDeniedError("HTTP 403"))
+    db.read("00002")
+    assert [o.status for o in failed(lambda: db.batch_delete(["00002", "00003"])).outcomes] == ["not_tried", "failed"]
+    assert filled.calls["delete"] == 0
+    assert db.count() == 2499
+
+
+def test_a_clear_that_is_refused_names_what_it_could_not_delete(filled, colour):
+    plain = ObjectDatabase(filled)
+    filled.fail("delete", PermissionDeniedError("HTTP 403"), after=1)
+    error = failed(lambda: colour(plain).clear())
+    assert "HTTP 403" in str(error) and "records/01000.json" in str(error)
+    assert {o.status for o in error.outcomes} == {"failed"}
+    assert [o.id for o in error.outcomes] == IDS[1000:2000]
+    assert filled.calls["delete"] == 2
+    assert colour(plain).count() == 1500
+
+
+def test_a23_a_batch_of_reads_stops_at_denied_access(filled, colour):
+    plain = ObjectDatabase(filled, max_workers=4)
+    filled.fail("get", PermissionDeniedError("HTTP 403"), after=10)
+    error = failed(lambda: colour(plain).batch_read(IDS))
+    statuses = Counter(o.status for o in error.outcomes)
+    assert statuses["written"] == 10
+    assert 1 <= statuses["failed"] <= 4
+    assert statuses["not_tried"] == 2490 - statuses["failed"]
+    assert filled.calls["get"] == 10 + statuses["failed"]
+    assert [o.index for o in error.outcomes] == list(range(2500))
+    assert all(isinstance(o.error, PermissionDeniedError) for o in error.failed)
+    assert error.database == repr(plain)
+
+
+def test_a_batch_s_error_names_its_database(colour):
+    plain = ObjectDatabase(MemoryStore())
+    db = colour(plain)
+    db.create(Record({"id": "a"}))
+    for write in (lambda: db.batch_create([Record({"id": "a"})]), lambda: db.batch_update([("a", Record({"n": object()}))])):
+        assert failed(write).database == repr(plain)

@@ -122,6 +122,11 @@ def test_a22_a_storage_that_refuses_everything_is_not_asked_for_all(colour):
     assert {outcome.status for outcome in caught.value.outcomes} == {"failed", "not_tried"}
     assert all(isinstance(outcome.error, ThrottledError) for outcome in caught.value.outcomes)
     assert busy.calls < COUNT / 2
+    calls = busy.calls
+    with pytest.raises(BatchError) as caught:
+        db.batch_read(IDS)
+    assert {outcome.status for outcome in caught.value.outcomes} == {"failed", "not_tried"}
+    assert busy.calls - calls < COUNT / 2
     busy.on = False
     assert db.batch_create(records()) == IDS
 
