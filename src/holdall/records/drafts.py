@@ -26,6 +26,7 @@ __all__ = [
     "new_id",
     "record_of",
     "settled",
+    "upserted",
 ]
 
 SYSTEM = ("id", "created_at", "updated_at")
@@ -69,6 +70,7 @@ class Draft:
         metadata: The user's metadata once more, as values.
         created: The caller's own ``created_at``, which a create keeps.
         mint: Makes another id, if the id is our own invention.
+        left: How many more it may make.
     """
 
     id: str
@@ -76,6 +78,7 @@ class Draft:
     metadata: dict[str, Any]
     created: datetime | None = None
     mint: Callable[[], str] | None = None
+    left: int = 32
 
     def stamped(self, *, created: datetime | None = None) -> Stamp:
         """Return the stamp of a write that is made now.
@@ -103,10 +106,11 @@ class Draft:
         """Return the record that was written."""
         return record_of(self.body(Stamp(written.id, written.created, written.updated, "")), written.version)
 
-    def renamed(self) -> Draft:
-        """Return the draft under another minted id."""
-        assert self.mint is not None
-        return replace(self, id=self.mint())
+    def renamed(self) -> Draft | None:
+        """Return the draft under another minted id, ``None`` if it is to have this one, or so many were taken that no free one is to be expected."""
+        if self.mint is None or not self.left:
+            return None
+        return replace(self, id=self.mint(), left=self.left - 1)
 
 
 def checked(id: object) -> str:
@@ -158,6 +162,17 @@ def draft(record: Record, *, id: str | None = None, mint: Callable[[], str] = ne
         created=_moment(record.metadata.get("created_at")),
         mint=mint if own is None else None,
     )
+
+
+def upserted(id: str | Record, record: Record | None, expected_version: str | None) -> tuple[Record, str | None]:
+    """Return what an upsert was given: the record, and the id that was named."""
+    if isinstance(id, Record):
+        if record is not None or expected_version is not None:
+            raise TypeError("upsert(record) takes nothing else; with a version it is upsert(id, record, expected_version=…)")
+        return id, None
+    if record is None:
+        raise TypeError("upsert takes a record, or an id and a record")
+    return record, checked(id)
 
 
 def _moment(value: Any) -> datetime | None:
@@ -227,8 +242,8 @@ class Drawing:
             made = draft(record, id=id, mint=self._mint)
         except HoldallError as error:
             return Item(index=index, id=id, outcome=Outcome(index=index, id=id, status="failed", error=error))
-        while made.mint is not None and made.id in self._seen:
-            made = made.renamed()
+        while made.id in self._seen and (again := made.renamed()) is not None:
+            made = again
         if made.id in self._seen:
             twice = DuplicateRecordError(f"{made.id!r} stands twice in this batch; the first one counts", id=made.id)
             return Item(index=index, id=made.id, outcome=Outcome(index=index, id=made.id, status="exists", error=twice))

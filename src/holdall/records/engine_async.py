@@ -41,7 +41,7 @@ class Engine(ABC):
 
     @abstractmethod
     async def create_async(self, draft: Draft) -> Written:
-        """Insert atomically. A minted id that is taken is minted again.
+        """Insert atomically. A minted id that is taken is minted again, while `Draft.renamed` gives another one.
 
         Raises:
             DuplicateRecordError: The id is taken; nothing changed.
@@ -174,12 +174,14 @@ class Engine(ABC):
 
     # -- on top of these ----------------------------------------------------------------------------------------------
 
-    async def modify_async(self, id: str, function: Callable[[Record], Any], attempts: int) -> Record:
-        """Read, change what was read, compare and set; again on conflict, with jitter."""
+    async def modify_async(
+        self, id: str, function: Callable[[Record], Any], attempts: int, database: object = None
+    ) -> Record:
+        """Read, change what was read, compare and set; again on conflict, with jitter. Errors name the database."""
         for attempt in range(attempts):
             found = await self.read_async(id)
             if found is None:
-                raise RecordNotFoundError(f"no record {id!r}", id=id)
+                raise RecordNotFoundError(f"no record {id!r}", id=id, database=database)
             version = found.version
             answer = await told_async(function, found)  # nobody else has it
             found = found if answer is None else answer
@@ -193,9 +195,9 @@ class Engine(ABC):
                 await sleep_async(random.uniform(0, min(1.0, 0.01 * 2**attempt)))  # noqa: S311  # jitter
                 continue
             if written is None:
-                raise RecordNotFoundError(f"record {id!r} was deleted meanwhile", id=id)
+                raise RecordNotFoundError(f"record {id!r} was deleted meanwhile", id=id, database=database)
             return await aside_async(partial(made.record, written), made.content.size)
-        raise RecordError(f"modify needs at least one attempt, not {attempts}", id=id)
+        raise RecordError(f"modify needs at least one attempt, not {attempts}", id=id, database=database)
 
     async def attempt_async(self, changes: Sequence[Change]) -> list[Outcome]:
         """Write changes one after the other.

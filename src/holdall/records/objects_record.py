@@ -179,11 +179,12 @@ def create(state: ObjectState, draft: Draft) -> Stored:
         try:
             return _put(state, draft, create=True)
         except AlreadyExistsError as error:
-            if draft.mint is None:
+            again = draft.renamed()
+            if again is None:
                 raise DuplicateRecordError(
                     f"the id {draft.id!r} is taken", id=draft.id, key=state.key(draft.id), database=state
                 ) from error
-            draft = draft.renamed()
+            draft = again
 
 
 def update(state: ObjectState, draft: Draft, expected: str | None) -> Stored | None:

@@ -178,11 +178,12 @@ async def create_async(state: ObjectState, draft: Draft) -> Stored:
         try:
             return await _put_async(state, draft, create=True)
         except AlreadyExistsError as error:
-            if draft.mint is None:
+            again = draft.renamed()
+            if again is None:
                 raise DuplicateRecordError(
                     f"the id {draft.id!r} is taken", id=draft.id, key=state.key(draft.id), database=state
                 ) from error
-            draft = draft.renamed()
+            draft = again
 
 
 async def update_async(state: ObjectState, draft: Draft, expected: str | None) -> Stored | None:

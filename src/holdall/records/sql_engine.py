@@ -46,9 +46,10 @@ class SQLEngine(Engine):
             row = self._row(draft)
             if self._link.run(partial(writing.insert, layout=self._link.layout, row=row), way="write"):
                 return written_of(row)
-            if draft.mint is None:
+            again = draft.renamed()
+            if again is None:
                 raise DuplicateRecordError(f"record {draft.id!r} is there already", id=draft.id, database=self._link)
-            draft = draft.renamed()
+            draft = again
 
     def read(self, id: str) -> Record | None:
         """Return a record. See `Engine`."""
@@ -69,7 +70,7 @@ class SQLEngine(Engine):
             return self._link.run(act, way="write")
         found = self.update(draft, expected_version)
         if found is None:
-            raise writing.stale(draft.id, expected_version, None)
+            raise writing.stale(self._link, draft.id, expected_version, None)
         return found
 
     def delete(self, id: str, expected_version: str | None) -> bool:

@@ -45,9 +45,10 @@ class SQLEngine(Engine):
             row = await self._row_async(draft)
             if await self._link.run_async(partial(writing.insert, layout=self._link.layout, row=row), way="write"):
                 return written_of(row)
-            if draft.mint is None:
+            again = draft.renamed()
+            if again is None:
                 raise DuplicateRecordError(f"record {draft.id!r} is there already", id=draft.id, database=self._link)
-            draft = draft.renamed()
+            draft = again
 
     async def read_async(self, id: str) -> Record | None:
         """Return a record. See `Engine`."""
@@ -68,7 +69,7 @@ class SQLEngine(Engine):
             return await self._link.run_async(act, way="write")
         found = await self.update_async(draft, expected_version)
         if found is None:
-            raise writing.stale(draft.id, expected_version, None)
+            raise writing.stale(self._link, draft.id, expected_version, None)
         return found
 
     async def delete_async(self, id: str, expected_version: str | None) -> bool:

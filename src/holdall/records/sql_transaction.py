@@ -49,6 +49,6 @@ def _written(connection: sa.Connection, layout: Layout, change: Change) -> Statu
     elif writing.replace(connection, layout, row, expected) is None:
         if change.verb == "upsert":
             assert expected is not None
-            raise writing.stale(id, expected, None)
+            raise writing.stale(layout.name, id, expected, None)
         raise RecordNotFoundError(f"no record {id!r}", id=id)
     return "written"

@@ -84,7 +84,7 @@ def replace(connection: sa.Connection, layout: Layout, row: Row, expected: str |
                 connection, layout, f"SELECT t.created_at FROM {layout.name} AS t WHERE t.id = {MARK}", (row[0],)
             ).scalar()
         elif actual is not None:
-            raise stale(str(row[0]), expected, actual)
+            raise stale(layout.name, str(row[0]), expected, actual)
     return None if created is None else written_of(row, created)
 
 
@@ -113,7 +113,7 @@ def delete(connection: sa.Connection, layout: Layout, id: str, expected: str | N
     if expected is not None:
         actual = version_of(connection, layout, id)
         if actual is not None:
-            raise stale(id, expected, actual)
+            raise stale(layout.name, id, expected, actual)
     return False
 
 
@@ -122,10 +122,12 @@ def _askable(version: str) -> str:
     return version if possible(version) else ""
 
 
-def stale(id: str, expected: str, actual: str | None) -> ConcurrencyError:
+def stale(database: object, id: str, expected: str, actual: str | None) -> ConcurrencyError:
     """Return the error for a record that is at another version, or gone."""
     what = "is at another version" if actual is not None else "is not there"
-    return ConcurrencyError(f"record {id!r} {what}", id=id, expected_version=expected, actual_version=actual)
+    return ConcurrencyError(
+        f"record {id!r} {what}", id=id, database=database, expected_version=expected, actual_version=actual
+    )
 
 
 # -- many --------------------------------------------------------------------------------------------------------------
@@ -199,8 +201,8 @@ class Batch:
             return item.ended("missing")
         assert item.draft is not None
         draft: Draft = item.draft
-        while draft.mint is not None:  # an id of our own invention that is taken: another one
-            draft = draft.renamed()
+        while (again := draft.renamed()) is not None:  # an id of our own invention that is taken: another one
+            draft = again
             if insert(connection, layout, row_of(draft)):
                 return Outcome(index=item.index, id=draft.id, status="written")
         error = DuplicateRecordError(f"record {item.id!r} is there already", id=item.id)

@@ -8,7 +8,7 @@ from tests.integration.records.s3 import opened
 
 from holdall.drivers.local import LocalStore
 from holdall.drivers.memory import MemoryStore
-from holdall.records import ObjectDatabase, Record, SQLDatabase
+from holdall.records import BatchError, DuplicateRecordError, ObjectDatabase, Record, SQLDatabase
 
 OBJECTS = ["memory", "no mirror", "disk", "S3"]
 
@@ -87,6 +87,22 @@ def test_an_upsert_under_a_minted_id_replaces_nothing(make, colour):
     assert db.upsert(Record({"n": 1})) == "free"
     assert db.batch_upsert([Record({"n": 2})]) == ["more"]
     assert {record.id: record["n"] for record in db.search()} == {"taken": -1, "free": 1, "more": 2}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("verb", ["create", "upsert"])
+def test_a_hook_that_gives_one_id_for_ever_is_given_up(make, colour, verb):
+    given = []
+    db = colour(make(new_id=lambda: given.append("same") or "same"))
+    assert getattr(db, verb)(Record({"n": 1})) == "same"
+    given.clear()
+    with pytest.raises(DuplicateRecordError) as caught:
+        getattr(db, verb)(Record({"n": 2}))
+    assert (caught.value.id, len(given)) == ("same", 33)
+    with pytest.raises(BatchError) as failed:
+        getattr(db, f"batch_{verb}")([Record({"n": 3}), Record({"id": "given", "n": 4}), Record({"n": 5})])
+    assert [outcome.status for outcome in failed.value.outcomes] == ["exists", "written", "exists"]
+    assert {record.id: record["n"] for record in db.search()} == {"same": 1, "given": 4}
 
 
 @pytest.mark.parametrize("verb", ["batch_create", "batch_upsert"])

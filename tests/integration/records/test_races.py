@@ -139,6 +139,7 @@ def test_modify_runs_out_of_attempts(database, colour, attempts):
         db.modify("a", change, attempts=attempts)
     assert seen == list(range(attempts)), "each time it gets what is there now"
     assert caught.value.id == "a"
+    assert caught.value.database is not None
     assert caught.value.actual_version == db.get_version("a") != caught.value.expected_version
     assert db.require("a")["n"] == attempts
 

@@ -31,9 +31,10 @@ class DictEngine(engine.Engine):
     def create(self, draft):
         with self.lock:
             while draft.id in self.bodies:
-                if draft.mint is None:
+                again = draft.renamed()
+                if again is None:
                     raise DuplicateRecordError(f"{draft.id!r} is taken", id=draft.id)
-                draft = draft.renamed()
+                draft = again
             return self._keep(draft)
 
     def _keep(self, draft, created=None):

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from holdall.drivers.memory import MemoryStore
-from holdall.errors import InvalidKeyError, PermissionDeniedError, UnavailableError
-from holdall.records import BatchError, ObjectDatabase, Record
+from holdall.errors import InvalidKeyError, NotSupportedError, PermissionDeniedError, UnavailableError
+from holdall.records import BatchError, ObjectDatabase, Record, RecordError
 from holdall.wrappers.forwarding import ForwardingStore
 
 
@@ -276,6 +276,40 @@ def test_a23_a_batch_of_reads_stops_at_denied_access(filled, colour):
     assert [o.index for o in error.outcomes] == list(range(2500))
     assert all(isinstance(o.error, PermissionDeniedError) for o in error.failed)
     assert error.database == repr(plain)
+
+
+@pytest.mark.parametrize("mirror", ["memory", "off"])
+def test_modify_is_refused_without_compare_and_set(colour, mirror):
+    """Before anything is asked: what somebody else writes between its read and its write would be lost."""
+
+    class Weak(Failing):
+        @property
+        def capabilities(self):
+            return replace(super().capabilities, update=False, strong_etag=False)
+
+    store = Weak(MemoryStore())
+    plain = ObjectDatabase(store, mirror=mirror)
+    db = colour(plain)
+    db.upsert("a", Record({"n": 1}))
+    store.calls.clear()
+    with pytest.raises(NotSupportedError, match="compare-and-set"):
+        db.modify("a", lambda record: record.set_value("n", 2))
+    assert not store.calls
+    assert db.require("a")["n"] == 1
+
+
+def test_the_errors_of_modify_name_their_database(colour):
+    plain = ObjectDatabase(MemoryStore())
+    db = colour(plain)
+    db.create(Record({"id": "a"}))
+    for ask in (
+        lambda: db.modify("nobody", lambda record: record),
+        lambda: db.modify("a", lambda record: plain.delete("a") and record),
+        lambda: db.modify("a", lambda record: record, attempts=0),
+    ):
+        with pytest.raises(RecordError) as caught:
+            ask()
+        assert caught.value.database == repr(plain)
 
 
 def test_a_batch_s_error_names_its_database(colour):

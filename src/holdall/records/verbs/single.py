@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, overload
 
-from holdall.records.drafts import checked
+from holdall.errors import NotSupportedError
+from holdall.records.drafts import upserted
 from holdall.records.errors import RecordNotFoundError
 from holdall.records.record import Record
 from holdall.records.verbs.base import Verbs
@@ -95,7 +96,7 @@ class SingleVerbs(Verbs):
             ConcurrencyError: It is at another version, or absent (``actual_version=None``).
         """
         return self._blocking.upsert(
-            self._draft(*_upserted(id, record, expected_version)), self._version(expected_version)
+            self._draft(*upserted(id, record, expected_version)), self._version(expected_version)
         ).id
 
     @overload
@@ -106,7 +107,7 @@ class SingleVerbs(Verbs):
         self, id: str | Record, record: Record | None = None, *, expected_version: str | None = None
     ) -> str:
         """Replace or insert a record. See `upsert`."""
-        draft = await self._draft_async(*_upserted(id, record, expected_version))
+        draft = await self._draft_async(*upserted(id, record, expected_version))
         return (await self._async.upsert_async(draft, self._version(expected_version))).id
 
     def modify(self, id: str, function: Callable[[Record], Record | None], *, attempts: int = 8) -> Record:
@@ -123,12 +124,20 @@ class SingleVerbs(Verbs):
         Raises:
             RecordNotFoundError: It is not there.
             ConcurrencyError: All attempts met another writer.
+            NotSupportedError: The storage has no compare-and-set; nothing was sent.
         """
-        return self._blocking.modify(self._named(id), function, attempts)
+        self._check_compares()
+        return self._blocking.modify(self._named(id), function, attempts, self)
 
     async def modify_async(self, id: str, function: Callable[[Record], Any], *, attempts: int = 8) -> Record:
         """Change a record by compare-and-set; the function may be a coroutine function. See `modify`."""
-        return await self._async.modify_async(self._named(id), function, attempts)
+        self._check_compares()
+        return await self._async.modify_async(self._named(id), function, attempts, self)
+
+    def _check_compares(self) -> None:
+        self._check_open()
+        if not self.capabilities.compare_and_set:
+            raise NotSupportedError(f"{self!r} has no compare-and-set: modify would undo what others write meanwhile")
 
     def delete(self, id: str, *, expected_version: str | None = None) -> bool:
         """Delete a record and tell whether it was there.
@@ -157,17 +166,6 @@ class SingleVerbs(Verbs):
     async def get_version_async(self, id: str) -> str | None:
         """Return the version token of a record. See `get_version`."""
         return await self._async.version_async(self._named(id))
-
-
-def _upserted(id: str | Record, record: Record | None, expected_version: str | None) -> tuple[Record, str | None]:
-    """Return what an upsert was given: the record, and the id that was named."""
-    if isinstance(id, Record):
-        if record is not None or expected_version is not None:
-            raise TypeError("upsert(record) takes nothing else; with a version it is upsert(id, record, expected_version=…)")
-        return id, None
-    if record is None:
-        raise TypeError("upsert takes a record, or an id and a record")
-    return record, checked(id)
 
 
 def _there(record: Record | None, id: str, database: object) -> Record:
