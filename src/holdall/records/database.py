@@ -99,7 +99,7 @@ class Database(SingleVerbs, ManyVerbs, TableVerbs, CareVerbs):
                 f'{self!r} cannot write all or nothing: transaction("best_effort") tells how far it came'
             )
         self._check_open()
-        return Transaction(lambda: self._blocking, lambda: self._async, policy, self._mint)
+        return Transaction(lambda: self._blocking, lambda: self._async, policy, self._mint, self)
 
     def close(self) -> None:
         """Let go of connections and files; idempotent. Verbs that are called after it raise `ClosedError`."""

@@ -27,7 +27,7 @@ _FEW = 4
 def sorted_ids(state: ObjectState, scope: Scope) -> list[str]:
     """Return the ids of a scope, in order; those that the scope names itself are not asked for."""
     if scope.ids is not None:
-        return [id for id in scope.ids if id.startswith(scope.prefix)]
+        return [id for id in state.possible(scope.ids) if id.startswith(scope.prefix)]
     found: list[str] = []
     with closed(many.listed(state, scope.prefix)) as pages:
         for page in pages:

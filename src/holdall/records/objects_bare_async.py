@@ -26,7 +26,7 @@ _FEW = 4
 async def sorted_ids_async(state: ObjectState, scope: Scope) -> list[str]:
     """Return the ids of a scope, in order; those that the scope names itself are not asked for."""
     if scope.ids is not None:
-        return [id for id in scope.ids if id.startswith(scope.prefix)]
+        return [id for id in state.possible(scope.ids) if id.startswith(scope.prefix)]
     found: list[str] = []
     async with closed_async(many.listed_async(state, scope.prefix)) as pages:
         async for page in pages:

@@ -191,6 +191,8 @@ _COPY = 1024
 
 def listed(state: ObjectState, prefix: str = "") -> Iterator[list[tuple[str | None, ObjectMeta]]]:
     """Yield pages of ``(id, meta)`` of all objects whose key may belong to an id with this prefix; foreign ones have no id."""
+    if prefix and not state.possible([prefix]):
+        return  # nor can a longer one be
     stem = state.stem(prefix)
     with closed(state.store.list(stem, delimiter="/")) as pages:
         for page in pages:

@@ -190,6 +190,8 @@ _COPY = 1024
 
 async def listed_async(state: ObjectState, prefix: str = "") -> AsyncIterator[list[tuple[str | None, ObjectMeta]]]:
     """Yield pages of ``(id, meta)`` of all objects whose key may belong to an id with this prefix; foreign ones have no id."""
+    if prefix and not state.possible([prefix]):
+        return  # nor can a longer one be
     stem = state.stem(prefix)
     async with closed_async(state.store.list_async(stem, delimiter="/")) as pages:
         async for page in pages:

@@ -121,6 +121,17 @@ class Fields(MutableMapping[str, Any]):
         del self._values[name]
         self._info.pop(name, None)
 
+    def pop(self, name: str, default: Any = MISSING) -> Any:
+        """Remove a field and return it, no more a view; the default, if one is given, for a field that is not there."""
+        if name not in self._values and default is not MISSING:
+            return default
+        return Field(name, self._values.pop(name), self._info.pop(name, None))
+
+    def popitem(self) -> tuple[str, Field]:
+        """Remove the last field and return its name and the field, no more a view."""
+        name, value = self._values.popitem()
+        return name, Field(name, value, self._info.pop(name, None))
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 
@@ -188,6 +199,14 @@ class Record:
     @id.setter
     def id(self, value: str | None) -> None:
         self._id = None if value is None else _id_text(value, "id")
+
+    @property
+    def _shown_id(self) -> str | None:
+        """The id, or ``None`` for what cannot be one, which only databases refuse."""
+        try:
+            return self.id
+        except SerializationError:
+            return None
 
     @property
     def version(self) -> str | None:
@@ -283,12 +302,14 @@ class Record:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Record):
             return NotImplemented
-        return (self.id, self._fields._values, self.metadata) == (other.id, other._fields._values, other.metadata)
+        mine, theirs = ((each._shown_id, each._fields._values, each.metadata) for each in (self, other))
+        return mine == theirs
 
     __hash__ = None  # type: ignore[assignment]  # mutable
 
     def __repr__(self) -> str:
-        shown = "" if self.id is None else f", id={self.id!r}"
+        id = self._shown_id
+        shown = "" if id is None else f", id={id!r}"
         return f"Record({list(self._fields._values)!r}{shown})"
 
     # -- other records ------------------------------------------------------------------------------------------------
@@ -325,7 +346,7 @@ class Record:
         if form != "full":
             raise ValueError(f"form is 'flat' or 'full', not {form!r}")
         return {
-            "id": self.id,
+            "id": self._shown_id,
             "fields": copy.deepcopy(self._fields._values),
             "metadata": copy.deepcopy(self.metadata),
         }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, overload
 
-from holdall.records.drafts import Draft, checked, draft
+from holdall.records.drafts import Draft, checked, draft, upserted
 from holdall.records.errors import Outcome, TransactionError
 from holdall.records.record import Record
 
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["Change", "Policy", "Transaction", "failure"]
 
 Policy = Literal["strict", "best_effort"]
+Verb = Literal["create", "update", "upsert", "delete"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One write of a transaction; a ``draft`` goes with all verbs but ``delete``."""
 
-    verb: Literal["create", "update", "upsert", "delete"]
+    verb: Verb
     id: str
     draft: Draft | None = None
     expected_version: str | None = None
@@ -46,10 +48,12 @@ class Transaction:
         asynchronous: Callable[[], engine_async.Engine],
         policy: Policy,
         mint: Callable[[], str],
+        database: object = None,
     ) -> None:
         if policy not in {"strict", "best_effort"}:
             raise ValueError(f"a policy is 'strict' or 'best_effort', not {policy!r}")
         self._blocking, self._async, self._policy, self._mint = blocking, asynchronous, policy, mint
+        self._database = database
         self._changes: list[Change] = []
         self._open = False
         self.outcomes: list[Outcome] = []
@@ -63,11 +67,16 @@ class Transaction:
         """Replace a record that is there."""
         self._keep(Change(verb="update", id=checked(id), draft=draft(record, id=id), expected_version=expected_version))
 
-    def upsert(self, id: str, record: Record, *, expected_version: str | None = None) -> str:
-        """Replace or insert a record."""
-        return self._keep(
-            Change(verb="upsert", id=checked(id), draft=draft(record, id=id), expected_version=expected_version)
-        )
+    @overload
+    def upsert(self, id: Record, /) -> str: ...
+    @overload
+    def upsert(self, id: str, record: Record, *, expected_version: str | None = None) -> str: ...
+    def upsert(self, id: str | Record, record: Record | None = None, *, expected_version: str | None = None) -> str:
+        """Replace or insert a record, given as itself or with the id it is to have; its id is known at once."""
+        given, named = upserted(id, record, expected_version)
+        made = draft(given, id=named, mint=self._mint)
+        verb: Verb = "upsert" if made.mint is None else "create"  # under an id of our own invention it replaces nothing
+        return self._keep(Change(verb=verb, id=made.id, draft=replace(made, mint=None), expected_version=expected_version))
 
     def delete(self, id: str, *, expected_version: str | None = None) -> None:
         """Delete a record, if it is there."""
@@ -93,7 +102,8 @@ class Transaction:
         if kind is None and self._changes:
             engine = self._blocking()
             send = engine.commit if self._policy == "strict" else engine.attempt
-            self.outcomes = send(self._changes)
+            with self._told():
+                self.outcomes = send(self._changes)
 
     async def __aenter__(self) -> Self:
         return self._begin()
@@ -105,7 +115,17 @@ class Transaction:
         if kind is None and self._changes:
             engine = self._async()
             send = engine.commit_async if self._policy == "strict" else engine.attempt_async
-            self.outcomes = await send(self._changes)
+            with self._told():
+                self.outcomes = await send(self._changes)
+
+    @contextmanager
+    def _told(self) -> Generator[None]:
+        """Take over the outcomes of a failure, which gets the name of the database."""
+        try:
+            yield
+        except TransactionError as error:
+            self.outcomes, error.database = error.outcomes, str(self._database)
+            raise
 
 
 def failure(changes: Sequence[Change], done: Sequence[Outcome], error: Exception, *, undone: bool) -> TransactionError:
@@ -119,7 +139,7 @@ def failure(changes: Sequence[Change], done: Sequence[Outcome], error: Exception
     """
     at = len(done)
     outcomes = [replace(outcome, status="not_tried") for outcome in done] if undone else list(done)
-    outcomes.append(Outcome(index=at, id=changes[at].id, status="failed", error=error))
+    outcomes.append(Outcome(index=at, id=changes[at].id, status=getattr(error, "outcome", "failed"), error=error))
     outcomes += [Outcome(index=index, id=changes[index].id, status="not_tried") for index in range(at + 1, len(changes))]
     written = "nothing" if undone or not at else f"the first {at}"
     return TransactionError(

@@ -9,7 +9,7 @@ import pytest
 
 from holdall.drivers.memory import MemoryStore
 from holdall.errors import InvalidKeyError, NotSupportedError, PermissionDeniedError, UnavailableError
-from holdall.records import BatchError, ObjectDatabase, Record, RecordError
+from holdall.records import BatchError, ObjectDatabase, Record, RecordError, TransactionError
 from holdall.wrappers.forwarding import ForwardingStore
 
 
@@ -318,3 +318,14 @@ def test_a_batch_s_error_names_its_database(colour):
     db.create(Record({"id": "a"}))
     for write in (lambda: db.batch_create([Record({"id": "a"})]), lambda: db.batch_update([("a", Record({"n": object()}))])):
         assert failed(write).database == repr(plain)
+
+
+def test_a_transaction_whose_write_was_not_answered_says_that_nobody_knows(filled, colour):
+    database = ObjectDatabase(filled)
+    filled.fail("delete", UnavailableError("HTTP 500"))
+    with pytest.raises(TransactionError) as caught, colour(database.transaction("best_effort")) as changes:
+        changes.update("00001", Record({"n": 1}))
+        changes.delete("00002")
+        changes.delete("00003")
+    assert [outcome.status for outcome in changes.outcomes] == ["written", "unknown", "not_tried"]
+    assert changes.outcomes == caught.value.outcomes

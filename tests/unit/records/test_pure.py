@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holdall.drivers.memory import MemoryStore
 from holdall.errors import AlreadyExistsError, InvalidKeyError, PreconditionError
-from holdall.records import And, Filter, Or, Query, QueryError, SerializationError, errors
+from holdall.records import And, Filter, ObjectDatabase, Or, Query, QueryError, SerializationError, errors
 from holdall.records.encoding import Body, decode_body, decode_value, dumps, encode_body, encode_value
 from holdall.records.keys import id_to_key, key_to_id, normalise_prefix, unlisted
 from holdall.records.matching import matches
@@ -88,6 +89,33 @@ def test_where_the_id_comes_from(record, id):
 def test_an_id_of_another_type_is_an_error(bad):
     with pytest.raises(errors.SerializationError):
         _ = Record({"id": bad}).id
+
+
+@pytest.mark.parametrize("bad", [1.5, True, b"x", ["a"], ""])
+def test_a_record_that_no_database_takes_can_be_looked_at(bad):
+    for make in (lambda: Record({"id": bad, "n": 1}), lambda: Record({"n": 1}, {"id": bad})):
+        record = make()
+        assert repr(record).startswith("Record([") and record == make() != Record({"n": 1})
+        whole = record.to_dict(form="full")
+        assert whole["id"] is None and Record.from_dict(whole) == record
+        with pytest.raises(errors.SerializationError):
+            ObjectDatabase(MemoryStore()).create(record)
+
+
+def test_a_field_that_is_taken_out_keeps_its_value():
+    record = Record({"a": 1, "b": Field("b", 2, {"unit": "m"}), "c": 3})
+    taken = record.fields.pop("b")
+    assert taken == 2 and taken.metadata == {"unit": "m"} and repr(taken) == "Field('b', 2)"
+    assert record.fields.info == {} and record.data == {"a": 1, "c": 3}
+    taken.value = 5
+    assert "b" not in record
+    name, last = record.fields.popitem()
+    assert (name, last.value) == ("c", 3)
+    assert record.fields.pop("b", None) is None and record.fields.pop("a", None) == 1
+    with pytest.raises(KeyError):
+        record.fields.pop("a")
+    with pytest.raises(KeyError):
+        record.fields.popitem()
 
 
 def test_attributes_are_not_fields():

@@ -122,6 +122,8 @@ class ManyContract(RecordsContractBase):
                 spoil(changes)
                 changes.upsert("e", Record({}))
             assert [outcome.status for outcome in caught.value.outcomes] == ["not_tried", "failed", "not_tried"]
+            assert changes.outcomes == caught.value.outcomes
+            assert caught.value.database == str(database)
         with pytest.raises(QueryError), colour(database.transaction()) as changes:  # noqa: PT012  # an error in its block
             changes.delete("a")
             Query().limit(-1)
@@ -140,6 +142,11 @@ class ManyContract(RecordsContractBase):
             changes.create(Record({"id": "b"}))
             changes.upsert("c", Record({}))
         assert [outcome.status for outcome in caught.value.outcomes] == ["written", "failed", "not_tried"]
-        assert {record.id: record["n"] for record in db.search()} == {"b": 2}
+        assert changes.outcomes == caught.value.outcomes
+        assert caught.value.database == str(database)
+        with colour(database.transaction("best_effort")) as changes:
+            assert changes.upsert(Record({"id": "b", "n": 3})) == "b"
+            minted = changes.upsert(Record({"n": 4}))
+        assert {record.id: record["n"] for record in db.search()} == {"b": 3, minted: 4}
         with pytest.raises(TransactionError):
             changes.delete("b")

@@ -13,6 +13,7 @@ from holdall.errors import InvalidKeyError
 from holdall.records import Database, Filter, Query, QueryError, Record
 from holdall.records.matching import matches
 from holdall.records.ordering import page
+from holdall.testing.colour import Colour
 from holdall.testing.contract.base import Cases
 from holdall.testing.records_contract.base import RecordsContractBase
 from holdall.testing.records_contract.samples import CONDITIONS, SORTS, people
@@ -192,6 +193,20 @@ class QuestionContract(RecordsContractBase):
                 with case("id", at), pytest.raises(InvalidKeyError):
                     ask()
         assert db.count(Filter("n", "<", 10**4000)) == db.count() == 1
+
+    def test_ids_that_no_record_can_have(self, database: Database, colour: Colour) -> None:
+        """A question may name them, and finds nothing, whatever was asked before."""
+        db = colour(database)
+        db.create(Record({"id": "a"}))
+        long = "x" * (database.capabilities.max_id_bytes + 1)
+        for _ in range(2):
+            for op, value, found in [("=", long, []), ("in", ["a", long], ["a"]), ("startswith", long, []), ("=", "", [])]:
+                condition = Filter("id", op, value)
+                assert [record.id for record in db.search(condition)] == found
+                assert [record.id for record in db.stream(Query().filter(condition).sort("id"))] == found
+                assert db.count(condition) == len(found)
+            assert list(db.ids(long)) == []
+            assert len(db.search()) == 1
 
     def test_ages_and_values_that_are_none(self, db: Database) -> None:
         """An age is a number of seconds, SQL's values are a list: anything else is refused by name."""
