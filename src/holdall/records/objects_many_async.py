@@ -256,12 +256,15 @@ def _deleted(
     state: ObjectState, ids: list[str], base: int, keys: Mapping[str, str], seen: Seen, results: Sequence[DeleteResult]
 ) -> list[Outcome]:
     """Return the outcomes of a bulk delete, and note them."""
-    failed = {result.key: (_status(result.error), result.error) for result in results if result.error is not None}
+    failed: dict[str, tuple[Status, HoldallError | None]] = {
+        result.key: (_status(result.error), result.error) for result in results if result.error is not None
+    }
     gone = {result.key for result in results if result.existed is False}  # somebody else was quicker
     outcomes: list[Outcome] = []
     for index, id in enumerate(in_turns(ids), base):
         unseen = seen.failed.get(id)
-        status, error = failed.get(keys[id]) or (getattr(unseen, "outcome", "failed"), unseen)
+        unsure: Status = getattr(unseen, "outcome", "failed")
+        status, error = failed.get(keys[id]) or (unsure, unseen)
         if error is not None:
             state.known.forget(id)
             outcomes.append(Outcome(index=index, id=id, status=status, error=error))

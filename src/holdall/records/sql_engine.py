@@ -133,16 +133,17 @@ class SQLEngine(Engine):
         outcomes: list[Outcome] = []
         there: set[str] = set()
         stopped: HoldallError | None = None
-        status: Status
         wanted = iter(ids)
         while chunk := list(islice(wanted, writing.BATCH)):
-            cause, status = stopped, "not_tried"
+            cause = stopped
+            status: Status = "not_tried"
             if cause is None:
                 act = partial(writing.delete_many, layout=self._link.layout, ids=chunk)
                 try:
                     there = self._link.run(act, way="write", retry=False)
                 except HoldallError as error:
-                    cause, status = error, getattr(error, "outcome", "failed")
+                    cause = error
+                    status = getattr(error, "outcome", "failed")
                     stopped = None if isinstance(error, RecordError) else error  # one of its rows, or all
             if cause is not None:
                 failed = enumerate(chunk, len(outcomes))
