@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import warnings
 from collections import OrderedDict
@@ -18,6 +17,7 @@ from holdall.records.callers import level
 from holdall.records.drafts import Draft, Written, record_of
 from holdall.records.encoding import Body, Content, Stamp, decode_body, iso
 from holdall.records.errors import RecordArchivedError, SerializationError, UnreadableWarning
+from holdall.records.forks import ForkLock
 from holdall.records.keys import SUFFIX, id_to_key, key_to_id
 from holdall.records.mirror.mirror import Mirror
 from holdall.records.record import Record
@@ -104,7 +104,7 @@ class KnownRecords:
     def __init__(self, most: int = 65_536) -> None:
         self._most = most
         self._records: OrderedDict[str, Known] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     def get(self, id: str) -> Known | None:
         """Return what is known of an id."""
@@ -139,7 +139,7 @@ class ObjectState:
     _mirror: Mirror | None = None
     _longest: int | None = None
     _creating: PutOptions | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: ForkLock = field(default_factory=ForkLock)
 
     def __post_init__(self) -> None:
         self.window = Window(self.options.max_workers)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
+
+from holdall.records.forks import ForkLock
 
 __all__ = ["Ask", "AsyncAsk", "Window"]
 
@@ -38,7 +39,7 @@ class Window:
     def __init__(self, most: int) -> None:
         self._most = self._width = most
         self._answered = 0
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self.round = 0
         """Counts the times that it was narrowed; a request notes it before it is sent."""
 
