@@ -6,16 +6,20 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 import uuid
 import warnings
+import weakref
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from itertools import count
 from typing import TypeVar
 
-from holdall._concurrency import ForkGuard
 from holdall.drivers._local_system import lock_now, unlock
+from holdall.errors import ForkedProcessError
 from holdall.records.callers import level
-from holdall.records.mirror.flight import Flight
+from holdall.records.forks import rests
+from holdall.records.mirror.flight import Flight, Place
 from holdall.records.mirror.schema import FORMAT, index_sql, statements
 
 __all__ = ["MirrorFile", "MirrorWarning"]
@@ -23,6 +27,9 @@ __all__ = ["MirrorFile", "MirrorWarning"]
 T = TypeVar("T")
 BUSY_MS = 5000
 _abandoned: list[sqlite3.Connection] = []  # a forked child neither uses nor closes its parent's
+_busy: set[tuple[int, int]] = (
+    set()
+)  # files at which the parent was: in this process SQLite takes the parent's locks for its own
 
 
 class MirrorWarning(UserWarning):
@@ -56,12 +63,17 @@ class MirrorFile:
         self.indexes = indexes
         self.process = uuid.uuid4().hex
         self.generation = 0
+        self.undone = 0
+        """Counts transactions that came to nothing."""
+        self.closed = False
         self._lock = threading.RLock()
-        self._guard = ForkGuard()
+        self._place = Place(self._lock)
         self._connection: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
-        self._alive: int | None = None
-        self._flight = threading.Lock()
+        self._ours = False  # the file that was opened last, by what it holds
+        self._alive: weakref.finalize[[int, str], MirrorFile] | None = None
+        self._useless = False
+        rests(self)
 
     # -- calls --------------------------------------------------------------------------------------------------------
 
@@ -69,42 +81,45 @@ class MirrorFile:
         """Run a function in one transaction; if the file is damaged, on a new and empty one instead.
 
         Args:
-            function: Gets the connection.
+            function: Gets the connection; after `close` it is one for this call.
             writes: It may write; others that write then wait from its start.
+
+        Raises:
+            ForkedProcessError: This process was forked while the parent was in a transaction that took too long.
         """
-        if self._guard.stale():
-            self._after_fork()
         with self._lock:
-            for attempt in range(3):
-                try:
-                    connection = self._open()
-                    return self._within(connection, function, writes=writes)
-                except sqlite3.OperationalError as error:
-                    if _is_damage(error) and attempt == 0:
-                        self._replace()
-                        continue
-                    if self.path is None:
-                        raise
-                    self._to_memory(error)
-                except sqlite3.DatabaseError as error:
-                    if self.path is None or attempt == 0:
-                        self._replace()
-                        continue
-                    self._to_memory(error)
-                except (OSError, _Unusable) as error:
-                    if self.path is None:
-                        raise
-                    self._to_memory(error)
-            raise sqlite3.OperationalError("the index cannot be kept, not even in memory")
+            try:
+                return self._call(function, writes=writes)
+            finally:
+                if self.closed:
+                    self._let_go()
+
+    def _call(self, function: Callable[[sqlite3.Connection], T], *, writes: bool) -> T:
+        for attempt in range(3):
+            try:
+                connection = self._open()
+                return self._within(connection, function, writes=writes)
+            except sqlite3.OperationalError as error:
+                if _is_damage(error) and attempt == 0:
+                    self._replace()
+                    continue
+                if self.path is None:
+                    raise
+                self._to_memory(error)
+            except sqlite3.DatabaseError as error:
+                if self.path is None or attempt == 0:
+                    self._replace()
+                    continue
+                self._to_memory(error)
+            except (OSError, _Unusable) as error:
+                if self.path is None:
+                    raise
+                self._to_memory(error)
+        raise sqlite3.OperationalError("the index cannot be kept, not even in memory")
 
     def at_once(self, act: Callable[[], object]) -> bool:
         """Have a function make its calls if they wait for nobody: in memory, and nobody else is at it. Tell whether it did."""
-        if (
-            self.path is not None
-            or self._connection is None
-            or self._guard.stale()
-            or not self._lock.acquire(blocking=False)
-        ):
+        if self.path is not None or self._connection is None or not self._lock.acquire(blocking=False):
             return False
         try:
             act()
@@ -113,19 +128,25 @@ class MirrorFile:
         return True
 
     def _within(self, connection: sqlite3.Connection, function: Callable[[sqlite3.Connection], T], *, writes: bool) -> T:
-        connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+        if connection.in_transaction:  # what a signal's handler raised can end a call between any two lines
+            self._undo(connection)
         try:
+            connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             answer = function(connection)
+            connection.execute("COMMIT")
         except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
+            self._undo(connection)
             raise
-        connection.execute("COMMIT")
         return answer
+
+    def _undo(self, connection: sqlite3.Connection) -> None:
+        self.undone += 1
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
 
     def stamp(self) -> tuple[int, int, int] | None:
         """Return what any change of the mirror changes, whoever makes it; ``None`` if that cannot be told without waiting."""
-        if self._guard.stale() or not self._lock.acquire(blocking=False):
+        if not self._lock.acquire(blocking=False):
             return None
         try:
             connection = self._connection
@@ -149,9 +170,14 @@ class MirrorFile:
             if self.path is None or self._inode == _inode(self.path):
                 return self._connection
             self._drop()  # somebody deleted or replaced the file
+        if self._useless or (self.path is not None and _inode(self.path) in _busy):
+            raise ForkedProcessError(
+                "another thread was at the index of this database when this process was forked, which therefore cannot use it:"
+                ' start processes with "spawn" or "forkserver", or open the database there with another mirror'
+            )
         connection = self._connected()
-        self._connection = connection
         self.generation += 1
+        self._connection = connection
         return connection
 
     def _connected(self) -> sqlite3.Connection:
@@ -168,12 +194,14 @@ class MirrorFile:
         connection = sqlite3.connect(
             self.path, check_same_thread=False, isolation_level=None, timeout=BUSY_MS / 1000, factory=_Connection
         )
+        self._inode, self._ours = _inode(self.path), False
         try:
             connection.execute("BEGIN")
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            known = "meta" in tables
+            known = tables >= {"meta", "rec", "intent", "names"}
             if tables and not known:
                 raise _Unusable("it holds something else")
+            self._ours = True
             if known:
                 meta = dict(
                     connection.execute("SELECT name, value FROM meta WHERE name IN ('format', 'identity')").fetchall()
@@ -190,7 +218,6 @@ class MirrorFile:
         except BaseException:
             connection.close()
             raise
-        self._inode = _inode(self.path)
         return connection
 
     def _make(self, connection: sqlite3.Connection) -> None:
@@ -210,51 +237,65 @@ class MirrorFile:
     def _live(self) -> None:
         """Hold a lock for as long as this process lives, by which others tell that its intents are live."""
         if self._alive is not None:
-            return
+            if os.path.exists(os.path.join(self._processes, self.process)):
+                return
+            self._alive()  # somebody deleted it with all the rest
         os.makedirs(self._processes, mode=0o700, exist_ok=True)
-        fd = os.open(os.path.join(self._processes, self.process), os.O_CREAT | os.O_RDWR, 0o600)
-        if not lock_now(fd):
-            os.close(fd)
-            raise _Unusable("file locks do not work here")
-        self._alive = fd
+        for _ in range(3):  # who removes what dead processes left may come between
+            self.process = uuid.uuid4().hex
+            path = os.path.join(self._processes, self.process)
+            fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            if _locked(fd) and os.path.exists(path):
+                self._alive = weakref.finalize(self, _end, fd, path)
+                return
+            _end(fd, path)
+        raise _Unusable("file locks do not work here")
 
     @property
     def _processes(self) -> str:
         return f"{self.path}.processes"
 
-    def dead(self, process: str) -> bool:
-        """Tell whether a process that began an intent is gone."""
-        if process == self.process:
-            return False
+    def living(self) -> set[str]:
+        """Return the processes that may have begun intents and hold their locks; what dead ones left is removed."""
+        found = {self.process}
         if self.path is None:
-            return True
-        try:
-            fd = os.open(os.path.join(self._processes, os.path.basename(process)), os.O_RDWR)
-        except OSError:
-            return True
-        try:
-            if not lock_now(fd):
-                return False
-            with contextlib.suppress(OSError):
-                os.unlink(os.path.join(self._processes, os.path.basename(process)))
-            return True
-        finally:
-            os.close(fd)
+            return found
+        with contextlib.suppress(FileNotFoundError):  # somebody deletes all of it
+            for process in os.listdir(self._processes):
+                path = os.path.join(self._processes, process)
+                with contextlib.suppress(OSError):
+                    fd = os.open(path, os.O_RDWR)
+                    if _locked(fd):
+                        _end(fd, path)
+                    else:
+                        found.add(process)
+                        os.close(fd)
+        return found
 
     # -- trouble ------------------------------------------------------------------------------------------------------
 
     def _replace(self) -> None:
-        """Put an empty mirror in the place of a damaged one, unless somebody else did."""
+        """Put an empty mirror in the place of a damaged one, unless somebody else did. What was never seen to be a mirror is kept aside."""
         if self.path is None:
             self._drop()
             return
         with self._exclusive():
             damaged = self._inode
             self._drop()
-            if damaged is None or damaged == _inode(self.path):
-                for tail in ("", "-wal", "-shm"):
-                    with contextlib.suppress(OSError):
+            if damaged is None or damaged != _inode(self.path):
+                return
+            aside = None if self._ours else _free(f"{self.path}.damaged")
+            for tail in ("", "-wal", "-shm"):
+                with contextlib.suppress(OSError):
+                    if aside is None:
                         os.unlink(self.path + tail)
+                    else:
+                        os.rename(self.path + tail, aside + tail)
+        if aside is not None and os.path.lexists(aside):
+            warnings.warn(
+                MirrorWarning(f"{self.path} is no index, or a damaged one: it is {aside} now, and the index is made anew"),
+                stacklevel=level(),
+            )
 
     def _to_memory(self, error: BaseException) -> None:
         warnings.warn(
@@ -264,17 +305,6 @@ class MirrorFile:
         self._drop()
         self.path = None
 
-    def _after_fork(self) -> None:
-        if self._connection is not None:
-            _abandoned.append(self._connection)
-        alive, self._alive = self._alive, None
-        if alive is not None:
-            os.close(alive)
-        self._connection, self._inode = None, None
-        self._guard = ForkGuard()
-        self._lock, self._flight = threading.RLock(), threading.Lock()
-        self.process = uuid.uuid4().hex
-
     def _drop(self) -> None:
         connection, self._connection, self._inode = self._connection, None, None
         if connection is not None:
@@ -282,26 +312,59 @@ class MirrorFile:
                 connection.close()
 
     def close(self) -> None:
-        """Close the connection; idempotent, and the next call opens it again."""
-        if self._guard.stale():
-            self._after_fork()
+        """Close the connection; idempotent. Who is still at work gets one for each call."""
         with self._lock:
-            if self.path is not None and self._connection is not None:
-                with contextlib.suppress(sqlite3.Error):  # closing does it too, but lets no other thread work meanwhile
-                    self._connection.execute("PRAGMA busy_timeout=0")
-                    self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self.closed = True
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self.path is not None and self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):  # closing does it too, but lets no other thread work meanwhile
+                self._connection.execute("PRAGMA busy_timeout=0")
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._drop()
+        alive, self._alive = self._alive, None
+        if alive is not None:
+            alive()
+
+    # -- forks --------------------------------------------------------------------------------------------------------
+
+    def rest(self, until: float) -> bool:
+        """Close the connection to the file, whose locks SQLite would believe the child to have as well. See `Resting`."""
+        if not self._lock.acquire(timeout=max(0.0, until - time.monotonic())):
+            return False
+        if self._connection is not None and self._connection.in_transaction:  # of this very thread
+            self._lock.release()
+            return False
+        if self.path is not None:
             self._drop()
-            alive, self._alive = self._alive, None
-            if alive is not None:
-                with contextlib.suppress(OSError):
-                    os.unlink(os.path.join(self._processes, self.process))
-                os.close(alive)
+        return True
+
+    def go_on(self) -> None:
+        """Let other threads work. See `Resting`."""
+        self._lock.release()
+
+    def begin_anew(self, *, rested: bool) -> None:
+        """Leave what is the parent's alone. See `Resting`."""
+        self._lock = threading.RLock()
+        self._place.leave()
+        self._place = Place(self._lock)
+        if not rested:
+            self._useless = True
+            _busy.update(() if self._inode is None else (self._inode,))
+        connection, self._connection, self._inode = self._connection, None, None
+        if connection is not None:
+            _abandoned.append(connection)
+        alive, self._alive = self._alive, None
+        held = None if alive is None else alive.detach()
+        if held is not None:
+            os.close(held[2][0])
 
     # -- locks --------------------------------------------------------------------------------------------------------
 
     def flight(self) -> Flight:
         """Return a try to be the lister, which is not taken yet."""
-        return Flight(self._flight, self.path)
+        return Flight(self._place, self.path)
 
     @contextmanager
     def _exclusive(self) -> Generator[None]:
@@ -324,6 +387,26 @@ def _inode(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _free(path: str) -> str:
+    """Return a name that nothing has yet."""
+    return next(name for n in count(1) if not os.path.lexists(name := path if n == 1 else f"{path}-{n}"))
+
+
+def _locked(fd: int) -> bool:
+    """Lock a file now, and tell whether that could be done."""
+    try:
+        return lock_now(fd)
+    except OSError:
+        return False
+
+
+def _end(fd: int, path: str) -> None:
+    """Give up the lock of a process. The file goes first: who locks it then sees that it is none any more."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+    os.close(fd)
 
 
 def _is_damage(error: sqlite3.OperationalError) -> bool:

@@ -9,7 +9,7 @@ import random
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,11 +123,11 @@ def store_row(connection: sqlite3.Connection, row: Row, *, own: int | None, rev:
     connection.execute(_STORE if own is None else _STORE_OWN, (*row, own or 0, rev))
 
 
-def sweep(connection: sqlite3.Connection, dead: Callable[[str], bool]) -> None:
+def sweep(connection: sqlite3.Connection, living: Collection[str]) -> None:
     """End the intents of dead processes, and very old ones, as unknown."""
     oldest = time.time() - OLDEST
     for (process,) in connection.execute("SELECT DISTINCT process FROM intent").fetchall():
-        bound = float("inf") if dead(process) else oldest
+        bound = oldest if process in living else float("inf")
         ended = connection.execute(
             "DELETE FROM intent WHERE process = ? AND started < ? RETURNING id", (process, bound)
         ).fetchall()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -63,9 +63,9 @@ def started(connection: sqlite3.Connection) -> float:
     return float(moment)
 
 
-def start(connection: sqlite3.Connection, dead: Callable[[str], bool], *, weak: bool, generation: int) -> Listing:
+def start(connection: sqlite3.Connection, living: Collection[str], *, weak: bool, generation: int) -> Listing:
     """Begin: writes that are under way now may be missed by the pages to come."""
-    sweep(connection, dead)
+    sweep(connection, living)
     number = next_number(connection)
     connection.execute("UPDATE intent SET overlapped = 1")
     table = f"temp.seen_{number}"

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from holdall._turns import MANY, give_way, in_turns
 from holdall.core.meta import ObjectMeta
+from holdall.errors import ClosedError
 from holdall.records.lengthy import STEP
 from holdall.records.mirror import journal, listing, selecting
 from holdall.records.mirror.file import MirrorFile
@@ -141,9 +142,15 @@ class Mirror:
         return self._file.flight()
 
     def start(self, *, weak: bool) -> Listing:
-        """Begin a listing (S3)."""
+        """Begin a listing (S3).
+
+        Raises:
+            ClosedError: The mirror was closed, and forgets pages between two calls.
+        """
+        if self._file.closed:
+            raise ClosedError("the database was closed while it was asked")
         return self._file.call(
-            lambda connection: listing.start(connection, self._file.dead, weak=weak, generation=self._file.generation)
+            lambda connection: listing.start(connection, self._file.living(), weak=weak, generation=self._file.generation)
         )
 
     def each(self, step: int) -> list[str]:
@@ -364,8 +371,9 @@ class Mirror:
 
     def _learn(self, connection: sqlite3.Connection, rows: Iterable[Row | None]) -> None:
         """Note the names of fields."""
-        if self._names[0] != self._file.generation:
-            self._names = (self._file.generation, set())
+        since = self._file.generation + self._file.undone  # names that were not committed are not known
+        if self._names[0] != since:
+            self._names = (since, set())
         learnt = self._names[1]
         documents = [row.fields for row in rows if row is not None and row.fields]
         if len(documents) == 1 and len(documents[0]) <= LONGEST:  # not worth a statement
