@@ -107,7 +107,7 @@ class Draft:
         return record_of(self.body(Stamp(written.id, written.created, written.updated, "")), written.version)
 
     def renamed(self) -> Draft | None:
-        """Return the draft under another minted id, ``None`` if it is to have this one, or so many were taken that no free one is to be expected."""
+        """Return the draft under another minted id; ``None`` if its id is the caller's own, or too many were taken."""
         if self.mint is None or not self.left:
             return None
         return replace(self, id=self.mint(), left=self.left - 1)

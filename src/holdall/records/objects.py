@@ -93,6 +93,11 @@ class ObjectEngine(Engine):
         """Return the version token. See `Engine`."""
         return one.version(self.state, id)
 
+    def modify(self, id: str, function: Callable[[Record], Any], attempts: int, database: object = None) -> Record:
+        """Read, change, compare and set. See `Engine`."""
+        one.check_versioned(self.state, "modify")
+        return super().modify(id, function, attempts, database)
+
     def _written(self, id: str, write: Callable[[], Any]) -> Any:
         """Write one record, with its outcome in the mirror."""
         effects: dict[str, Row | None] = {}

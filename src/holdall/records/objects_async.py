@@ -94,6 +94,13 @@ class ObjectEngine(Engine):
         """Return the version token. See `Engine`."""
         return await one.version_async(self.state, id)
 
+    async def modify_async(
+        self, id: str, function: Callable[[Record], Any], attempts: int, database: object = None
+    ) -> Record:
+        """Read, change, compare and set. See `Engine`."""
+        one.check_versioned(self.state, "modify")
+        return await super().modify_async(id, function, attempts, database)
+
     async def _written_async(self, id: str, write: Callable[[], Any]) -> Any:
         """Write one record, with its outcome in the mirror."""
         effects: dict[str, Row | None] = {}

@@ -155,6 +155,7 @@ def fetched(
             turns with other threads, that takes twice as long.
         errors: Those that are answers; another one ends all.
     """
+    stopped: list[Exception] = []
 
     def made(id: str, data: bytes, etag: str | None) -> R | Exception:
         try:
@@ -175,7 +176,6 @@ def fetched(
         except errors as error:
             return _told(error, stopped)
 
-    stopped: list[Exception] = []
     with closed(waves(state, one, ids, stopped)) as answers:
         for id, answer in answers:
             if type(answer) is tuple:
@@ -244,9 +244,9 @@ def _told(error: HoldallError, stopped: list[Exception]) -> HoldallError:
     return error
 
 
-def _status(error: HoldallError) -> Status:
-    """Return how a deletion ended: if its answer may have got lost, nobody knows."""
-    lost = isinstance(error, UnavailableError) and not isinstance(error, ThrottledError)
+def _status(error: HoldallError, *, deleting: bool = True) -> Status:
+    """Return how a deletion, or the look before it, ended: if the answer of a deletion may have got lost, nobody knows."""
+    lost = deleting and isinstance(error, UnavailableError) and not isinstance(error, ThrottledError)
     status: Status = getattr(error, "outcome", "unknown" if lost else "failed")
     return status
 
@@ -255,18 +255,14 @@ def _deleted(
     state: ObjectState, ids: list[str], base: int, keys: Mapping[str, str], seen: Seen, results: Sequence[DeleteResult]
 ) -> list[Outcome]:
     """Return the outcomes of a bulk delete, and note them."""
-    failed: dict[str, tuple[Status, HoldallError | None]] = {
-        result.key: (_status(result.error), result.error) for result in results if result.error is not None
-    }
+    failed = {result.key: result.error for result in results if result.error is not None}
     gone = {result.key for result in results if result.existed is False}  # somebody else was quicker
     outcomes: list[Outcome] = []
     for index, id in enumerate(in_turns(ids), base):
-        unseen = seen.failed.get(id)
-        unsure: Status = getattr(unseen, "outcome", "failed")
-        status, error = failed.get(keys[id]) or (unsure, unseen)
+        error = failed.get(keys[id]) or seen.failed.get(id)
         if error is not None:
             state.known.forget(id)
-            outcomes.append(Outcome(index=index, id=id, status=status, error=error))
+            outcomes.append(Outcome(index=index, id=id, status=_status(error, deleting=keys[id] in failed), error=error))
             continue
         state.known.note(id, None, None)
         was_there = id in seen.there and keys[id] not in gone

@@ -29,6 +29,7 @@ from holdall.records.objects_state import Found, Known, ObjectState, Stored
 from holdall.records.record import Record
 
 __all__ = [
+    "check_versioned",
     "create",
     "delete",
     "fetch",
@@ -165,9 +166,18 @@ def _lost(state: ObjectState, id: str, expected: str | None, actual: str | None)
     )  # fmt: skip
 
 
-def _check_versioned(state: ObjectState, expected: str | None) -> None:
-    if expected is not None and not state.compares and state.store.capabilities.write:
-        raise NotSupportedError("expected_version needs a store with compare-and-set and strong etags", store=state.store)
+def check_versioned(state: ObjectState, what: str) -> None:
+    """Refuse what needs compare-and-set where there is none; a store that is read-only says so itself.
+
+    Args:
+        state: Of the database.
+        what: What needs it.
+
+    Raises:
+        NotSupportedError: There is none.
+    """
+    if not state.compares and state.store.capabilities.write:
+        raise NotSupportedError(f"{what} needs a store with compare-and-set and strong etags", store=state.store)
 
 
 def create(state: ObjectState, draft: Draft) -> Stored:
@@ -189,7 +199,8 @@ def create(state: ObjectState, draft: Draft) -> Stored:
 
 def update(state: ObjectState, draft: Draft, expected: str | None) -> Stored | None:
     """Replace what is there; never insert, never revive."""
-    _check_versioned(state, expected)
+    if expected is not None:
+        check_versioned(state, "expected_version")
     id = draft.id
     known = _known(state, id)
     if not state.compares or known is None or known.etag is None or (expected is not None and known.etag != expected):

@@ -48,7 +48,7 @@ class Transaction:
         asynchronous: Callable[[], engine_async.Engine],
         policy: Policy,
         mint: Callable[[], str],
-        database: object = None,
+        database: object,
     ) -> None:
         if policy not in {"strict", "best_effort"}:
             raise ValueError(f"a policy is 'strict' or 'best_effort', not {policy!r}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, overload
 
-from holdall.errors import NotSupportedError
 from holdall.records.drafts import upserted
 from holdall.records.errors import RecordNotFoundError
 from holdall.records.record import Record
@@ -126,18 +125,11 @@ class SingleVerbs(Verbs):
             ConcurrencyError: All attempts met another writer.
             NotSupportedError: The storage has no compare-and-set; nothing was sent.
         """
-        self._check_compares()
         return self._blocking.modify(self._named(id), function, attempts, self)
 
     async def modify_async(self, id: str, function: Callable[[Record], Any], *, attempts: int = 8) -> Record:
         """Change a record by compare-and-set; the function may be a coroutine function. See `modify`."""
-        self._check_compares()
         return await self._async.modify_async(self._named(id), function, attempts, self)
-
-    def _check_compares(self) -> None:
-        self._check_open()
-        if not self.capabilities.compare_and_set:
-            raise NotSupportedError(f"{self!r} has no compare-and-set: modify would undo what others write meanwhile")
 
     def delete(self, id: str, *, expected_version: str | None = None) -> bool:
         """Delete a record and tell whether it was there.
