@@ -9,6 +9,7 @@ import asyncio
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -24,7 +25,8 @@ from holdall._concurrency import ForkGuard, run_async
 from holdall._imports import importing
 from holdall.core.secrets import mask
 from holdall.engine.colours import finish_async
-from holdall.errors import ClosedError, ConfigError, MissingExtraError, UnavailableError
+from holdall.errors import ClosedError, ConfigError, ForkedProcessError, MissingExtraError, UnavailableError
+from holdall.records.forks import rests
 from holdall.records.sql_errors import lost, mapped, translate
 from holdall.records.sql_table import Layout
 
@@ -71,7 +73,9 @@ class Link:
         self.lite = self.url.get_backend_name() == "sqlite"
         self.memory = self.lite and self.url.database in {None, "", ":memory:"}
         self._turn = threading.RLock()  # SQLite in memory has one connection
+        self._useless = False
         self.layout: Layout
+        rests(self)
 
     def __repr__(self) -> str:
         return mask(self.url.render_as_string(hide_password=True))  # libpq takes a password behind the ``?``, too
@@ -100,6 +104,11 @@ class Link:
     def _check_open(self) -> None:
         if self._closed:
             raise ClosedError(f"{self!r} is closed")
+        if self._useless:
+            raise ForkedProcessError(
+                f"{self!r} was in use when this process was forked, which therefore cannot use it:"
+                ' start processes with "spawn" or "forkserver", or open the database there anew'
+            )
 
     def _forget(self) -> None:
         """Leave the parent's connections alone after a fork."""
@@ -253,6 +262,33 @@ class Link:
 
     def _prepare(self, connection: sa.Connection) -> None:
         self.layout.ensure(connection)
+
+    # -- forks ---------------------------------------------------------------------------------------------------------
+
+    def rest(self, until: float) -> bool:
+        """Close the connections to a file of SQLite, which would believe the child to have their locks as well. See `Resting`."""
+        if not self._turn.acquire(timeout=max(0.0, until - time.monotonic())):
+            return False
+        if not self._lock.acquire(timeout=max(0.0, until - time.monotonic())):
+            self._turn.release()
+            return False
+        engine = self._engine
+        if engine is not None and self.lite and isinstance(engine.pool, sa.QueuePool):
+            if engine.pool.checkedout():
+                self.go_on()
+                return False
+            engine.dispose()
+        return True
+
+    def go_on(self) -> None:
+        """Let other threads work. See `Resting`."""
+        self._lock.release()
+        self._turn.release()
+
+    def begin_anew(self, *, rested: bool) -> None:
+        """Wait for no thread of the parent. See `Resting`."""
+        self._turn, self._lock = threading.RLock(), threading.RLock()
+        self._useless = self.lite and not rested
 
     # -- life ----------------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from holdall.errors import (
     ConfigError,
+    ForkedProcessError,
     IntegrityError,
     InvalidKeyError,
     NotFoundError,
@@ -169,6 +170,58 @@ def _child(database, name, answers):
         db.create(Record({"id": "child"}))
         answers.put(db.count())
         db.close()
+
+
+def _child_after_its_parent(database, name, told, heard, answers):
+    with colour_named(name) as colour:
+        db = colour(database)
+        db.create(Record({"id": "first"}))
+        told.put("written")
+        assert heard.get() == "closed"
+        db.create(Record({"id": "second"}))
+        answers.put(db.count())
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a33_what_a_child_writes_after_its_parent_has_closed_stays(url, colour):
+    """SQLite would take the parent's locks for the child's, and remove the log that the child writes to."""
+    context = multiprocessing.get_context("fork")
+    told, heard, answers = (context.SimpleQueue() for _ in range(3))
+    with SQLDatabase(url) as database:
+        colour(database).create(Record({"id": "parent"}))
+        child = context.Process(target=_child_after_its_parent, args=(database, colour.name, told, heard, answers))
+        child.start()
+        assert told.get() == "written"
+    heard.put("closed")
+    child.join(60)
+    assert child.exitcode == 0 and answers.get() == 3
+    with SQLDatabase(url) as database:
+        assert sorted(database.ids()) == ["first", "parent", "second"]
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a33_fork_within_a_transaction(url, colour):
+    """The child cannot have what its parent is at: it works with connections of its own, or says so."""
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+    with SQLDatabase(url) as database:
+        colour(database).batch_create(Record({"id": f"r{n:04}"}) for n in range(5))
+        records = database.stream(batch_size=1)
+        next(records)
+        child = context.Process(target=_child_says, args=(database, colour.name, answers))
+        child.start()
+        child.join(60)
+        assert child.exitcode == 0
+        assert answers.get() == ("ForkedProcessError" if url.startswith("sqlite") else 5)
+        assert len(list(records)) == 4 and colour(database).count() == 5
+
+
+def _child_says(database, name, answers):
+    with colour_named(name) as colour:
+        try:
+            answers.put(colour(database).count())
+        except ForkedProcessError as error:
+            answers.put(type(error).__name__)
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
