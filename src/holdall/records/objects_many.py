@@ -29,6 +29,7 @@ from holdall.records.objects_place import absent
 from holdall.records.objects_state import ObjectState, Stored
 from holdall.records.objects_waves import waves
 from holdall.records.record import Record
+from holdall.records.spans import PAGE
 from holdall.records.tags import Omissions
 from holdall.results import DeleteResult
 
@@ -274,12 +275,14 @@ def _deleted(
 def present(state: ObjectState, ids: list[str]) -> Seen:
     """Tell which ids are there: what was seen lately, then by one listing or by one HEAD each, whichever is cheaper.
 
+    How many pages a listing has, the mirror knows; without it pages are read until they are as many as HEADs would be.
+
     A store that is near tells of each deletion whether there was something, so what was seen once is enough to begin with.
     """
-    there, unknown = run(lambda: _seen(state, ids))
+    there, unknown, least = run(lambda: _seen(state, ids))
     seen = Seen(there, {}, [])
     pages = 0
-    if len(unknown) > 1:
+    if len(unknown) > max(1, least):
         wanted = set(unknown)
         with closed(listed(state)) as listing:
             for page in listing:
@@ -310,8 +313,8 @@ def present(state: ObjectState, ids: list[str]) -> Seen:
     return seen
 
 
-def _seen(state: ObjectState, ids: list[str]) -> tuple[set[str], list[str]]:
-    """Return which ids are there by what this process or the mirror saw lately, and the others."""
+def _seen(state: ObjectState, ids: list[str]) -> tuple[set[str], list[str], int]:
+    """Return which ids are there by what this process or the mirror saw lately, the others, and how many pages a listing has at least."""
     ttl = state.options.cache_ttl
     since = -math.inf if state.near else time.monotonic() - ttl
     there: set[str] = set()
@@ -324,10 +327,12 @@ def _seen(state: ObjectState, ids: list[str]) -> tuple[set[str], list[str]]:
         else:
             unknown.append(id)
     mirror = state.mirror
-    if mirror is not None and len(unknown) > 1 and mirror.fresh(time.time() - ttl):
+    if mirror is None or len(unknown) <= 1:
+        return there, unknown, 0
+    if mirror.fresh(time.time() - ttl):
         there.update(mirror.there(unknown))
         unknown = [id for id in unknown if id not in there]
-    return there, unknown
+    return there, unknown, mirror.pages(PAGE)
 
 
 def clear(state: ObjectState) -> int:

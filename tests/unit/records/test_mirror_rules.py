@@ -187,6 +187,27 @@ def test_s01_the_clock_of_another_boot_is_not_believed(tmp_path, monkeypatch, co
     assert calls(store, "list") == 1
 
 
+class Far(ForwardingStore):
+    """A store that is not near: what it deletes it does not tell."""
+
+    @property
+    def capabilities(self):
+        return replace(super().capabilities, temporary=False)
+
+
+@pytest.mark.parametrize(("ids", "expected"), [("xy", {"head": 2}), ("wxyz", {"list": 1})])
+def test_a08_the_cheaper_of_heads_and_pages(colour, ids, expected):
+    """A listing has three pages, as the index knows."""
+    store, _ = filled(2100)
+    far = CountingStore(Far(store.inner))
+    with ObjectDatabase(far, mirror="memory", cache_ttl=3600) as plain:
+        db = colour(plain)
+        assert db.count() == 2100
+        far.reset()
+        assert db.batch_delete(list(ids)) == [False] * len(ids)
+        assert {verb: number for verb, number in far.counts.calls.items() if number} == expected
+
+
 # -- S2: one lister ----------------------------------------------------------------------------------------------------
 
 

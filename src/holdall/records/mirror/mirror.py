@@ -131,6 +131,14 @@ class Mirror:
 
         return self._file.call(work, writes=False)
 
+    def pages(self, step: int) -> int:
+        """Return how many pages of so many records a listing would have, as far as rows are held."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            return -(-int(connection.execute(_ALL).fetchone()[0]) // step)
+
+        return self._file.call(work, writes=False)
+
     # -- listings -----------------------------------------------------------------------------------------------------
 
     def fresh(self, since: float) -> bool:
