@@ -67,13 +67,13 @@ def fresh(state: ObjectState, mirror: Mirror, max_age: float | None) -> None:
         try:
             if not finish(lambda: run(flight.take)):  # noqa: B023  # called before the next turn
                 sleep(_POLL)  # somebody is listing: what comes of it may be fresh enough
-            elif run(lambda: mirror.fresh(since)) or _list(state, mirror):
+            elif run(lambda: mirror.fresh(since)) or _list(state, mirror, archived=max_age == 0):
                 return
         finally:
             flight.give_back()
 
 
-def _list(state: ObjectState, mirror: Mirror) -> bool:
+def _list(state: ObjectState, mirror: Mirror, *, archived: bool) -> bool:
     """List everything once, take it over, and tell whether that was still possible; if it fails, nothing has changed.
 
     Each step of the mirror ends before a cancellation goes on: else the next lister would begin within it.
@@ -87,7 +87,7 @@ def _list(state: ObjectState, mirror: Mirror) -> bool:
             for page in pages:
                 found = [(id, meta) for id, meta in page if id is not None]
                 finish(lambda found=found: run(lambda: mirror.note(listing[0], found)))  # type: ignore[misc]
-        finish(lambda: run(lambda: mirror.apply(listing[0])))
+        finish(lambda: run(lambda: mirror.apply(listing[0], archived=archived)))
     except BaseException as error:
         for begun in listing:
             finish(lambda begun=begun: run(lambda: mirror.abandon(begun)))  # type: ignore[misc]
@@ -369,8 +369,10 @@ def _records(
                 key, reason = state.key(row.id), row.reason or ""
                 if problems is not None:
                     problems.append(Problem(key=key, id=row.id, reason=reason))
-                elif row.state == "archived":
-                    raise state.archived(row.id, None)
+                elif row.state == "archived":  # unless it was restored meanwhile
+                    record = one.record(state, row.id, holds)
+                    if record is not None:
+                        yield record
                 else:
                     raise CorruptRecordError(f"{key!r} is no readable record: {reason}", id=row.id, key=key, reason=reason)
 

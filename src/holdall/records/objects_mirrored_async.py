@@ -66,13 +66,13 @@ async def fresh_async(state: ObjectState, mirror: Mirror, max_age: float | None)
         try:
             if not await finish_async(lambda: run_async(flight.take)):  # noqa: B023  # called before the next turn
                 await sleep_async(_POLL)  # somebody is listing: what comes of it may be fresh enough
-            elif await run_async(lambda: mirror.fresh(since)) or await _list_async(state, mirror):
+            elif await run_async(lambda: mirror.fresh(since)) or await _list_async(state, mirror, archived=max_age == 0):
                 return
         finally:
             flight.give_back()
 
 
-async def _list_async(state: ObjectState, mirror: Mirror) -> bool:
+async def _list_async(state: ObjectState, mirror: Mirror, *, archived: bool) -> bool:
     """List everything once, take it over, and tell whether that was still possible; if it fails, nothing has changed.
 
     Each step of the mirror ends before a cancellation goes on: else the next lister would begin within it.
@@ -86,7 +86,7 @@ async def _list_async(state: ObjectState, mirror: Mirror) -> bool:
             async for page in pages:
                 found = [(id, meta) for id, meta in page if id is not None]
                 await finish_async(lambda found=found: run_async(lambda: mirror.note(listing[0], found)))  # type: ignore[misc]
-        await finish_async(lambda: run_async(lambda: mirror.apply(listing[0])))
+        await finish_async(lambda: run_async(lambda: mirror.apply(listing[0], archived=archived)))
     except BaseException as error:
         for begun in listing:
             await finish_async(lambda begun=begun: run_async(lambda: mirror.abandon(begun)))  # type: ignore[misc]
@@ -371,8 +371,10 @@ async def _records_async(
                 key, reason = state.key(row.id), row.reason or ""
                 if problems is not None:
                     problems.append(Problem(key=key, id=row.id, reason=reason))
-                elif row.state == "archived":
-                    raise state.archived(row.id, None)
+                elif row.state == "archived":  # unless it was restored meanwhile
+                    record = await one.record_async(state, row.id, holds)
+                    if record is not None:
+                        yield record
                 else:
                     raise CorruptRecordError(f"{key!r} is no readable record: {reason}", id=row.id, key=key, reason=reason)
 

@@ -37,6 +37,7 @@ from holdall.records import (
     TagsOmittedWarning,
     UnreadableWarning,
 )
+from holdall.records.mirror import listing
 from holdall.testing import Fault, FaultProxy
 from holdall.wrappers.forwarding import ForwardingStore
 from holdall.wrappers.readonly import ReadOnlyStore
@@ -500,6 +501,33 @@ def test_a21_archived_records(moto_bucket, colour):
         result = colour(other).search()
         assert [problem.id for problem in result.unreadable] == ["old"]
         assert colour(other).count() == 1
+
+
+@pytest.mark.parametrize("demanded", [True, False], ids=["max_age=0", "an hour later"])
+def test_a21_archived_records_are_not_asked_for_by_each_search(moto_bucket, colour, monkeypatch, demanded):
+    """Once an hour, and with `max_age=0`: that an object was restored changes no etag. Before it raises, a search looks."""
+    client, bucket = moto_bucket.client, moto_bucket.name
+    with opened(moto_bucket, storage_class="GLACIER", tags="off", mirror="off") as writer:
+        writer.batch_create(Record({"id": name}) for name in ("old", "older"))
+    with (
+        FaultProxy(moto_bucket.server.endpoint) as proxy,
+        opened(moto_bucket, proxy=proxy, tags="off", mirror="memory", on_corrupt="report", cache_ttl=0) as reporting,
+        opened(moto_bucket, tags="off", mirror="memory") as raising,
+    ):
+        db = colour(reporting)
+        assert [problem.id for problem in db.search().unreadable] == ["old", "older"]
+        with Counted(proxy) as sent:
+            assert len(db.search().unreadable) == 2
+        assert sent.methods == ["LIST"]
+        with pytest.raises(RecordArchivedError):
+            colour(raising).search()
+        for name in ("old", "older"):
+            client.restore_object(Bucket=bucket, Key=f"records/{name}.json", RestoreRequest={"Days": 1})
+        assert [record.id for record in colour(raising).search()] == ["old", "older"]
+        assert len(db.search().unreadable) == 2
+        if not demanded:
+            monkeypatch.setattr(listing, "ARCHIVED", 0.0)
+        assert [record.id for record in db.search(max_age=0 if demanded else None)] == ["old", "older"]
 
 
 def test_a26_two_principals_share_nothing(moto_bucket, colour):

@@ -15,8 +15,10 @@ from holdall._turns import in_turns
 from holdall.core.meta import ObjectMeta
 from holdall.records.mirror.journal import next_number, sweep
 
-__all__ = ["Listing", "apply", "drop", "end_all", "ended", "fresh", "note", "start", "started"]
+__all__ = ["ARCHIVED", "Listing", "apply", "drop", "end_all", "ended", "fresh", "look_again", "note", "start", "started"]
 
+ARCHIVED = 3600.0
+"""Seconds after which an archived object is looked at again: that it was restored changes no etag."""
 _UNSURE = timedelta(seconds=2)
 """With weak etags: for how long after a write another one may look the same."""
 
@@ -93,6 +95,16 @@ def ended(connection: sqlite3.Connection, listing: Listing) -> bool:
     """Tell whether `end_all` was called since a listing began."""
     found = connection.execute("SELECT value FROM meta WHERE name = 'emptied'").fetchone()
     return found is not None and found[0] > listing.own
+
+
+def look_again(connection: sqlite3.Connection, age: float) -> None:
+    """Have the bodies of archived objects be asked for that nobody has asked for since so many seconds."""
+    now = time.time()
+    connection.execute(
+        "UPDATE rec SET state = 'listed', reason = NULL, rev = ? WHERE state <> 'loaded' AND state = 'archived'"
+        " AND CAST(updated_at AS REAL) NOT BETWEEN ? AND ?",
+        (next_number(connection), now - age, now if age else 0),
+    )
 
 
 def drop(connection: sqlite3.Connection, listing: Listing) -> None:

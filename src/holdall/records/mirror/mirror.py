@@ -186,8 +186,12 @@ class Mirror:
         with contextlib.suppress(Interrupted):
             self._during(run, lambda connection: listing.drop(connection, run))
 
-    def apply(self, run: Listing) -> None:
+    def apply(self, run: Listing, *, archived: bool = False) -> None:
         """Take over a complete listing (S5).
+
+        Args:
+            run: The listing.
+            archived: Have what was archived looked at again, however lately that was done.
 
         Raises:
             Interrupted: The file was replaced or emptied meanwhile.
@@ -197,6 +201,7 @@ class Mirror:
             if listing.ended(connection, run):
                 raise Interrupted
             listing.apply(connection, run)
+            listing.look_again(connection, 0 if archived else listing.ARCHIVED)
 
         self._during(run, work)
 
@@ -226,9 +231,11 @@ class Mirror:
 
         def work(connection: sqlite3.Connection) -> None:
             for pending, row in in_turns(found):
-                now = connection.execute("SELECT rev FROM rec WHERE id = ?", (pending.id,)).fetchone()
+                now = connection.execute("SELECT rev, etag FROM rec WHERE id = ?", (pending.id,)).fetchone()
                 if now is not None and now[0] == pending.rev:
                     seen = row or Row(pending.id, None, "gone")  # not removed: a listing that began before may show it
+                    if seen.state == "archived":  # its etag is the one that was listed
+                        seen = seen._replace(etag=now[1], updated_at=str(time.time()))
                     journal.store_row(connection, seen, own=None, rev=journal.next_number(connection))
             self._learn(connection, (row for _, row in found))
 
