@@ -97,7 +97,7 @@ def _in_parent() -> None:
 def _in_child() -> None:
     for lock in _locks:
         lock.renew()
-    rested = _begun.forks.pop()
+    rested = _begun.forks.pop() if _begun.forks else []  # who embeds Python may fork without a word before
     for one in _all():
         one.begin_anew(rested=one in rested)
 

@@ -360,7 +360,7 @@ def clear(state: ObjectState) -> int:
     if failed:
         first, keys = failed[0].error, ", ".join(state.key(outcome.id or "") for outcome in failed[:10])
         raise BatchError(
-            f"clear: {len(failed)} objects could not be deleted, the first one because: {first}: {keys}",
+            f"clear: {len(failed)} objects could not be deleted: {keys}; the first one because: {first}",
             outcomes=failed,
             database=state,
         ) from first

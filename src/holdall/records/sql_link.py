@@ -36,6 +36,7 @@ T = TypeVar("T")
 Way = Literal["read", "write", "transaction", "snapshot", "ask"]
 Act = Callable[[sa.Connection], T]
 _WRITE: frozenset[Way] = frozenset({"write", "transaction"})
+_POLL = 0.001
 _BETWEEN = 0.05
 """Seconds until a cancelled act is told again to stop: the first time it may have stood between two statements."""
 
@@ -107,7 +108,7 @@ class Link:
         if self._useless:
             raise ForkedProcessError(
                 f"{self!r} was in use when this process was forked, which therefore cannot use it:"
-                ' start processes with "spawn" or "forkserver", or open the database there anew'
+                ' start processes with "spawn" or "forkserver"'
             )
 
     def _forget(self) -> None:
@@ -274,9 +275,11 @@ class Link:
             return False
         engine = self._engine
         if engine is not None and self.lite and isinstance(engine.pool, sa.QueuePool):
-            if engine.pool.checkedout():
-                self.go_on()
-                return False
+            while engine.pool.checkedout():
+                if time.monotonic() >= until:
+                    self.go_on()
+                    return False
+                time.sleep(_POLL)  # a thread is at a statement
             engine.dispose()
         return True
 
