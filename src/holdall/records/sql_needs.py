@@ -22,32 +22,41 @@ _ROUNDS = 3
 """What stands beside a name that has a type has that type too, and so has what stands beside this; no further."""
 
 
-def needs(tokens: Sequence[Token], params: Sequence[Any], known: Mapping[str, str]) -> dict[str, str]:
+def needs(
+    tokens: Sequence[Token], params: Sequence[Any], known: Mapping[str, str], reserved: frozenset[str]
+) -> dict[str, str]:
     """Return ``numeric``, ``boolean`` or ``""`` for names in lower case, by the values and functions that they stand beside.
 
     Args:
         tokens: Of a statement, without spaces.
         params: Its values.
         known: Types of fields that have values.
+        reserved: Words that are no names.
     """
+    fields = [
+        token.kind == "name" or (token.kind == "word" and token.word not in reserved and after.text != "(")
+        for token, after in zip(tokens, [*tokens[1:], Token("sign", "")], strict=True)
+    ]
     found: dict[str, str] = {}
     for _ in range(_ROUNDS):
-        found = _found(tokens, list(_types(tokens, iter(params), {**found, **known})))
+        found = _found(tokens, fields, list(_types(tokens, fields, iter(params), {**found, **known})))
     return found
 
 
-def _found(tokens: Sequence[Token], types: Sequence[str]) -> dict[str, str]:
+def _found(tokens: Sequence[Token], fields: Sequence[bool], types: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for at, token in enumerate(tokens):
-        if at and token.kind in {"word", "name"}:
+        if at and fields[at]:
             name = token.name.lower()
             beside = {types[other] for other in _beside(tokens, at)} | {"boolean" if _alone(tokens, at) else ""}
             found[name] = max(found.get(name, ""), *beside)  # as it happens, "numeric" > "boolean" > ""
     return found
 
 
-def _types(tokens: Sequence[Token], values: Iterator[Any], known: Mapping[str, str]) -> Iterator[str]:
-    for token, after in zip(tokens, [*tokens[1:], Token("sign", "")], strict=True):
+def _types(
+    tokens: Sequence[Token], fields: Sequence[bool], values: Iterator[Any], known: Mapping[str, str]
+) -> Iterator[str]:
+    for token, field, after in zip(tokens, fields, [*tokens[1:], Token("sign", "")], strict=True):
         value = next(values) if token.kind == "mark" else None
         if isinstance(value, bool) or token.word in {"true", "false"}:
             yield "boolean"
@@ -59,7 +68,7 @@ def _types(tokens: Sequence[Token], values: Iterator[Any], known: Mapping[str, s
         ):
             yield "numeric"
         else:
-            yield known.get(token.name.lower(), "") if token.kind in {"word", "name"} and after.text != "." else ""
+            yield known.get(token.name.lower(), "") if field and after.text != "." else ""
 
 
 def _beside(tokens: Sequence[Token], at: int) -> Iterator[int]:
@@ -69,7 +78,7 @@ def _beside(tokens: Sequence[Token], at: int) -> Iterator[int]:
     for places in (range(first - 1, max(first - 5, -1), -1), range(at + 1, min(at + 5, len(tokens)))):
         for other in places:
             token = tokens[other]
-            if token.word in _ENDS or (token.text in {",", ")"} and token.text != through):
+            if token.word in _ENDS or token.text in "|:" or (token.text in {",", ")"} and token.text != through):
                 break
             if token.text == "(" and other < at:
                 yield other - 1

@@ -209,7 +209,7 @@ class Statement:
 
     def needs(self, known: Mapping[str, str]) -> dict[str, str]:
         """Return which types names have that PostgreSQL knows nothing of. See `holdall.records.sql_needs.needs`."""
-        return needs(self._solid, self.params, known)
+        return needs(self._solid, self.params, known, _RESERVED)
 
     def words(self, *, dotted: bool = False) -> list[str]:
         """Return all that may name something, as it is written and in the lower case of a word.

@@ -170,3 +170,20 @@ def test_words_that_may_name_something():
 def test_types_of_fields_without_values(sql, params, needed):
     found = Statement(sql, params).needs({"n": "numeric", "yes": "boolean"})
     assert {name: found[name] for name in needed} == needed
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT id FROM records WHERE nick IS NOT NULL AND nick <> 'x'",
+        "SELECT id FROM records WHERE age IN (30, 41) OR nick IN ('a', 'b')",
+        "SELECT nick AS n, age + 1 AS older FROM records WHERE nick LIKE 'a%'",
+        "SELECT id FROM records WHERE nick LIKE 'a%' ORDER BY age DESC, nick DESC",
+        "SELECT sum(length(nick)) AS n FROM records",
+        "SELECT id FROM records WHERE NOT active AND nick NOT LIKE 'a%'",
+        "SELECT nick || age AS both FROM records",
+    ],
+)
+def test_words_of_sql_and_functions_give_no_type_on(sql):
+    """What stands beside `NOT`, `IN`, `LIKE` or in a function is not of a type for that."""
+    assert Statement(sql, ()).needs({"age": "numeric", "active": "boolean"}).get("nick", "") == ""
